@@ -1,0 +1,211 @@
+//! The `ReAct` loop: think, write code, look at what it did, go on or answer.
+
+mod repetition;
+mod turn;
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::executor::{Execution, Executor, Variable};
+use crate::llm::{Interrupt, Model, ModelError, Sampling, Usage};
+
+use self::turn::OpenTurn;
+
+/// How one turn is to be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Steps of code until an answer.
+    #[default]
+    Agentic,
+    /// Thought and answer; nothing runs.
+    Reflection,
+}
+
+/// A question and what is known when it is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// The analyst's words.
+    pub prompt: String,
+    /// How it is to be done.
+    pub mode: Mode,
+    /// Files beside the notebook.
+    pub files: Vec<FileInfo>,
+    /// `DataFrames` in the namespace.
+    pub variables: Vec<Variable>,
+    /// The notebook so far, oldest first.
+    pub history: Vec<Past>,
+}
+
+/// A file that the analyst may mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Path relative to the working folder.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// Something that stands in the notebook above the prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Past {
+    /// A turn of the agent.
+    Turn(Turn),
+    /// A Python cell that the analyst ran.
+    Cell {
+        /// Its source.
+        code: String,
+        /// What it did.
+        execution: Execution,
+    },
+}
+
+/// One finished step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// From 1 within the turn.
+    pub number: usize,
+    /// Why.
+    pub thought: String,
+    /// What was run.
+    pub code: String,
+    /// What it did.
+    pub execution: Execution,
+}
+
+/// One finished turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The analyst's words.
+    pub prompt: String,
+    /// How it was done.
+    pub mode: Mode,
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    /// With an answer.
+    Answered {
+        /// The model's last thought.
+        thought: String,
+        /// The answer, Markdown.
+        answer: String,
+    },
+    /// The user stopped it.
+    Interrupted,
+    /// Without an answer, at one of the limits; the text names it and says what can be done.
+    GaveUp {
+        /// For the user.
+        reason: String,
+    },
+}
+
+/// Bounds of a turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Steps of code.
+    pub max_steps: usize,
+    /// Failed steps in a row.
+    pub max_errors: usize,
+    /// Time for one cell.
+    pub cell_timeout: Duration,
+    /// Tokens of one completion.
+    pub max_new_tokens: usize,
+    /// Tokens written in one turn.
+    pub max_turn_tokens: usize,
+}
+
+/// Which text is being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Why the next step.
+    Thought,
+    /// The next cell.
+    Code,
+    /// The answer.
+    Answer,
+}
+
+/// What happens while a turn runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentEvent {
+    /// The model wrote.
+    Text {
+        /// The step it belongs to, from 1; the answer has the number after the last step.
+        step: usize,
+        /// Where it belongs.
+        part: Part,
+        /// The new text.
+        delta: String,
+    },
+    /// A step's thought and code are complete, and it is about to run.
+    StepReady {
+        /// From 1.
+        step: usize,
+        /// Final text.
+        thought: String,
+        /// Final text.
+        code: String,
+    },
+    /// A step has run.
+    StepDone(Step),
+    /// Something the user should know (output shortened, completion repaired, …).
+    Notice(String),
+}
+
+/// Why a turn could not be done at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No code can be run.
+    #[error(transparent)]
+    Executor(#[from] crate::executor::ExecutorError),
+}
+
+/// The loop.
+pub struct Agent<'a> {
+    /// Who writes.
+    pub model: &'a mut dyn Model,
+    /// Who runs.
+    pub executor: &'a mut dyn Executor,
+    /// Bounds.
+    pub limits: Limits,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Seed of the choice.
+    pub seed: u64,
+    /// Set from outside to stop.
+    pub interrupt: Interrupt,
+}
+
+impl Agent<'_> {
+    /// Runs one turn to its end. Blocks; calls `on_event` on this thread as things happen.
+    ///
+    /// # Errors
+    /// When the model or the code runner is not available. Limits and interrupts are values of [`Outcome`].
+    pub fn run(
+        &mut self,
+        task: &Task,
+        on_event: &mut dyn FnMut(AgentEvent),
+    ) -> Result<Turn, AgentError> {
+        let mut turn = OpenTurn::new(self, task, on_event)?;
+        loop {
+            if let ControlFlow::Break(outcome) = turn.step()? {
+                return Ok(turn.end(outcome));
+            }
+        }
+    }
+}

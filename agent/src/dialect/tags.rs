@@ -1,0 +1,71 @@
+//! Finds tags in text that arrives in pieces.
+
+/// Longest tag that is looked for, in characters, blanks included.
+const LONGEST: usize = 32;
+
+/// A tag of the Datarus dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// Which.
+    pub name: Name,
+    /// `</…>`.
+    pub closes: bool,
+}
+
+/// What a tag is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Step,
+    Thought,
+    Action,
+    ActionInput,
+    Observation,
+    StopAnalysis,
+    Answer,
+    Think,
+}
+
+const NAMES: [(&str, Name); 8] = [
+    ("step", Name::Step),
+    ("thought", Name::Thought),
+    ("action", Name::Action),
+    ("action_input", Name::ActionInput),
+    ("observation", Name::Observation),
+    ("stop_analysis", Name::StopAnalysis),
+    ("answer", Name::Answer),
+    ("think", Name::Think),
+];
+
+/// What a text that starts with `<` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// A whole tag.
+    Tag(Tag),
+    /// It may become one.
+    Prefix,
+    /// It never will.
+    No,
+}
+
+/// Compares `text`, which starts with `<`, with all tags; case and blanks inside the brackets make no difference.
+pub(super) fn classify(text: &str) -> Match {
+    let mut rest = text.strip_prefix('<').unwrap_or(text).trim_start_matches(' ');
+    let closes = rest.starts_with('/');
+    rest = rest.strip_prefix('/').unwrap_or(rest).trim_start_matches(' ');
+    let (written, ended) = match rest.strip_suffix('>') {
+        Some(written) => (written, true),
+        None => (rest, false),
+    };
+    let name = written.trim_end_matches(' ').to_ascii_lowercase();
+    let blank_after_name = written.len() > name.len();
+    let whole = NAMES.iter().find(|(tag, _)| *tag == name).map(|(_, name)| *name);
+    match (whole, ended) {
+        (Some(name), true) => Match::Tag(Tag { name, closes }),
+        (None, true) => Match::No,
+        _ if text.len() >= LONGEST => Match::No,
+        (Some(_), false) => Match::Prefix,
+        (None, false) if blank_after_name => Match::No,
+        (None, false) if NAMES.iter().any(|(tag, _)| tag.starts_with(&name)) => Match::Prefix,
+        (None, false) => Match::No,
+    }
+}

@@ -1,0 +1,108 @@
+//! The seam to whoever runs code: the companion kernel in the product, a double in tests.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Runs one cell and waits for its end.
+pub trait Executor {
+    /// Runs `code` as one cell and returns what it did.
+    ///
+    /// Blocks until the cell has ended, at most about `timeout`: a cell that takes longer is interrupted, and the
+    /// code runner started afresh if that does not help; either way nothing of it runs on.
+    ///
+    /// # Errors
+    /// Only when no result can be had at all (the code runner cannot be started). An exception in the cell, a
+    /// time-out, an interrupt and a death of the code runner are values of [`Status`].
+    fn execute(&mut self, code: &str, timeout: Duration) -> Result<Execution, ExecutorError>;
+
+    /// The `DataFrames` that exist in the namespace now.
+    fn variables(&mut self) -> Vec<Variable>;
+}
+
+/// Why no cell can be run.
+#[derive(Debug, thiserror::Error)]
+#[error("the code runner is not available: {reason}")]
+pub struct ExecutorError {
+    /// One sentence for the user.
+    pub reason: String,
+}
+
+/// What one cell did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// The `[n]` of the cell.
+    pub execution_count: Option<u64>,
+    /// How it ended.
+    pub status: Status,
+    /// Its outputs in order, adjacent streams of one name joined.
+    pub outputs: Vec<Output>,
+    /// One line per axes of the figures it drew, as `[figure: bar, x=region, …]`.
+    pub figures: Vec<String>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// How a cell ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// To its last line.
+    Ok,
+    /// With an exception, which is the last [`Output::Error`].
+    Error,
+    /// It ran into its time limit and was stopped.
+    TimedOut,
+    /// The user stopped it.
+    Interrupted,
+    /// The code runner died under it; all variables are lost.
+    Died,
+}
+
+/// One output of a cell; the fields are those of nbformat 4.5.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "output_type", rename_all = "snake_case")]
+pub enum Output {
+    /// Printed text.
+    Stream {
+        /// `stdout` or `stderr`.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// Something displayed.
+    DisplayData {
+        /// MIME type → value.
+        data: Map<String, Value>,
+        /// As published.
+        metadata: Map<String, Value>,
+    },
+    /// The value of the last expression.
+    ExecuteResult {
+        /// The cell's `[n]`.
+        execution_count: Option<u64>,
+        /// MIME type → value.
+        data: Map<String, Value>,
+        /// As published.
+        metadata: Map<String, Value>,
+    },
+    /// An exception.
+    Error {
+        /// Its class.
+        ename: String,
+        /// Its message.
+        evalue: String,
+        /// The traceback's lines as published, terminal colours included.
+        traceback: Vec<String>,
+    },
+}
+
+/// A `DataFrame` in the namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+}

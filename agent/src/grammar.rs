@@ -1,0 +1,207 @@
+//! What a model may write next: the form of a step as a [`Constraint`] on decoding.
+//!
+//! Tags that follow from what stands there are forced and cost no decode step. With [`Names`], strings in code are
+//! limited to names that have been seen.
+
+use std::borrow::Cow;
+
+use crate::agent::Mode;
+use crate::llm::{Constraint, Next};
+use crate::names::{Names, Place};
+use crate::python::Scanner;
+
+const STEP: &str = "<step>";
+const TERMINAL: &str = "<stop_analysis>";
+const THOUGHT: &str = "\n<thought>";
+const THOUGHT_END: &str = "</thought>";
+const ACTION: &str = "\n<action>python_executor</action>\n<action_input>\n";
+const ANSWER: &str = "\n<answer>";
+const ANSWER_END: &str = "</answer>";
+const TERMINAL_END: &str = "\n</stop_analysis>";
+const CODE_END: &str = "</action_input>";
+const THINK: &str = "<think>";
+const THINK_END: &str = "</think>";
+
+/// The form of one message in the Datarus dialect.
+#[derive(Debug)]
+pub struct Grammar<'a> {
+    mode: Mode,
+    /// The text of earlier completions that this one continues.
+    before: &'a str,
+    names: Option<&'a Names>,
+}
+
+impl<'a> Grammar<'a> {
+    /// For a message that so far holds `before`. With `names`, strings in code are limited to them.
+    pub fn new(mode: Mode, before: &'a str, names: Option<&'a Names>) -> Self {
+        Self { mode, before, names }
+    }
+
+    fn after(&self, message: &str) -> Next {
+        match self.mode {
+            Mode::Agentic => self.agentic(message),
+            Mode::Reflection => reflection(message),
+        }
+    }
+
+    fn agentic(&self, message: &str) -> Next {
+        if let Some(rest) = message.strip_prefix(STEP) {
+            return self.step(rest);
+        }
+        if let Some(rest) = message.strip_prefix(TERMINAL) {
+            return terminal(rest);
+        }
+        let open = [STEP, TERMINAL].iter().filter_map(|tag| tag.strip_prefix(message));
+        among(open.map(str::to_owned).collect())
+    }
+
+    fn step(&self, rest: &str) -> Next {
+        let Some(after) = after_tag(rest, THOUGHT_END) else {
+            return forced_or(rest, THOUGHT, Next::Until(THOUGHT_END));
+        };
+        match after.split_once("<action_input>") {
+            Some((_, code)) => self.code(code),
+            None => forced(after, ACTION),
+        }
+    }
+
+    fn code(&self, code: &str) -> Next {
+        let free = Next::Until(CODE_END);
+        let Some(names) = self.names else { return free };
+        let mut scanner = Scanner::default();
+        scanner.push_str(code);
+        let Some(written) = scanner.double_quoted() else { return free };
+        let before = code.strip_suffix(written).and_then(|code| code.strip_suffix('"'));
+        match among(names.endings(written, Place::after(before.unwrap_or_default()))) {
+            Next::Free => free,
+            known => known,
+        }
+    }
+}
+
+impl Constraint for Grammar<'_> {
+    fn next(&mut self, generated: &str) -> Next {
+        let message = match self.before {
+            "" => Cow::Borrowed(generated),
+            before => Cow::Owned(format!("{before}{generated}")),
+        };
+        self.after(&message)
+    }
+}
+
+fn terminal(rest: &str) -> Next {
+    let Some(after) = after_tag(rest, THOUGHT_END) else {
+        return forced_or(rest, THOUGHT, Next::Until(THOUGHT_END));
+    };
+    match after_tag(after, ANSWER_END) {
+        Some(end) => forced(end, TERMINAL_END),
+        None => forced_or(after, ANSWER, Next::Until(ANSWER_END)),
+    }
+}
+
+fn reflection(message: &str) -> Next {
+    match after_tag(message, THINK_END) {
+        Some(after) => forced_or(after, ANSWER, Next::Until(ANSWER_END)),
+        None => forced_or(message, THINK, Next::Until(THINK_END)),
+    }
+}
+
+/// What follows the first `tag` that does not stand in back-ticks.
+fn after_tag<'t>(text: &'t str, tag: &str) -> Option<&'t str> {
+    text.match_indices(tag).find_map(|(start, _)| {
+        let (before, from) = text.split_at(start);
+        let line = before.rsplit('\n').next().unwrap_or(before);
+        let quoted = line.matches('`').count() % 2 == 1;
+        if quoted { None } else { from.strip_prefix(tag) }
+    })
+}
+
+/// What is left to write of `expected` after `written`; blanks at the start may differ, since a token of a large
+/// vocabulary can hold the end of a tag and a newline.
+fn forced(written: &str, expected: &str) -> Next {
+    forced_or(written, expected, Next::Free)
+}
+
+/// As [`forced`], and `then` once all of `expected` stands there.
+fn forced_or(written: &str, expected: &str, then: Next) -> Next {
+    if written.is_empty() {
+        return Next::Forced(expected.to_owned());
+    }
+    match expected.trim_start().strip_prefix(written.trim_start()) {
+        Some(rest) if !rest.is_empty() => Next::Forced(rest.to_owned()),
+        _ => then,
+    }
+}
+
+/// A choice among nothing would leave the model without a word.
+fn among(texts: Vec<String>) -> Next {
+    if texts.is_empty() { Next::Free } else { Next::Among(texts) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(mode: Mode, message: &str, expected: Next) {
+        let mut names = Names::default();
+        names.learn_observation("region|revenue");
+        // However the message is cut into completions, what may follow is the same.
+        for split in (0..=message.len()).filter(|&at| message.is_char_boundary(at)) {
+            let (before, generated) = message.split_at(split);
+            let next = Grammar::new(mode, before, Some(&names)).next(generated);
+            assert_eq!(next, expected, "{before:?} + {generated:?}");
+        }
+    }
+
+    fn forced(text: &str) -> Next {
+        Next::Forced(text.to_owned())
+    }
+
+    fn among(texts: &[&str]) -> Next {
+        Next::Among(texts.iter().map(|text| (*text).to_owned()).collect())
+    }
+
+    #[test]
+    fn tags_of_a_step_cost_no_choice() {
+        let check = |message, expected| check(Mode::Agentic, message, expected);
+        check("", among(&["<step>", "<stop_analysis>"]));
+        check("<st", among(&["ep>", "op_analysis>"]));
+        check("<step>", forced("\n<thought>"));
+        check("<step>\n<thought>Look", Next::Until("</thought>"));
+        check("<step>\n<thought>Look `</thought>", Next::Until("</thought>"));
+        check("<step>\n<thought>Look</thought>", forced(ACTION));
+        check("<step>\n<thought>Look</thought>\n\n", forced(ACTION.trim_start()));
+        check("<step>\n<thought>Look</thought>\n<action>\n", Next::Free);
+        check("<stop_analysis>", forced("\n<thought>"));
+        check("<stop_analysis>\n<thought>x</thought>", forced("\n<answer>"));
+        check("<stop_analysis>\n<thought>x</thought>\n<answer>North", Next::Until("</answer>"));
+        check(
+            "<stop_analysis>\n<thought>x</thought>\n<answer>North</answer>",
+            forced(TERMINAL_END),
+        );
+    }
+
+    #[test]
+    fn reflection_thinks_and_then_answers() {
+        let check = |message, expected| check(Mode::Reflection, message, expected);
+        check("", forced("<think>"));
+        check("<think>well", Next::Until("</think>"));
+        check("<think>well</think>", forced("\n<answer>"));
+        check("<think>well</think>\n<answer>so", Next::Until("</answer>"));
+    }
+
+    #[test]
+    fn strings_in_code_hold_known_names_alone() {
+        let step = |code: &str| format!("<step>\n<thought>x</thought>{ACTION}{code}");
+        let check = |code: &str, expected| check(Mode::Agentic, &step(code), expected);
+        check("df[", Next::Until("</action_input>"));
+        check("df[\"", among(&["region\"", "revenue\""]));
+        check("df[\"re", among(&["gion\"", "venue\""]));
+        check("df[\"region\"", Next::Until("</action_input>"));
+        check("# a \"", Next::Until("</action_input>"));
+        check("x = '\"", Next::Until("</action_input>"));
+        check("x = \"\"\"", Next::Until("</action_input>"));
+        check("df[\"zz", Next::Until("</action_input>"));
+    }
+}

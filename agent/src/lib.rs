@@ -1,0 +1,21 @@
+//! The agent of Datarus: plain blocking Rust that knows neither Jupyter nor `ZeroMQ` nor an event loop.
+//!
+//! Reading order: [`transcript`] (what was said) → [`agent`] (the loop) → [`dialect`] (how a step is written, and how
+//! it is read) → [`grammar`] and [`names`] (what a model may write next) → [`observation`] (what it sees of an output)
+//! → `prompt` and `chat` (what it is told) → [`executor`] (the seam to whoever runs code) → [`llm`] (the seam to
+//! whoever predicts tokens, and the model host on candle).
+
+pub mod transcript;
+
+pub mod agent;
+pub mod dialect;
+pub mod grammar;
+pub mod names;
+pub mod observation;
+
+mod chat;
+mod prompt;
+mod python;
+
+pub mod executor;
+pub mod llm;

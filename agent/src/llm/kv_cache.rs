@@ -1,0 +1,126 @@
+//! Keys and values of the past, kept in place so that a step computes only what is new.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use crate::llm::config::Config;
+
+/// Room for this many tokens is taken at first; it doubles when it is full.
+const FIRST_CAPACITY: usize = 256;
+
+/// The state of one sequence: its tokens, and per layer their keys and values.
+pub(crate) struct KvCache {
+    layers: Vec<LayerCache>,
+    tokens: Vec<u32>,
+    capacity: usize,
+    limit: usize,
+    shape: (usize, usize),
+    device: Device,
+}
+
+/// Keys and values of a layer, each `[heads_kv, capacity, head_size]`.
+struct LayerCache {
+    keys: Tensor,
+    values: Tensor,
+}
+
+impl KvCache {
+    /// An empty cache that takes no memory yet.
+    pub(crate) fn new(config: &Config, device: &Device) -> Self {
+        Self {
+            layers: Vec::with_capacity(config.n_layers),
+            tokens: Vec::new(),
+            capacity: 0,
+            limit: config.context_length,
+            shape: (config.n_kv_heads, config.head_size),
+            device: device.clone(),
+        }
+    }
+
+    /// The tokens whose keys and values are held, in order.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Number of tokens held.
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Forgets all but the first `len` tokens; costs nothing.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.tokens.truncate(len);
+    }
+
+    /// The capacity that holding `additional` more tokens takes.
+    pub(crate) fn capacity_for(&self, additional: usize) -> usize {
+        let needed = self.len() + additional;
+        if needed <= self.capacity {
+            return self.capacity;
+        }
+        needed.next_power_of_two().max(FIRST_CAPACITY).min(self.limit.max(needed))
+    }
+
+    /// Current capacity in tokens.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Makes room for `additional` more tokens in `n_layers` layers.
+    ///
+    /// # Errors
+    /// When the device has no memory left.
+    pub(crate) fn reserve(&mut self, additional: usize, n_layers: usize) -> Result<()> {
+        let capacity = self.capacity_for(additional);
+        if capacity == self.capacity {
+            return Ok(());
+        }
+        let (heads, size) = self.shape;
+        let len = self.len();
+        let grow = |old: Option<&Tensor>| -> Result<Tensor> {
+            let new = Tensor::zeros((heads, capacity, size), DType::F32, &self.device)?;
+            if let Some(old) = old.filter(|_| len > 0) {
+                new.slice_set(&old.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
+            }
+            Ok(new)
+        };
+        // One layer after the other, so that at most one is held twice.
+        for index in 0..n_layers {
+            let old = self.layers.get(index);
+            let layer = LayerCache {
+                keys: grow(old.map(|layer| &layer.keys))?,
+                values: grow(old.map(|layer| &layer.values))?,
+            };
+            match self.layers.get_mut(index) {
+                Some(slot) => *slot = layer,
+                None => self.layers.push(layer),
+            }
+        }
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    /// Writes `keys` and `values`, each `[heads_kv, t, head_size]`, behind the tokens held, and returns views of all
+    /// `s = len + t` of them, each `[heads_kv, s, head_size]`. They count as held only after [`KvCache::commit`].
+    ///
+    /// # Errors
+    /// When there is no room or the shapes differ.
+    pub(crate) fn extend(
+        &self,
+        layer: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let Some(cache) = self.layers.get(layer) else {
+            candle_core::bail!("the KV-cache has no layer {layer}");
+        };
+        let (len, t) = (self.len(), keys.dim(1)?);
+        cache.keys.slice_set(&keys.contiguous()?, 1, len)?;
+        cache.values.slice_set(&values.contiguous()?, 1, len)?;
+        Ok((cache.keys.narrow(1, 0, len + t)?, cache.values.narrow(1, 0, len + t)?))
+    }
+
+    /// Counts `tokens` as held, after every layer was extended by them.
+    pub(crate) fn commit(&mut self, tokens: &[u32]) {
+        self.tokens.extend_from_slice(tokens);
+    }
+}

@@ -1,0 +1,125 @@
+//! The model host: a model file computed on this machine.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use candle_core::Device;
+
+use crate::llm::chat_template::ChatTemplate;
+use crate::llm::kv_cache::KvCache;
+use crate::llm::qwen::Qwen;
+use crate::llm::tokenizer::Tokenizer;
+use crate::llm::{Completion, Constraint, GenerateRequest, Model, ModelError, ModelInfo};
+use crate::transcript::{ChatMessage, Segment};
+
+mod generation;
+mod guard;
+mod hash;
+mod load;
+
+use generation::Generation;
+use hash::FileHash;
+
+/// A Qwen model from a GGUF file or a safetensors folder, on this machine's processor.
+///
+/// One sequence is kept in its KV-cache: a call whose messages begin like those of the call before, what the model
+/// wrote then included, computes only what is new.
+pub struct LocalModel {
+    info: ModelInfo,
+    hash: FileHash,
+    model: Qwen,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    cache: KvCache,
+}
+
+impl LocalModel {
+    /// Loads a GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
+    ///
+    /// The hash of a large file is computed meanwhile and may be missing from [`Model::info`] until the first
+    /// completion has ended.
+    ///
+    /// # Errors
+    /// When the path cannot be read, what is there is damaged or not supported, or memory is short.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let device = Device::Cpu;
+        let refused = if path.is_dir() {
+            guard::loading(|| load::folder(path, &device))
+        } else {
+            let file = std::fs::File::open(path)
+                .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
+            guard::loading(|| load::gguf(Box::new(file), path, FileHash::of_file(path), &device))
+        };
+        refused.map_err(|refusal| refusal.at(path))
+    }
+
+    /// Loads a GGUF file that is part of the program.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or not supported, or memory is short.
+    pub fn from_bytes(bytes: &'static [u8]) -> Result<Self, ModelError> {
+        let path = Path::new("embedded");
+        guard::loading(|| {
+            load::gguf(Box::new(Cursor::new(bytes)), path, FileHash::of_bytes(bytes), &Device::Cpu)
+        })
+        .map_err(|refusal| refusal.at(path))
+    }
+
+    /// Loads the small model that is part of the program; its card lies beside it in `agent/embedded`.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn embedded() -> Result<Self, ModelError> {
+        Self::from_bytes(include_bytes!("../../embedded/datarus-mini.gguf"))
+    }
+
+    /// The token ids of a chat, each segment encoded by its own degree of trust.
+    fn encode(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, ModelError> {
+        let mut tokens = Vec::new();
+        for segment in self.template.render(messages)? {
+            match segment {
+                Segment::Markup(text) => tokens.extend(self.tokenizer.encode_markup(&text)?),
+                Segment::Data(text) => tokens.extend(self.tokenizer.encode_data(&text)?),
+                Segment::Generated { text, tokens: ids } => {
+                    // Tokens of another model's vocabulary, after the user switched models, mean something else.
+                    if self.tokenizer.decode(&ids) == text {
+                        tokens.extend(ids);
+                    } else {
+                        tokens.extend(self.tokenizer.encode_data(&text)?);
+                    }
+                }
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+impl Model for LocalModel {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn count_tokens(&self, messages: &[ChatMessage]) -> Result<usize, ModelError> {
+        self.encode(messages).map(|tokens| tokens.len())
+    }
+
+    fn generate(
+        &mut self,
+        request: &GenerateRequest<'_>,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Completion, ModelError> {
+        let prompt = self.encode(request.messages)?;
+        let mut generation =
+            Generation::new(&self.model, &self.tokenizer, &mut self.cache, request, prompt)?;
+        let completion = generation.run(constraint, on_text);
+        if completion.is_err() {
+            // What it holds after a failure is not known.
+            self.cache = KvCache::new(self.model.config(), &Device::Cpu);
+        }
+        if let Some(sha256) = self.hash.finished() {
+            self.info.sha256 = Some(sha256);
+        }
+        completion
+    }
+}

@@ -1,0 +1,331 @@
+//! One completion: prompt in, tokens out, under a constraint.
+
+use std::time::Instant;
+
+use super::guard;
+use crate::llm::choice::{Branches, Choice};
+use crate::llm::kv_cache::KvCache;
+use crate::llm::memory;
+use crate::llm::qwen::Qwen;
+use crate::llm::sampler::Sampler;
+use crate::llm::tokenizer::{TextStream, Tokenizer};
+use crate::llm::{
+    Completion, Constraint, FinishReason, GenerateRequest, ModelError, Next, Usage, seconds,
+};
+
+/// A completion in the making.
+pub(super) struct Generation<'a> {
+    model: &'a Qwen,
+    tokenizer: &'a Tokenizer,
+    cache: &'a mut KvCache,
+    request: &'a GenerateRequest<'a>,
+    sampler: Sampler,
+    /// Prompt and completion; what the cache does not hold of it yet is computed when logits are needed.
+    sequence: Vec<u32>,
+    n_prompt: usize,
+    /// Of the token after the sequence, if computed.
+    logits: Option<Vec<f32>>,
+    stream: TextStream,
+    text: String,
+    usage: Usage,
+}
+
+/// Whether the completion goes on.
+enum Flow {
+    On,
+    End(FinishReason),
+}
+
+impl<'a> Generation<'a> {
+    /// Prepares to continue `prompt`, keeping what the cache holds of its beginning.
+    ///
+    /// # Errors
+    /// When the prompt leaves no room in the context.
+    pub(super) fn new(
+        model: &'a Qwen,
+        tokenizer: &'a Tokenizer,
+        cache: &'a mut KvCache,
+        request: &'a GenerateRequest<'a>,
+        prompt: Vec<u32>,
+    ) -> Result<Self, ModelError> {
+        let context_length = model.config().context_length;
+        if prompt.is_empty() {
+            return Err(ModelError::Template(String::from("it writes nothing for these messages")));
+        }
+        if prompt.len() >= context_length {
+            return Err(ModelError::ContextFull { tokens: prompt.len(), context_length });
+        }
+        let common =
+            cache.tokens().iter().zip(&prompt).take_while(|(held, new)| held == new).count();
+        // The last token is computed again if need be, since its logits are not held.
+        cache.truncate(common.min(prompt.len().saturating_sub(1)));
+        let usage = Usage {
+            prompt_tokens: prompt.len(),
+            prefilled_tokens: prompt.len() - cache.len(),
+            ..Usage::default()
+        };
+        Ok(Self {
+            model,
+            tokenizer,
+            cache,
+            request,
+            sampler: Sampler::new(request.sampling, request.seed),
+            n_prompt: prompt.len(),
+            sequence: prompt,
+            logits: None,
+            stream: TextStream::default(),
+            text: String::new(),
+            usage,
+        })
+    }
+
+    /// Writes to the end.
+    ///
+    /// # Errors
+    /// When the computation fails or memory runs out.
+    pub(super) fn run(
+        &mut self,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Completion, ModelError> {
+        let start = Instant::now();
+        let done = self.compute()?;
+        self.usage.prefill_seconds = seconds(start.elapsed());
+        let start = Instant::now();
+        let finish_reason =
+            if done { self.write(constraint, on_text)? } else { FinishReason::Cancelled };
+        let known = self.text.len();
+        self.stream.finish(&mut self.text);
+        if let Some(held) = self.text.get(known..).filter(|held| !held.is_empty()) {
+            on_text(held);
+        }
+        let tokens = self.completion().to_vec();
+        self.usage.completion_tokens = tokens.len();
+        self.usage.decode_seconds = seconds(start.elapsed());
+        Ok(Completion {
+            text: std::mem::take(&mut self.text),
+            tokens,
+            finish_reason,
+            usage: self.usage,
+        })
+    }
+
+    fn write(
+        &mut self,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<FinishReason, ModelError> {
+        loop {
+            if let Flow::End(reason) = self.step(constraint, on_text)? {
+                return Ok(reason);
+            }
+        }
+    }
+
+    /// Appends a token, or a forced or chosen text.
+    fn step(
+        &mut self,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Flow, ModelError> {
+        if let Some(reason) = self.limit() {
+            return Ok(Flow::End(reason));
+        }
+        // In the middle of a character the text so far says nothing new to the constraint.
+        let next = if self.stream.is_settled() { constraint.next(&self.text) } else { Next::Free };
+        match next {
+            Next::Forced(text) if !text.is_empty() => self.force(&text, on_text),
+            Next::Among(texts) if texts.iter().any(|text| !text.is_empty()) => {
+                self.choose(&texts, on_text)
+            }
+            Next::Until(tag) => self.until(tag, on_text),
+            Next::Free | Next::Forced(_) | Next::Among(_) => self.free(on_text),
+        }
+    }
+
+    /// Why no more may be written, if so.
+    fn limit(&self) -> Option<FinishReason> {
+        if self.request.interrupt.is_set() {
+            return Some(FinishReason::Cancelled);
+        }
+        let full = self.sequence.len() >= self.model.config().context_length;
+        (full || self.completion().len() >= self.request.max_new_tokens)
+            .then_some(FinishReason::Length)
+    }
+
+    fn completion(&self) -> &[u32] {
+        self.sequence.get(self.n_prompt..).unwrap_or_default()
+    }
+
+    /// One token of the model's own choice.
+    fn free(&mut self, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
+        if !self.compute()? {
+            return Ok(Flow::End(FinishReason::Cancelled));
+        }
+        let logits = self.logits.as_deref().unwrap_or_default();
+        let token = self.sampler.sample(logits, &self.sequence);
+        if self.tokenizer.is_end(token) {
+            return Ok(Flow::End(FinishReason::Stop));
+        }
+        Ok(self.append(token, on_text))
+    }
+
+    /// One token of the model's own choice, of the added ones only `tag`.
+    fn until(&mut self, tag: &str, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
+        if !self.compute()? {
+            return Ok(Flow::End(FinishReason::Cancelled));
+        }
+        let allowed = self.tokenizer.encode_markup(tag)?;
+        if let Some(logits) = &mut self.logits {
+            self.tokenizer.forbid_added(logits, &allowed);
+        }
+        self.free(on_text)
+    }
+
+    /// A text without choice: its tokens wait to be computed in one batch.
+    fn force(&mut self, text: &str, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
+        for token in self.tokenizer.encode_markup(text)? {
+            if let Flow::End(reason) = self.append_forced(token, on_text) {
+                return Ok(Flow::End(reason));
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    /// One of `texts`, whole.
+    fn choose(
+        &mut self,
+        texts: &[String],
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Flow, ModelError> {
+        let candidates =
+            texts.iter().map(|text| self.encode_candidate(text)).collect::<Result<Vec<_>, _>>()?;
+        let choice = Choice::new(candidates);
+        let mut node = &choice;
+        loop {
+            let (flow, next) = match node.branches() {
+                Branches::None => return Ok(Flow::On),
+                Branches::One(token, rest) => (self.append_forced(token, on_text), Some(rest)),
+                Branches::Many | Branches::OrEnd => {
+                    if !self.compute()? {
+                        return Ok(Flow::End(FinishReason::Cancelled));
+                    }
+                    let Some(token) = self.pick(node) else { return Ok(Flow::On) };
+                    (self.append(token, on_text), node.after(token))
+                }
+            };
+            match (flow, next) {
+                (Flow::On, Some(rest)) => node = rest,
+                (flow, _) => return Ok(flow),
+            }
+        }
+    }
+
+    /// The next token of a choice; `None` ends it, where the model would rather go on with something else.
+    fn pick(&mut self, node: &Choice) -> Option<u32> {
+        let logits = self.logits.as_deref().unwrap_or_default();
+        if matches!(node.branches(), Branches::OrEnd) {
+            let token = self.sampler.sample(logits, &self.sequence);
+            return node.after(token).map(|_| token);
+        }
+        self.sampler.sample_among(logits, node.tokens(), &self.sequence)
+    }
+
+    /// Ids of a candidate: as markup, so that our tags are single tokens, unless that makes a control token, which a
+    /// name from somebody's data must not become.
+    fn encode_candidate(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let tokens = self.tokenizer.encode_markup(text)?;
+        if tokens.iter().any(|&token| self.tokenizer.is_control(token)) {
+            return self.tokenizer.encode_data(text);
+        }
+        Ok(tokens)
+    }
+
+    fn append_forced(&mut self, token: u32, on_text: &mut dyn FnMut(&str)) -> Flow {
+        if self.sequence.len() >= self.model.config().context_length {
+            return Flow::End(FinishReason::Length);
+        }
+        self.usage.forced_tokens += 1;
+        self.append(token, on_text)
+    }
+
+    /// Takes a token as written: its text goes out, up to a stop string.
+    fn append(&mut self, token: u32, on_text: &mut dyn FnMut(&str)) -> Flow {
+        self.sequence.push(token);
+        self.logits = None;
+        let known = self.text.len();
+        self.stream.push(self.tokenizer, token, &mut self.text);
+        let stop = self.end_of_stop(known);
+        if let Some(end) = stop {
+            self.cut(end);
+        }
+        if let Some(new) = self.text.get(known..).filter(|new| !new.is_empty()) {
+            on_text(new);
+        }
+        if stop.is_some() { Flow::End(FinishReason::Stop) } else { Flow::On }
+    }
+
+    /// Where the first stop string ends that is complete only by text from `known` on.
+    fn end_of_stop(&self, known: usize) -> Option<usize> {
+        let stops = self.request.stop.iter().filter(|stop| !stop.is_empty());
+        stops
+            .filter_map(|stop| {
+                let mut from = known.saturating_sub(stop.len() - 1);
+                while !self.text.is_char_boundary(from) {
+                    from -= 1;
+                }
+                let start = self.text.get(from..)?.find(stop)?;
+                Some(from + start + stop.len())
+            })
+            .min()
+    }
+
+    /// Drops all text from `end` on, and makes the tokens agree with what is left.
+    fn cut(&mut self, end: usize) {
+        self.stream = TextStream::default();
+        if end == self.text.len() && self.tokenizer.decode(self.completion()) == self.text {
+            return;
+        }
+        self.text.truncate(end);
+        while self.sequence.len() > self.n_prompt {
+            self.sequence.pop();
+            let kept = self.tokenizer.decode(self.completion());
+            let Some(rest) = self.text.strip_prefix(kept.as_str()) else { continue };
+            // Text that the stop string's own encoding cannot express is not lost: only its tokens are.
+            self.sequence.extend(self.tokenizer.encode_markup(rest).unwrap_or_default());
+            return;
+        }
+    }
+
+    /// Computes whatever of the sequence the cache does not hold, and the logits after it.
+    ///
+    /// Returns whether it got to the end: an interrupt stops it between two layers.
+    fn compute(&mut self) -> Result<bool, ModelError> {
+        while self.logits.is_none() {
+            let held = self.cache.len();
+            let end = self.sequence.len().min(held + self.model.chunk(held));
+            let chunk = self.sequence.get(held..end).unwrap_or_default();
+            require_room(self.model, self.cache, chunk.len())?;
+            let (model, cache, interrupt) = (self.model, &mut *self.cache, self.request.interrupt);
+            let Some(vector) = guard::computing(|| model.extend(chunk, cache, interrupt))? else {
+                return Ok(false);
+            };
+            if end == self.sequence.len() {
+                let mut logits = guard::computing(|| model.logits(&vector))?;
+                // Embeddings are often padded beyond the ids that the tokenizer knows.
+                logits.truncate(self.tokenizer.n_ids());
+                self.logits = Some(logits);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Refuses to let the cache grow beyond the machine's memory.
+fn require_room(model: &Qwen, cache: &KvCache, additional: usize) -> Result<(), ModelError> {
+    let more = cache.capacity_for(additional) - cache.capacity();
+    if more > 0 {
+        memory::require(more as u64 * model.config().cache_bytes_per_token())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! How much memory there is, so that a model too large is refused instead of killing the machine.
+
+use crate::llm::ModelError;
+use crate::llm::refusal::Refusal;
+
+const MIB: u64 = 1 << 20;
+
+/// More was needed than there is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    needed_mib: u64,
+    available_mib: u64,
+}
+
+impl From<Shortage> for Refusal {
+    fn from(Shortage { needed_mib, available_mib }: Shortage) -> Self {
+        Self::Memory { needed_mib, available_mib }
+    }
+}
+
+impl From<Shortage> for ModelError {
+    fn from(Shortage { needed_mib, available_mib }: Shortage) -> Self {
+        Self::Memory { needed_mib, available_mib }
+    }
+}
+
+/// Refuses when the machine says that it has less than `bytes` available.
+///
+/// # Errors
+/// The [`Shortage`]. Where the machine does not say (other systems than Linux), nothing is refused.
+pub(crate) fn require(bytes: u64) -> Result<(), Shortage> {
+    match available_bytes() {
+        Some(available) if available < bytes => {
+            Err(Shortage { needed_mib: bytes.div_ceil(MIB), available_mib: available / MIB })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `MemAvailable` of Linux: what can be taken without swapping.
+fn available_bytes() -> Option<u64> {
+    available_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn available_in(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn available_memory_is_read_from_meminfo() {
+        let check = |text, expected| assert_eq!(available_in(text), expected, "{text:?}");
+        check("MemTotal:  10 kB\nMemAvailable:    2048 kB\n", Some(2 * MIB));
+        check("MemTotal:  10 kB\n", None);
+        check("MemAvailable: much kB\n", None);
+    }
+
+    #[test]
+    fn more_than_any_machine_has_is_refused_with_figures() {
+        if available_bytes().is_some() {
+            let refused = require(1 << 60);
+            assert!(matches!(refused, Err(Shortage { needed_mib: 1_099_511_627_776, .. })));
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Qwen 2, 2.5 and 3: decoders with grouped-query attention, rotary positions and `SwiGLU`.
+//!
+//! Weights are immutable; all state is in the [`KvCache`] that a caller brings.
+//!
+//! # Source
+//! Qwen2.5, <https://arxiv.org/abs/2412.15115>; Qwen3, <https://arxiv.org/abs/2505.09388>.
+
+use candle_core::{Device, Result, Tensor};
+use candle_nn::ops::{rms_norm, silu};
+use candle_nn::rotary_emb::rope_thd;
+
+use crate::llm::Interrupt;
+use crate::llm::attention::{attend, attend_small, causal_mask};
+use crate::llm::config::{Architecture, Config};
+use crate::llm::kv_cache::KvCache;
+use crate::llm::matrix::Matrix;
+use crate::llm::refusal::Refusal;
+use crate::llm::weights::Weights;
+use crate::llm::workers;
+
+/// Tokens computed at once by a large model.
+const CHUNK: usize = 128;
+/// candle's `PAR_ELEMWISE_MIN`.
+const ELEMENTS_ON_ONE_THREAD: usize = 64 * 1024;
+
+/// A decoder's weights.
+pub(crate) struct Qwen {
+    config: Config,
+    embedding: Matrix,
+    layers: Vec<Layer>,
+    norm: Norm,
+    head: Matrix,
+    device: Device,
+}
+
+/// One block: attention and feed-forward, each behind a norm and beside a shortcut.
+struct Layer {
+    attention_norm: Norm,
+    attention: Attention,
+    feed_forward_norm: Norm,
+    feed_forward: FeedForward,
+}
+
+/// Grouped-query attention.
+///
+/// # Source
+/// <https://arxiv.org/abs/2305.13245>
+struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    /// Norms of queries and keys per head, Qwen 3 alone.
+    head_norms: Option<(Norm, Norm)>,
+    output: Linear,
+}
+
+/// `SwiGLU`: `down(silu(gate(x)) * up(x))`.
+///
+/// # Source
+/// <https://arxiv.org/abs/2002.05202>
+struct FeedForward {
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+/// Root-mean-square norm over the last dimension.
+struct Norm {
+    weight: Tensor,
+    eps: f32,
+}
+
+impl Norm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        rms_norm(x, &self.weight, self.eps)
+    }
+}
+
+struct Linear {
+    weight: Matrix,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.weight.forward(x)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
+        }
+    }
+}
+
+/// What a chunk of positions shares in all layers.
+struct Positions {
+    cosines: Tensor,
+    sines: Tensor,
+    /// Of [`causal_mask`], where [`attend`] needs one.
+    mask: Option<Tensor>,
+}
+
+impl Qwen {
+    /// Takes all weights of `config`'s architecture from `weights`.
+    ///
+    /// # Errors
+    /// When a weight is missing or has another shape than the sizes demand.
+    pub(crate) fn load(
+        config: Config,
+        weights: &mut dyn Weights,
+        device: &Device,
+    ) -> std::result::Result<Self, Refusal> {
+        let embedding = weights.matrix("token_embd.weight", config.vocab_size, config.width)?;
+        let layers = (0..config.n_layers)
+            .map(|index| Layer::load(&config, weights, &format!("blk.{index}")))
+            .collect::<std::result::Result<_, _>>()?;
+        let norm = load_norm(&config, weights, "output_norm.weight", config.width)?;
+        let head = if weights.has("output.weight") {
+            weights.matrix("output.weight", config.vocab_size, config.width)?
+        } else {
+            embedding.clone()
+        };
+        Ok(Self { config, embedding, layers, norm, head, device: device.clone() })
+    }
+
+    /// Sizes and settings.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many tokens to compute at once behind `held` others: enough to use the processor well, few enough that
+    /// attention needs little memory.
+    ///
+    /// A small model takes fewer, so that no intermediate tensor is so large (64 Ki elements) that candle would
+    /// share it out among threads.
+    pub(crate) fn chunk(&self, held: usize) -> usize {
+        if !self.config.is_small() {
+            return CHUNK;
+        }
+        let elements_per_token = self.config.hidden.max(self.config.width).max(held + CHUNK);
+        ((ELEMENTS_ON_ONE_THREAD - 1) / elements_per_token).clamp(1, CHUNK)
+    }
+
+    /// Computes `tokens` behind those that `cache` holds and adds them to it.
+    ///
+    /// Returns the vector of the last position, `[1, width]`, or nothing when the interrupt was set meanwhile; the
+    /// cache then holds what it held before.
+    ///
+    /// # Errors
+    /// When a token is outside the vocabulary or memory runs out.
+    pub(crate) fn extend(
+        &self,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Tensor>> {
+        if self.config.is_small() {
+            workers::stay_on_this_thread();
+        }
+        cache.reserve(tokens.len(), self.layers.len())?;
+        let positions = self.positions(cache.len(), tokens.len())?;
+        let mut x = self.embedding.rows(tokens, &self.device)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            if interrupt.is_set() {
+                return Ok(None);
+            }
+            x = layer.forward(&x, &positions, &self.config, cache, index)?;
+        }
+        cache.commit(tokens);
+        x.narrow(0, tokens.len() - 1, 1).map(Some)
+    }
+
+    /// Logits of the token after a position, `[vocabulary]`, from its vector `[1, width]`.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub(crate) fn logits(&self, last: &Tensor) -> Result<Vec<f32>> {
+        let x = self.norm.forward(&last.contiguous()?)?;
+        self.head.forward(&x)?.flatten_all()?.to_vec1()
+    }
+
+    fn positions(&self, start: usize, t: usize) -> Result<Positions> {
+        let (cosines, sines) =
+            self.config.rope.angles(self.config.head_size, start, t, &self.device)?;
+        let mask = if t > 1 { Some(causal_mask(start, t, &self.device)?) } else { None };
+        Ok(Positions { cosines, sines, mask })
+    }
+}
+
+impl Layer {
+    fn load(
+        config: &Config,
+        weights: &mut dyn Weights,
+        prefix: &str,
+    ) -> std::result::Result<Self, Refusal> {
+        let width = config.width;
+        Ok(Self {
+            attention_norm: load_norm(
+                config,
+                weights,
+                &format!("{prefix}.attn_norm.weight"),
+                width,
+            )?,
+            attention: Attention::load(config, weights, prefix)?,
+            feed_forward_norm: load_norm(
+                config,
+                weights,
+                &format!("{prefix}.ffn_norm.weight"),
+                width,
+            )?,
+            feed_forward: FeedForward {
+                gate: load_plain(weights, &format!("{prefix}.ffn_gate"), config.hidden, width)?,
+                up: load_plain(weights, &format!("{prefix}.ffn_up"), config.hidden, width)?,
+                down: load_plain(weights, &format!("{prefix}.ffn_down"), width, config.hidden)?,
+            },
+        })
+    }
+
+    /// `x`: `[t, width]`, and so the result.
+    fn forward(
+        &self,
+        x: &Tensor,
+        positions: &Positions,
+        config: &Config,
+        cache: &KvCache,
+        index: usize,
+    ) -> Result<Tensor> {
+        let normed = self.attention_norm.forward(x)?;
+        let x = (x + self.attention.forward(&normed, positions, config, cache, index)?)?;
+        let normed = self.feed_forward_norm.forward(&x)?;
+        &x + self.feed_forward.forward(&normed)?
+    }
+}
+
+impl Attention {
+    fn load(
+        config: &Config,
+        weights: &mut dyn Weights,
+        prefix: &str,
+    ) -> std::result::Result<Self, Refusal> {
+        let (width, size) = (config.width, config.head_size);
+        let (queries, keys) = (config.n_heads * size, config.n_kv_heads * size);
+        let mut biased = |name: &str, rows| {
+            load_linear(config, weights, &format!("{prefix}.{name}"), rows, width)
+        };
+        let (query, key, value) =
+            (biased("attn_q", queries)?, biased("attn_k", keys)?, biased("attn_v", keys)?);
+        let head_norms = match config.architecture {
+            Architecture::Qwen2 => None,
+            Architecture::Qwen3 => Some((
+                load_norm(config, weights, &format!("{prefix}.attn_q_norm.weight"), size)?,
+                load_norm(config, weights, &format!("{prefix}.attn_k_norm.weight"), size)?,
+            )),
+        };
+        let output = load_plain(weights, &format!("{prefix}.attn_output"), width, queries)?;
+        Ok(Self { query, key, value, head_norms, output })
+    }
+
+    /// `x`: `[t, width]`, and so the result.
+    fn forward(
+        &self,
+        x: &Tensor,
+        positions: &Positions,
+        config: &Config,
+        cache: &KvCache,
+        index: usize,
+    ) -> Result<Tensor> {
+        let (t, d) = (x.dim(0)?, config.head_size);
+        let query = self.query.forward(x)?.reshape((1, t, config.n_heads, d))?;
+        let key = self.key.forward(x)?.reshape((1, t, config.n_kv_heads, d))?;
+        let value = self.value.forward(x)?.reshape((t, config.n_kv_heads, d))?;
+        let (query, key) = match &self.head_norms {
+            Some((query_norm, key_norm)) => (query_norm.forward(&query)?, key_norm.forward(&key)?),
+            None => (query, key),
+        };
+        let rotate = |x: &Tensor| {
+            rope_thd(x, &positions.cosines, &positions.sines)?.squeeze(0)?.transpose(0, 1)
+        };
+        let (query, key) = (rotate(&query)?, rotate(&key)?);
+        let (keys, values) = cache.extend(index, &key, &value.transpose(0, 1)?)?;
+        let mixed = if config.is_small() {
+            attend_small(&query, &keys, &values, positions.mask.as_ref())?
+        } else {
+            attend(&query, &keys, &values, positions.mask.as_ref())?
+        };
+        self.output.forward(&mixed.transpose(0, 1)?.reshape((t, config.n_heads * d))?)
+    }
+}
+
+impl FeedForward {
+    /// `x`: `[t, width]`, and so the result.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let gated = (silu(&self.gate.forward(x)?)? * self.up.forward(x)?)?;
+        self.down.forward(&gated)
+    }
+}
+
+fn load_norm(
+    config: &Config,
+    weights: &mut dyn Weights,
+    name: &str,
+    len: usize,
+) -> std::result::Result<Norm, Refusal> {
+    #[expect(clippy::cast_possible_truncation, reason = "an epsilon needs no more than f32")]
+    Ok(Norm { weight: weights.vector(name, len)?, eps: config.norm_eps as f32 })
+}
+
+/// A matrix with a bias, which Qwen 2 always has and Qwen 3 rarely.
+fn load_linear(
+    config: &Config,
+    weights: &mut dyn Weights,
+    name: &str,
+    rows: usize,
+    columns: usize,
+) -> std::result::Result<Linear, Refusal> {
+    let Linear { weight, .. } = load_plain(weights, name, rows, columns)?;
+    let bias = format!("{name}.bias");
+    let wanted = config.architecture == Architecture::Qwen2 || weights.has(&bias);
+    let bias = if wanted { Some(weights.vector(&bias, rows)?) } else { None };
+    Ok(Linear { weight, bias })
+}
+
+fn load_plain(
+    weights: &mut dyn Weights,
+    name: &str,
+    rows: usize,
+    columns: usize,
+) -> std::result::Result<Linear, Refusal> {
+    let weight = weights.matrix(&format!("{name}.weight"), rows, columns)?;
+    Ok(Linear { weight, bias: None })
+}

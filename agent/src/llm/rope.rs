@@ -1,0 +1,190 @@
+//! Rotary position embedding: the angles, with `YaRN` where a model asks for it.
+
+use candle_core::{Device, Result, Tensor};
+use serde_json::Value as Json;
+
+use crate::llm::gguf::Metadata;
+use crate::llm::refusal::Refusal;
+
+/// How positions become angles.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rope {
+    base: f64,
+    scaling: Scaling,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scaling {
+    None,
+    /// Positions divided by a factor.
+    Linear(f64),
+    Yarn(Yarn),
+}
+
+/// # Source
+/// `YaRN`, <https://arxiv.org/abs/2309.00071>, as `transformers` and llama.cpp compute it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Yarn {
+    factor: f64,
+    original_context: f64,
+    beta_fast: f64,
+    beta_slow: f64,
+    /// Multiplies sines and cosines.
+    attention_factor: f64,
+}
+
+impl Yarn {
+    fn new(factor: f64, original_context: f64, attention: Attention) -> Self {
+        let mscale = 0.1 * factor.max(1.0).ln() + 1.0;
+        let attention_factor = match attention {
+            Attention::Default => mscale,
+            Attention::Whole(whole) => whole,
+            Attention::Share(share) => share * mscale,
+        };
+        Self { factor, original_context, beta_fast: 32.0, beta_slow: 1.0, attention_factor }
+    }
+}
+
+/// What a file says of `YaRN`'s attention factor.
+enum Attention {
+    Default,
+    /// `attention_factor` of Hugging Face: the factor itself.
+    Whole(f64),
+    /// `attn_factor` of vLLM and llama.cpp: multiplies the default.
+    Share(f64),
+}
+
+impl Rope {
+    /// From the header of a GGUF file of the architecture `name`.
+    ///
+    /// # Errors
+    /// When the scaling is of an unknown kind.
+    pub(crate) fn from_gguf(metadata: &Metadata, name: &str) -> std::result::Result<Self, Refusal> {
+        let float = |suffix: &str| metadata.float(&format!("{name}.rope.{suffix}"));
+        let factor = float("scaling.factor").unwrap_or(1.0);
+        let kind = metadata.text(&format!("{name}.rope.scaling.type")).unwrap_or("none");
+        let attention = float("scaling.attn_factor").map_or(Attention::Default, Attention::Share);
+        let original = float("scaling.original_context_length");
+        Self::new(float("freq_base").unwrap_or(10_000.0), kind, factor, original, attention)
+    }
+
+    /// From a `config.json`, of which either spelling is read: `rope_theta` and `rope_scaling`, or `rope_parameters`.
+    ///
+    /// # Errors
+    /// When the scaling is of an unknown kind.
+    pub(crate) fn from_json(json: &Json) -> std::result::Result<Self, Refusal> {
+        let settings = ["rope_parameters", "rope_scaling"]
+            .iter()
+            .find_map(|key| json.get(key).filter(|value| value.is_object()))
+            .unwrap_or(&Json::Null);
+        let float = |key: &str| settings.get(key).and_then(Json::as_f64);
+        let base = float("rope_theta").or_else(|| json.get("rope_theta").and_then(Json::as_f64));
+        let kind = ["rope_type", "type"].iter().find_map(|key| settings.get(key)?.as_str());
+        let attention = match (float("attention_factor"), float("attn_factor")) {
+            (Some(whole), _) => Attention::Whole(whole),
+            (None, Some(share)) => Attention::Share(share),
+            (None, None) => Attention::Default,
+        };
+        let original = float("original_max_position_embeddings")
+            .or_else(|| json.get("max_position_embeddings").and_then(Json::as_f64));
+        let factor = float("factor").unwrap_or(1.0);
+        Self::new(base.unwrap_or(10_000.0), kind.unwrap_or("none"), factor, original, attention)
+    }
+
+    fn new(
+        base: f64,
+        kind: &str,
+        factor: f64,
+        original_context: Option<f64>,
+        attention: Attention,
+    ) -> std::result::Result<Self, Refusal> {
+        if !(base > 1.0 && base.is_finite() && factor > 0.0 && factor.is_finite()) {
+            return Err(Refusal::format(format!(
+                "position base {base} with factor {factor} is impossible"
+            )));
+        }
+        let scaling = match (kind, original_context) {
+            ("none" | "default", _) => Scaling::None,
+            ("linear", _) => Scaling::Linear(factor),
+            ("yarn", Some(original)) if original >= 1.0 => {
+                Scaling::Yarn(Yarn::new(factor, original, attention))
+            }
+            _ => {
+                return Err(Refusal::format(format!(
+                    "its position scaling is `{kind}`, supported are none, `linear` and `yarn` with its original context"
+                )));
+            }
+        };
+        Ok(Self { base, scaling })
+    }
+
+    /// Cosines and sines for `t` positions from `start`, each `[t, head_size / 2]`.
+    ///
+    /// # Errors
+    /// When `device` has no memory left.
+    pub(crate) fn angles(
+        &self,
+        head_size: usize,
+        start: usize,
+        t: usize,
+        device: &Device,
+    ) -> Result<(Tensor, Tensor)> {
+        let frequencies = self.frequencies(head_size);
+        let magnitude = self.magnitude();
+        let mut cosines = Vec::with_capacity(t * frequencies.len());
+        let mut sines = Vec::with_capacity(t * frequencies.len());
+        for position in start..start + t {
+            for frequency in &frequencies {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "positions are below 2^24, exact in f32"
+                )]
+                let angle = position as f32 * frequency;
+                cosines.push(angle.cos() * magnitude);
+                sines.push(angle.sin() * magnitude);
+            }
+        }
+        let shape = (t, frequencies.len());
+        Ok((Tensor::from_vec(cosines, shape, device)?, Tensor::from_vec(sines, shape, device)?))
+    }
+
+    fn magnitude(&self) -> f32 {
+        match self.scaling {
+            Scaling::Yarn(yarn) => narrow(yarn.attention_factor),
+            Scaling::None | Scaling::Linear(_) => 1.0,
+        }
+    }
+
+    /// Radians per position for each pair of elements of a head.
+    #[expect(clippy::cast_precision_loss, reason = "head sizes are below 2^10")]
+    fn frequencies(&self, head_size: usize) -> Vec<f32> {
+        let plain = |pair: usize| self.base.powf(-2.0 * pair as f64 / head_size as f64);
+        (0..head_size / 2)
+            .map(|pair| match self.scaling {
+                Scaling::None => plain(pair),
+                Scaling::Linear(factor) => plain(pair) / factor,
+                Scaling::Yarn(yarn) => self.yarn_frequency(yarn, plain(pair), pair, head_size),
+            })
+            .map(narrow)
+            .collect()
+    }
+
+    /// Slow pairs are stretched by the factor, fast ones kept, those between mixed linearly.
+    #[expect(clippy::cast_precision_loss, reason = "head sizes are below 2^10")]
+    fn yarn_frequency(&self, yarn: Yarn, plain: f64, pair: usize, head_size: usize) -> f64 {
+        let size = head_size as f64;
+        let pair_that_turns = |turns: f64| {
+            size * (yarn.original_context / (turns * std::f64::consts::TAU)).ln()
+                / (2.0 * self.base.ln())
+        };
+        let low = pair_that_turns(yarn.beta_fast).floor().max(0.0);
+        let high = pair_that_turns(yarn.beta_slow).ceil().min(size - 1.0).max(low + 0.001);
+        let stretched = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0);
+        plain / yarn.factor * stretched + plain * (1.0 - stretched)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "f32 is the precision of the computation")]
+fn narrow(number: f64) -> f32 {
+    number as f32
+}

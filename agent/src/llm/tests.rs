@@ -1,0 +1,246 @@
+//! The computation against Python's transformers on the same weights, and against itself.
+//!
+//! Fixtures and their generator: `tests/fixtures/models/`.
+#![expect(clippy::cast_precision_loss, reason = "lengths and indices of small models")]
+
+use std::path::{Path, PathBuf};
+
+use candle_core::quantized::gguf_file::{self, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use serde_json::Value as Json;
+
+use super::Interrupt;
+use super::config::Config;
+use super::gguf::Gguf;
+use super::kv_cache::KvCache;
+use super::qwen::Qwen;
+use super::weights::{GgufWeights, SafetensorsWeights};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models")
+}
+
+fn json(path: &Path) -> Json {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn from_gguf(name: &str) -> Qwen {
+    open_gguf(&fixtures().join(name), true)
+}
+
+fn open_gguf(path: &Path, own: bool) -> Qwen {
+    let mut file = Gguf::open(Box::new(std::fs::File::open(path).unwrap())).unwrap();
+    let rows = file.tensors["token_embd.weight"].shape[0];
+    let config = Config::from_gguf(&file.metadata, rows).unwrap();
+    let mut weights = GgufWeights { file: &mut file, device: &Device::Cpu, own };
+    Qwen::load(config, &mut weights, &Device::Cpu).unwrap()
+}
+
+fn from_folder(folder: &Path, changes: &[(&str, Json)]) -> Qwen {
+    let mut settings = json(&folder.join("config.json"));
+    for (key, value) in changes {
+        settings[*key] = value.clone();
+    }
+    let config = Config::from_json(&settings).unwrap();
+    let mut weights = SafetensorsWeights::open(folder, &Device::Cpu, true, 0).unwrap();
+    Qwen::load(config, &mut weights, &Device::Cpu).unwrap()
+}
+
+fn new_cache(model: &Qwen) -> KvCache {
+    KvCache::new(model.config(), &Device::Cpu)
+}
+
+/// Feeds `ids` in chunks of `chunk`; the logits after each chunk.
+fn run(model: &Qwen, cache: &mut KvCache, ids: &[u32], chunk: usize) -> Vec<Vec<f32>> {
+    let logits = |ids: &[u32]| {
+        let vector = model.extend(ids, cache, &Interrupt::default()).unwrap().unwrap();
+        model.logits(&vector).unwrap()
+    };
+    ids.chunks(chunk).map(logits).collect()
+}
+
+/// Largest difference relative to the spread of the expected logits.
+fn distance(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let spread = expected.iter().map(|x| x * x).sum::<f32>() / expected.len() as f32;
+    let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    difference / spread.sqrt()
+}
+
+fn best(logits: &[f32]) -> u32 {
+    let known = &logits[..300];
+    (0..300).max_by(|&a, &b| known[a as usize].total_cmp(&known[b as usize])).unwrap()
+}
+
+/// Compares logits within `tolerance` and, where it is exact arithmetic, the greedy continuation.
+#[track_caller]
+fn check(name: &str, model: &Qwen, tolerance: f32) {
+    let expected = json(&fixtures().join("expected.json"));
+    let ids: Vec<u32> = serde_json::from_value(expected["ids"].clone()).unwrap();
+    let reference = &expected["models"][name];
+    let logits: Vec<Vec<f32>> = serde_json::from_value(reference["logits"].clone()).unwrap();
+    let positions: Vec<usize> = serde_json::from_value(expected["positions"].clone()).unwrap();
+    let single = run(model, &mut new_cache(model), &ids, 1);
+    for (position, expected) in positions.iter().zip(&logits) {
+        let found = distance(&single[*position], expected);
+        assert!(found <= tolerance, "{name} at {position}: {found}");
+    }
+    let mut cache = new_cache(model);
+    let whole = run(model, &mut cache, &ids, ids.len());
+    let found = distance(&whole[0], &logits[2]);
+    assert!(found <= tolerance, "{name} in one chunk: {found}");
+    if tolerance < 1e-3 {
+        let greedy: Vec<u32> = serde_json::from_value(reference["greedy"].clone()).unwrap();
+        let mut last = whole.into_iter().next_back().unwrap();
+        for token in greedy {
+            assert_eq!(best(&last), token, "{name}");
+            last = run(model, &mut cache, &[token], 1).remove(0);
+        }
+    }
+}
+
+#[test]
+fn gguf_logits_equal_transformers() {
+    for name in ["qwen2-f32.gguf", "qwen2-f16.gguf", "qwen3-f32.gguf"] {
+        check(name, &from_gguf(name), 1e-4);
+        check(name, &open_gguf(&fixtures().join(name), false), 1e-4);
+    }
+    // Activations are rounded to 8 bits as well, which the reference does not do; this is the worst of 320 logits.
+    let eight = fixtures().join("qwen2-q8_0.gguf");
+    check("qwen2-q8_0.gguf", &open_gguf(&eight, false), 0.15);
+    check("qwen2-q8_0.gguf", &open_gguf(&eight, true), 1e-4);
+}
+
+/// Writes a random model of width 256 whose matrices are stored as `dtype`.
+fn write_quantised(path: &Path, dtype: GgmlDType) {
+    let mut seed = 0.0_f32;
+    let mut tensor = |shape: &[usize], spread: f32, centre: f32, dtype| {
+        seed += 1.0;
+        let count: usize = shape.iter().product();
+        let value = |index: usize| {
+            ((index as f32 * 12.989 + seed).sin() * 437.58).fract() * spread + centre
+        };
+        let values: Vec<f32> = (0..count).map(value).collect();
+        QTensor::quantize(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap(), dtype).unwrap()
+    };
+    let mut tensors = vec![
+        (String::from("token_embd.weight"), tensor(&[320, 256], 1.0, 0.0, dtype)),
+        (String::from("output_norm.weight"), tensor(&[256], 0.2, 1.0, GgmlDType::F32)),
+    ];
+    let matrices = [
+        ("attn_q", 256, 256),
+        ("attn_k", 128, 256),
+        ("attn_v", 128, 256),
+        ("attn_output", 256, 256),
+        ("ffn_gate", 256, 256),
+        ("ffn_up", 256, 256),
+        ("ffn_down", 256, 256),
+    ];
+    for (name, rows, columns) in matrices {
+        tensors.push((format!("blk.0.{name}.weight"), tensor(&[rows, columns], 0.15, 0.0, dtype)));
+    }
+    for (name, len) in
+        [("attn_norm", 256), ("ffn_norm", 256), ("attn_q_norm", 64), ("attn_k_norm", 64)]
+    {
+        tensors.push((format!("blk.0.{name}.weight"), tensor(&[len], 0.2, 1.0, GgmlDType::F32)));
+    }
+    let sizes = [
+        ("block_count", 1),
+        ("context_length", 512),
+        ("embedding_length", 256),
+        ("feed_forward_length", 256),
+        ("attention.head_count", 4),
+        ("attention.head_count_kv", 2),
+        ("attention.key_length", 64),
+    ];
+    let mut metadata = vec![
+        (String::from("general.architecture"), Value::String(String::from("qwen3"))),
+        (String::from("qwen3.attention.layer_norm_rms_epsilon"), Value::F32(1e-6)),
+    ];
+    metadata.extend(sizes.map(|(key, size)| (format!("qwen3.{key}"), Value::U32(size))));
+    let metadata: Vec<_> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let mut file = std::fs::File::create(path).unwrap();
+    gguf_file::write(&mut file, &metadata, &tensors).unwrap();
+}
+
+#[test]
+fn k_quants_compute_what_their_dequantised_weights_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let ids: Vec<u32> = (0..6).map(|i| (i * 31 + 7) % 300).collect();
+    let types = [
+        GgmlDType::Q4_0,
+        GgmlDType::Q4K,
+        GgmlDType::Q5K,
+        GgmlDType::Q6K,
+        GgmlDType::Q8_0,
+        GgmlDType::BF16,
+    ];
+    for dtype in types {
+        write_quantised(&path, dtype);
+        let exact = open_gguf(&path, true);
+        let exact = run(&exact, &mut new_cache(&exact), &ids, 6);
+        let stored = open_gguf(&path, false);
+        for chunk in [1, 6] {
+            let found = run(&stored, &mut new_cache(&stored), &ids, chunk);
+            let found = distance(found.last().unwrap(), &exact[0]);
+            assert!(found < 0.1, "{dtype:?} in chunks of {chunk}: {found}");
+        }
+    }
+}
+
+#[test]
+fn safetensors_logits_equal_transformers() {
+    for name in ["qwen2", "qwen3"] {
+        check(name, &from_folder(&fixtures().join(name), &[]), 1e-4);
+    }
+    let yarn = serde_json::json!({
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128
+    });
+    check(
+        "qwen3 with yarn",
+        &from_folder(&fixtures().join("qwen3"), &[("rope_scaling", yarn)]),
+        1e-4,
+    );
+}
+
+#[test]
+fn prefill_of_n_tokens_equals_n_single_steps_and_any_chunks() {
+    let ids: Vec<u32> = (0..150).map(|i| (i * 7 + 3) % 300).collect();
+    for name in ["qwen2-f32.gguf", "qwen3-f32.gguf", "qwen2-q8_0.gguf"] {
+        let model = from_gguf(name);
+        let single = run(&model, &mut new_cache(&model), &ids, 1);
+        for chunk in [7, 128, 150] {
+            let chunked = run(&model, &mut new_cache(&model), &ids, chunk);
+            let found = distance(chunked.last().unwrap(), single.last().unwrap());
+            assert!(found < 1e-4, "{name} in chunks of {chunk}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_truncated_cache_goes_on_as_a_fresh_one() {
+    let model = from_gguf("qwen3-f32.gguf");
+    let ids: Vec<u32> = (0..40).collect();
+    let mut cache = new_cache(&model);
+    run(&model, &mut cache, &ids, 40);
+    cache.truncate(10);
+    let again = run(&model, &mut cache, &[200, 201, 202], 3);
+    let mut fresh = new_cache(&model);
+    let expected = run(&model, &mut fresh, &[&ids[..10], &[200, 201, 202]].concat(), 13);
+    assert!(distance(&again[0], &expected[0]) < 1e-4);
+    assert_eq!(cache.tokens(), fresh.tokens());
+}
+
+#[test]
+fn an_interrupted_chunk_leaves_the_cache_as_it_was() {
+    let model = from_gguf("qwen2-f32.gguf");
+    let mut cache = new_cache(&model);
+    run(&model, &mut cache, &[1, 2, 3], 3);
+    let interrupt = Interrupt::default();
+    interrupt.set();
+    assert!(model.extend(&[4, 5], &mut cache, &interrupt).unwrap().is_none());
+    assert_eq!(cache.tokens(), [1, 2, 3]);
+}

@@ -1,0 +1,247 @@
+//! The names that code may write between quotes: what has been seen, spelled as it was seen.
+//!
+//! A small model garbles a rare name while copying it. Since each name it can mean stands in the question, in the
+//! list of files and variables, or in an output, a string that is none of these is a mistake for certain.
+
+use std::collections::BTreeSet;
+
+use crate::agent::FileInfo;
+use crate::executor::Variable;
+
+/// Words of the question that one name may have.
+const MAX_WORDS: usize = 4;
+
+/// Longest name, in characters: longer text in a table is prose, not a name.
+const MAX_CHARACTERS: usize = 80;
+
+/// What a string stands for, by the code before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The file that a reader gets.
+    File,
+    /// A column.
+    Column,
+    /// What a column is compared with.
+    Value,
+    /// An option such as a separator or the name of an aggregate.
+    Option,
+}
+
+/// Keywords and methods whose strings are options, neither columns nor values.
+const OPTIONS: [&str; 12] = [
+    "sep",
+    "delimiter",
+    "aggfunc",
+    "agg",
+    "how",
+    "kind",
+    "freq",
+    "to_period",
+    "resample",
+    "astype",
+    "format",
+    "strftime",
+];
+
+impl Place {
+    /// What a string means that opens right after `code`.
+    pub fn after(code: &str) -> Self {
+        let code = code.trim_end();
+        if code.ends_with("==") || code.ends_with("!=") {
+            return Self::Value;
+        }
+        let Some(owner) = code.strip_suffix(['(', '=']) else { return Self::Column };
+        let name = owner.trim_end().rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
+        match name {
+            Some(name) if name.starts_with("read_") => Self::File,
+            Some(name) if OPTIONS.contains(&name) => Self::Option,
+            _ => Self::Column,
+        }
+    }
+}
+
+/// Known names, as they stand between double quotes in Python, by what they name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    options: BTreeSet<String>,
+    files: BTreeSet<String>,
+    columns: BTreeSet<String>,
+    /// Cells of tables, words of outputs and of the question.
+    words: BTreeSet<String>,
+}
+
+impl Names {
+    /// Names that the model's file allows always; they are Python already.
+    pub fn of_literals(literals: &[String]) -> Self {
+        Self { options: literals.iter().cloned().collect(), ..Self::default() }
+    }
+
+    /// Learns the names of files.
+    pub fn learn_files(&mut self, files: &[FileInfo]) {
+        for file in files {
+            learn(&mut self.files, &file.name);
+        }
+    }
+
+    /// Learns the columns of `DataFrames`.
+    pub fn learn_variables(&mut self, variables: &[Variable]) {
+        for column in variables.iter().flat_map(|variable| &variable.columns) {
+            learn(&mut self.columns, column);
+        }
+    }
+
+    /// Learns each run of one to four words, as spelled, without the punctuation around it; one with a dot inside
+    /// may be a file.
+    pub fn learn_question(&mut self, question: &str) {
+        let words: Vec<&str> = question.split_whitespace().collect();
+        for first in 0..words.len() {
+            for n_words in 1..=MAX_WORDS.min(words.len() - first) {
+                let run = words.iter().skip(first).take(n_words).copied();
+                self.learn_run(&run.collect::<Vec<_>>().join(" "));
+            }
+        }
+        self.learn_paths(question);
+    }
+
+    /// Learns the header of a table as columns; its cells, the words of printed lines, and what stands in quotes.
+    pub fn learn_observation(&mut self, observation: &str) {
+        let mut in_table = false;
+        for line in observation.lines() {
+            let header = line.contains('|') && !in_table;
+            in_table = line.contains('|');
+            for cell in line.split(['|', ';']).flat_map(|cell| cell.split("  ")) {
+                learn(if header { &mut self.columns } else { &mut self.words }, cell.trim());
+            }
+            // Words of a cell are no names by themselves, but a printed line may be a list of names.
+            if !in_table && !line.contains("  ") {
+                line.split_whitespace().for_each(|word| self.learn_run(word));
+            }
+            // `['a', 'b']`: a list of columns, as Python prints it.
+            let set = if line.starts_with('[') { &mut self.columns } else { &mut self.words };
+            for quote in ['\'', '"'] {
+                line.split(quote).skip(1).step_by(2).for_each(|quoted| learn(set, quoted));
+            }
+        }
+        self.learn_paths(observation);
+    }
+
+    /// The ways in which a string that holds `written` so far may go on, closing quote included. Where no name of
+    /// the place is known, any known name may stand.
+    pub fn endings(&self, written: &str, place: Place) -> Vec<String> {
+        let sets = match place {
+            Place::File => [&self.files, &self.files],
+            Place::Column => [&self.columns, &self.columns],
+            Place::Value => [&self.words, &self.columns],
+            Place::Option => [&self.options, &self.options],
+        };
+        let all = [&self.options, &self.files, &self.columns, &self.words];
+        let known = if sets[0].is_empty() { &all[..] } else { &sets[..] };
+        let names: BTreeSet<&String> =
+            known.iter().flat_map(|set| set.range(written.to_owned()..)).collect();
+        let rest = names.into_iter().filter_map(|name| name.strip_prefix(written));
+        rest.map(|rest| format!("{rest}\"")).collect()
+    }
+
+    fn learn_paths(&mut self, text: &str) {
+        for word in text.split_whitespace() {
+            let path = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '_');
+            if path.rsplit_once('.').is_some_and(|(stem, kind)| {
+                !stem.is_empty() && kind.starts_with(|c: char| c.is_ascii_alphabetic())
+            }) {
+                learn(&mut self.files, path);
+            }
+        }
+    }
+
+    /// A run of words, both as spelled and without the punctuation around it.
+    fn learn_run(&mut self, run: &str) {
+        learn(&mut self.words, run);
+        learn(&mut self.words, run.trim_matches(|c: char| !c.is_alphanumeric() && c != '_'));
+    }
+}
+
+fn learn(set: &mut BTreeSet<String>, name: &str) {
+    let usable = !name.trim().is_empty() && name.chars().count() <= MAX_CHARACTERS;
+    if usable && !name.chars().any(char::is_control) {
+        set.insert(name.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(names: &Names, place: Place, written: &str, expected: &[&str]) {
+        assert_eq!(names.endings(written, place), expected, "{place:?} after {written:?}");
+    }
+
+    fn known() -> Names {
+        let mut names = Names::of_literals(&[String::from("\\t")]);
+        names.learn_files(&[FileInfo { name: String::from("sales.csv"), bytes: 1 }]);
+        let columns =
+            vec![String::from("region"), String::from("region code"), String::from("a\"b")];
+        names.learn_variables(&[Variable { name: String::from("df"), columns }]);
+        names
+    }
+
+    #[test]
+    fn a_string_may_only_become_a_name_that_was_seen() {
+        let names = known();
+        check(&names, Place::Column, "", &["a\\\"b\"", "region\"", "region code\""]);
+        check(&names, Place::Column, "region", &["\"", " code\""]);
+        check(&names, Place::Column, "regiom", &[]);
+        check(&names, Place::File, "", &["sales.csv\""]);
+        check(&names, Place::Option, "", &["\\t\""]);
+    }
+
+    #[test]
+    fn what_a_string_means_follows_from_the_code_before_it() {
+        let places = [
+            ("df = pd.read_csv(", Place::File),
+            ("pd.read_csv(\"a.tsv\", sep=", Place::Option),
+            ("df[", Place::Column),
+            ("df.groupby(", Place::Column),
+            ("df.nlargest(3, ", Place::Column),
+            ("df[[\"a\", ", Place::Column),
+            ("df.plot.scatter(x=", Place::Column),
+            ("df[df[\"a\"] == ", Place::Value),
+            ("df.pivot_table(aggfunc=", Place::Option),
+        ];
+        for (code, place) in places {
+            assert_eq!(Place::after(code), place, "{code}");
+        }
+    }
+
+    #[test]
+    fn where_no_name_of_the_kind_is_known_any_known_name_may_stand() {
+        let mut names = Names::default();
+        names.learn_question("mean of revenue");
+        check(&names, Place::Column, "rev", &["enue\""]);
+    }
+
+    #[test]
+    fn runs_of_words_of_the_question_are_names() {
+        let mut names = Names::default();
+        names.learn_question("Sales of shop.csv in \"New York\", 2024?");
+        check(&names, Place::Value, "New", &["\"", " York\"", " York\\\", 2024\""]);
+        check(&names, Place::Value, "2024", &["\"", "?\""]);
+        check(&names, Place::File, "", &["shop.csv\""]);
+    }
+
+    #[test]
+    fn headers_are_columns_and_cells_words_and_quoted_text_are_values() {
+        let mut names = Names::default();
+        names.learn_observation(
+            "city|n\nSan Juan|3\nKeyError: 'no such'\nNorth Sea  120.5\nunits revenue",
+        );
+        check(&names, Place::Column, "", &["city\"", "n\""]);
+        check(&names, Place::Value, "San", &[" Juan\""]);
+        check(&names, Place::Value, "no such", &["\""]);
+        check(&names, Place::Value, "North", &[" Sea\""]);
+        check(&names, Place::Value, "Juan", &[]);
+        check(&names, Place::Value, "rev", &["enue\""]);
+        names.learn_observation("['total', 'tip']");
+        check(&names, Place::Column, "t", &["ip\"", "otal\""]);
+    }
+}

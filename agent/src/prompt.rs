@@ -1,0 +1,198 @@
+//! The words that we say to a model. The full ones are templates in `prompts/`; the compact ones are those that the
+//! embedded model was trained on, to the letter.
+
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Serialize;
+
+use crate::agent::{FileInfo, Limits, Mode, Task};
+use crate::dialect::disarm;
+use crate::executor::Variable;
+use crate::llm::Profile;
+use crate::observation::plain;
+
+/// Files that a compact prompt names.
+const COMPACT_FILES: usize = 8;
+
+/// `DataFrames` that a compact prompt names.
+const COMPACT_VARIABLES: usize = 4;
+
+/// Columns of one `DataFrame` that a compact prompt names.
+const COMPACT_COLUMNS: usize = 24;
+
+/// Files that a full prompt names.
+const FULL_FILES: usize = 100;
+
+/// Columns of one `DataFrame` that a full prompt names.
+const FULL_COLUMNS: usize = 200;
+
+/// Why the model is spoken to again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply<'a> {
+    /// The step worked.
+    Continue {
+        /// Steps that may still be made.
+        steps_left: usize,
+    },
+    /// The step failed.
+    Failed,
+    /// The step did again what the one before did.
+    Repeated,
+    /// The completion could not be used.
+    Malformed {
+        /// What was wrong with it.
+        problem: &'a str,
+    },
+}
+
+/// The standing instructions; a compact model has learnt them.
+pub(crate) fn system(profile: Profile, mode: Mode, limits: &Limits) -> Option<String> {
+    if profile == Profile::Compact {
+        return None;
+    }
+    let template = match mode {
+        Mode::Agentic => include_str!("prompts/agentic.md"),
+        Mode::Reflection => include_str!("prompts/reflection.md"),
+    };
+    let cell_timeout = limits.cell_timeout.as_secs();
+    Some(render(template, context! { max_steps => limits.max_steps, cell_timeout }))
+}
+
+/// The question with the files and `DataFrames` that are there.
+pub(crate) fn question(profile: Profile, task: &Task) -> String {
+    let text = match profile {
+        Profile::Compact => compact_question(task),
+        Profile::Full => full_question(task),
+    };
+    disarm(&plain(&text))
+}
+
+/// What is said after a step or a completion.
+pub(crate) fn reply(profile: Profile, reply: Reply<'_>) -> String {
+    match profile {
+        Profile::Compact => compact_reply(reply).to_owned(),
+        Profile::Full => full_reply(reply),
+    }
+}
+
+/// A cell that the analyst ran, for the full profile.
+pub(crate) fn cell(code: &str, observation: &str) -> String {
+    let template = include_str!("prompts/cell.md");
+    render(template, context! { code => disarm(&plain(code)), observation })
+}
+
+fn compact_question(task: &Task) -> String {
+    let mut lines = vec![task.prompt.trim().to_owned()];
+    if task.mode == Mode::Reflection {
+        lines.push(String::from("Think only."));
+        return lines.join("\n");
+    }
+    if !task.files.is_empty() {
+        lines.push(format!("Files: {}", compact_files(task).join(", ")));
+    }
+    if !task.variables.is_empty() {
+        let variables = task.variables.iter().take(COMPACT_VARIABLES);
+        let frames: Vec<String> = variables.map(compact_variable).collect();
+        lines.push(format!("Variables: {}", frames.join("; ")));
+    }
+    lines.join("\n")
+}
+
+/// The names of a few files, sorted; where there are many, those that the question names come first.
+fn compact_files(task: &Task) -> Vec<&str> {
+    let mut names: Vec<&str> = task.files.iter().map(|file| file.name.as_str()).collect();
+    names.sort_by_key(|name| (!task.prompt.contains(name), *name));
+    names.truncate(COMPACT_FILES);
+    names.sort_unstable();
+    names
+}
+
+fn compact_variable(variable: &Variable) -> String {
+    format!("{} ({})", variable.name, columns(variable, COMPACT_COLUMNS))
+}
+
+/// The first columns, and a sign that there are more.
+fn columns(variable: &Variable, limit: usize) -> String {
+    let mut columns: Vec<&str> = variable.columns.iter().take(limit).map(String::as_str).collect();
+    if variable.columns.len() > limit {
+        columns.push("…");
+    }
+    columns.join(", ")
+}
+
+fn compact_reply(reply: Reply<'_>) -> &'static str {
+    match reply {
+        Reply::Continue { .. } => "Continue.",
+        Reply::Failed | Reply::Repeated => "That failed. Say why and try another way.",
+        Reply::Malformed { .. } => "Use the step format.",
+    }
+}
+
+/// What a template sees of a file or `DataFrame`.
+#[derive(Serialize)]
+struct FileLine<'a> {
+    name: &'a str,
+    size: String,
+}
+
+#[derive(Serialize)]
+struct VariableLine<'a> {
+    name: &'a str,
+    columns: String,
+}
+
+fn full_question(task: &Task) -> String {
+    let mut files: Vec<&FileInfo> = task.files.iter().collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let files: Vec<FileLine<'_>> = files.into_iter().take(FULL_FILES).map(FileLine::from).collect();
+    let variables: Vec<VariableLine<'_>> = task.variables.iter().map(VariableLine::from).collect();
+    let n_files_left_out = task.files.len() - files.len();
+    let question = task.prompt.trim();
+    let template = include_str!("prompts/question.md");
+    render(template, context! { question, files, n_files_left_out, variables })
+}
+
+impl<'a> From<&'a FileInfo> for FileLine<'a> {
+    fn from(file: &'a FileInfo) -> Self {
+        Self { name: &file.name, size: size(file.bytes) }
+    }
+}
+
+impl<'a> From<&'a Variable> for VariableLine<'a> {
+    fn from(variable: &'a Variable) -> Self {
+        Self { name: &variable.name, columns: columns(variable, FULL_COLUMNS) }
+    }
+}
+
+/// A file size for people.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+fn full_reply(reply: Reply<'_>) -> String {
+    match reply {
+        Reply::Continue { steps_left } => {
+            render(include_str!("prompts/continue.md"), context! { steps_left })
+        }
+        Reply::Failed => render(include_str!("prompts/failed.md"), context! {}),
+        Reply::Repeated => render(include_str!("prompts/repeated.md"), context! {}),
+        Reply::Malformed { problem } => {
+            render(include_str!("prompts/malformed.md"), context! { problem })
+        }
+    }
+}
+
+/// Renders one of our own templates; a variable that is not given is an error, not an empty string.
+fn render(template: &str, context: minijinja::Value) -> String {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let rendered = environment.render_str(template, context);
+    rendered.expect("the templates are part of the crate, and tests render each").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! Pure: what the outputs of a prompt cell say about a turn, and the notebook cells made of it.
+//!
+//! Without a page, the kernel shows a turn inside the prompt cell's outputs (MIME type [`STEP_MIME`]). In a file
+//! each step becomes a real cell, so that the notebook reads and replays like any other. Reading is
+//! [`TurnRecord::read`], writing [`turn_cells`]; [`turn_below`] finds the cells of a turn that a file already has.
+
+pub mod link;
+pub mod record;
+
+use std::ops::Range;
+
+use datarus_agent::agent::{Mode, Outcome};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub use crate::display::STEP_MIME;
+pub use record::{End, StepRecord, TurnRecord};
+
+/// Version of `metadata.datarus`.
+const VERSION: u64 = 1;
+
+/// The cells of one finished turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnCells {
+    /// The prompt cell, with its metadata and without the outputs that became cells.
+    pub prompt: Value,
+    /// Thoughts, steps and answer, to stand right below.
+    pub below: Vec<Value>,
+}
+
+/// Makes the cells of a turn out of the cell that asked and what was recorded of it.
+pub fn turn_cells(prompt: &Value, record: &TurnRecord) -> TurnCells {
+    let mut below = Vec::new();
+    for step in &record.steps {
+        below.extend(thought_cell(record, step));
+        below.push(code_cell(record, step));
+        below.extend(kept_cell(record, step));
+    }
+    below.extend(last_thought_cell(record));
+    below.push(answer_cell(record));
+    TurnCells { prompt: prompt_cell(prompt, record), below }
+}
+
+/// Lower-case hex SHA-256 of a cell's source; ends of lines and blanks at the end do not count.
+pub fn source_sha(source: &str) -> String {
+    let source = source.replace("\r\n", "\n");
+    hex(&Sha256::digest(source.trim_end().as_bytes()))
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all that is written");
+        text
+    })
+}
+
+/// The cells of the turn that belongs to the prompt at `at`: those that follow it and carry its turn's name.
+pub fn turn_below(cells: &[Value], at: usize) -> Range<usize> {
+    let start = at + 1;
+    let turn = cells.get(at).and_then(|cell| datarus(cell, "turn")).and_then(Value::as_str);
+    let Some(turn) = turn else { return start..start };
+    let belongs = |cell: &&Value| {
+        datarus(cell, "turn").and_then(Value::as_str) == Some(turn)
+            && datarus(cell, "role").and_then(Value::as_str) != Some("prompt")
+    };
+    start..start + cells.iter().skip(start).take_while(belongs).count()
+}
+
+/// Whether the prompt at `at` has been answered just as it stands, and its answer is still below it.
+pub fn answer_stands(cells: &[Value], at: usize) -> bool {
+    let Some(cell) = cells.get(at) else { return false };
+    let asked = datarus(cell, "prompt_sha").and_then(Value::as_str);
+    let now = cell["source"].as_str().map(source_sha);
+    asked.is_some()
+        && asked == now.as_deref()
+        && datarus(cell, "status").and_then(Value::as_str) == Some("done")
+        && cells.get(turn_below(cells, at)).into_iter().flatten().any(is_answer)
+}
+
+/// A field of `metadata.datarus`.
+pub fn datarus<'a>(cell: &'a Value, field: &str) -> Option<&'a Value> {
+    cell.get("metadata")?.get("datarus")?.get(field)
+}
+
+/// Whether the cell carries the tag.
+pub fn has_tag(cell: &Value, tag: &str) -> bool {
+    let tags = cell.get("metadata").and_then(|metadata| metadata.get("tags"));
+    tags.and_then(Value::as_array).is_some_and(|tags| tags.iter().any(|found| found == tag))
+}
+
+fn is_answer(cell: &Value) -> bool {
+    datarus(cell, "role").and_then(Value::as_str) == Some("answer")
+}
+
+fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
+    let source = prompt["source"].as_str().unwrap_or_default();
+    let mut metadata = prompt["metadata"].as_object().cloned().unwrap_or_default();
+    add_tags(&mut metadata, &["datarus-prompt", "skip-execution"]);
+    let mut facts = json!({
+        "v": VERSION,
+        "role": "prompt",
+        "turn": record.turn,
+        "prompt_sha": source_sha(source),
+        "status": status_of(record.outcome()),
+    });
+    if let Some(end) = &record.end {
+        facts["mode"] = json!(end.mode);
+        facts["model"] = end.model["name"].clone();
+        facts["model_sha256"] = end.model["sha256"].clone();
+        facts["dialect"] = end.model["dialect"].clone();
+        facts["profile"] = end.model["profile"].clone();
+        facts["seed"] = end.seed.clone();
+        facts["sampling"] = end.sampling.clone();
+        facts["tokens"] = json!([end.usage.prompt_tokens, end.usage.completion_tokens]);
+        if !end.notices.is_empty() {
+            facts["notices"] = json!(end.notices);
+        }
+    }
+    metadata.insert("datarus".into(), facts);
+    let mut cell = prompt.clone();
+    cell["metadata"] = Value::Object(metadata);
+    cell["outputs"] = Value::Array(record.loose.clone());
+    cell
+}
+
+fn status_of(outcome: Option<&Outcome>) -> &'static str {
+    match outcome {
+        Some(Outcome::Answered { .. }) => "done",
+        Some(Outcome::Interrupted) => "interrupted",
+        Some(Outcome::GaveUp { .. }) => "gave_up",
+        None => "failed",
+    }
+}
+
+fn add_tags(metadata: &mut Map<String, Value>, tags: &[&str]) {
+    let mut all = metadata.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+    for tag in tags {
+        if !all.iter().any(|found| found == tag) {
+            all.push(json!(tag));
+        }
+    }
+    metadata.insert("tags".into(), Value::Array(all));
+}
+
+fn thought_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
+    if step.thought.trim().is_empty() {
+        return None;
+    }
+    let title = format!("Step {} · {}", step.number, title_of(&step.thought));
+    let facts = json!({"v": VERSION, "role": "thought", "turn": record.turn, "step": step.number});
+    Some(markdown_cell(
+        &format!("{}-{}t", record.turn, step.number),
+        &folded(&title, &step.thought),
+        "datarus-thought",
+        facts,
+    ))
+}
+
+/// The thought that led to the answer; in reflection mode it is all the work there is.
+fn last_thought_cell(record: &TurnRecord) -> Option<Value> {
+    let Some(Outcome::Answered { thought, .. }) = record.outcome() else { return None };
+    if thought.trim().is_empty() {
+        return None;
+    }
+    let reflection = record.end.as_ref().is_some_and(|end| end.mode == Mode::Reflection);
+    let title = if reflection { String::from("Thought") } else { title_of(thought) };
+    let facts = json!({"v": VERSION, "role": "thought", "turn": record.turn});
+    Some(markdown_cell(
+        &format!("{}-at", record.turn),
+        &folded(&title, thought),
+        "datarus-thought",
+        facts,
+    ))
+}
+
+fn code_cell(record: &TurnRecord, step: &StepRecord) -> Value {
+    let mut facts = json!({
+        "v": VERSION,
+        "role": "code",
+        "turn": record.turn,
+        "step": step.number,
+        "src_sha": source_sha(&step.code),
+        "status": step.status,
+    });
+    if let Some(seconds) = step.seconds {
+        facts["seconds"] = json!(seconds);
+    }
+    let metadata = if step.worked() {
+        json!({"tags": ["datarus-code"], "datarus": facts})
+    } else {
+        json!({
+            "tags": ["datarus-code", "datarus-failed", "skip-execution"],
+            "jupyter": {"source_hidden": true, "outputs_hidden": true},
+            "datarus": facts,
+        })
+    };
+    json!({
+        "cell_type": "code",
+        "id": step_id(&record.turn, step.number),
+        "metadata": metadata,
+        "source": step.code,
+        "execution_count": step.execution_count,
+        "outputs": step.outputs,
+    })
+}
+
+/// What ran of a failed step and is needed later, so that the notebook replays.
+fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
+    let number = step.number;
+    let kept = step.kept.as_ref()?;
+    let source =
+        format!("# What ran of step {number} before it failed: later steps use it.\n{kept}");
+    let (_traceback, printed) = step.outputs.split_last()?;
+    Some(json!({
+        "cell_type": "code",
+        "id": format!("{}-{number}k", record.turn),
+        "metadata": {"tags": ["datarus-code", "datarus-kept"], "datarus": {
+            "v": VERSION,
+            "role": "code",
+            "turn": record.turn,
+            "step": number,
+            "src_sha": source_sha(&source),
+        }},
+        "source": source,
+        "execution_count": step.execution_count,
+        "outputs": printed,
+    }))
+}
+
+fn step_id(turn: &str, step: usize) -> String {
+    format!("{turn}-{step}c")
+}
+
+fn answer_cell(record: &TurnRecord) -> Value {
+    let (text, missing) = match record.outcome() {
+        Some(Outcome::Answered { answer, .. }) => {
+            let linked = link::link_numbers(answer, &sources(record));
+            (linked.text, linked.missing)
+        }
+        Some(Outcome::GaveUp { reason }) => (format!("**No answer.** {reason}"), Vec::new()),
+        Some(Outcome::Interrupted) => (String::from("**Stopped** before an answer."), Vec::new()),
+        None => (String::from("**No answer.** The turn ended early."), Vec::new()),
+    };
+    let mut facts = json!({"v": VERSION, "role": "answer", "turn": record.turn});
+    if !missing.is_empty() {
+        facts["numbers_not_found"] = json!(missing);
+    }
+    markdown_cell(&format!("{}-a", record.turn), &text, "datarus-answer", facts)
+}
+
+/// What each step printed, newest first: the last cell that shows a number is the one to look at.
+fn sources(record: &TurnRecord) -> Vec<link::Source> {
+    let worked = record.steps.iter().rev().filter(|step| step.worked());
+    worked
+        .map(|step| link::Source {
+            cell_id: step_id(&record.turn, step.number),
+            execution_count: step.execution_count,
+            text: step.printed(),
+        })
+        .collect()
+}
+
+fn markdown_cell(id: &str, source: &str, tag: &str, facts: Value) -> Value {
+    json!({
+        "cell_type": "markdown",
+        "id": id,
+        "metadata": {"tags": [tag], "datarus": facts},
+        "source": source,
+    })
+}
+
+/// A folded passage. The text cannot close the fold: its own `</details` is written as text.
+fn folded(title: &str, text: &str) -> String {
+    let text = text.trim().replace("</details", "&lt;/details");
+    format!("<details><summary>{}</summary>\n\n{text}\n\n</details>", escaped(title))
+}
+
+/// The first sentence or line, at most 72 characters.
+fn title_of(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default().trim();
+    let sentence = line.split_once(". ").map_or(line, |(first, _)| first);
+    let mut title: String = sentence.chars().take(72).collect();
+    if title.len() < sentence.len() {
+        title.push('…');
+    }
+    title.trim_end_matches('.').to_owned()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests;

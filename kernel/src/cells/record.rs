@@ -1,0 +1,151 @@
+//! Reads the outputs of a prompt cell.
+
+use datarus_agent::agent::{Mode, Outcome};
+use datarus_agent::llm::Usage;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::STEP_MIME;
+
+/// What was recorded of a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnRecord {
+    /// Its name, `t_` and hexadecimal digits; also the beginning of its cells' ids.
+    pub turn: String,
+    /// Its steps in order.
+    pub steps: Vec<StepRecord>,
+    /// How it ended; `None` when it was cut off.
+    pub end: Option<End>,
+    /// Outputs that belong to no step, such as a warning of the kernel before the first one.
+    pub loose: Vec<Value>,
+}
+
+/// One step as the kernel showed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRecord {
+    /// From 1 within the turn.
+    pub number: usize,
+    /// Why.
+    pub thought: String,
+    /// What was run.
+    pub code: String,
+    /// Its `[n]`.
+    pub execution_count: Option<u64>,
+    /// `ok`, `error`, `timed_out`, `interrupted`, `died`; `unknown` when the record stops before its end.
+    pub status: String,
+    /// Wall time.
+    pub seconds: Option<f64>,
+    /// Its outputs as a cell of its own would hold them.
+    pub outputs: Vec<Value>,
+    /// Of a failed step: the statements that ran before it failed, where later steps need them.
+    pub kept: Option<String>,
+}
+
+/// How a turn ended, what it cost and who wrote it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct End {
+    /// With an answer or without.
+    pub outcome: Outcome,
+    /// Tokens and seconds.
+    pub usage: Usage,
+    /// What the user should know of how the turn went: an output shortened, a completion repaired.
+    #[serde(default)]
+    pub notices: Vec<String>,
+    /// `name`, `sha256`, `dialect`, `profile`.
+    #[serde(default)]
+    pub model: Value,
+    /// Seed of the choice of tokens.
+    #[serde(default)]
+    pub seed: Value,
+    /// How tokens were chosen.
+    #[serde(default)]
+    pub sampling: Value,
+    /// How the turn was done.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+impl StepRecord {
+    /// Whether the step ran to its last line.
+    pub fn worked(&self) -> bool {
+        self.status == "ok"
+    }
+
+    /// All that the step printed or displayed as text.
+    pub fn printed(&self) -> String {
+        let text = |output: &Value| {
+            let text = output["text"].as_str().or_else(|| output["data"]["text/plain"].as_str());
+            text.map(|text| format!("{text}\n"))
+        };
+        self.outputs.iter().filter_map(text).collect()
+    }
+}
+
+impl TurnRecord {
+    /// Reads the outputs of a prompt cell; `None` when they show no turn.
+    pub fn read(outputs: &[Value]) -> Option<Self> {
+        let turn = outputs.iter().find_map(|output| shown(output)?.get("turn")?.as_str())?;
+        let mut record =
+            Self { turn: turn.to_owned(), steps: Vec::new(), end: None, loose: Vec::new() };
+        for output in outputs {
+            match shown(output) {
+                Some(json) if json["part"] == "end" => record.end = End::deserialize(json).ok(),
+                // What is being written: the answer, or the thought before it.
+                Some(json) if json.get("part").is_some() => {}
+                Some(json) => record.steps.extend(step_of(json)),
+                None => record.take(output),
+            }
+        }
+        Some(record)
+    }
+
+    /// How it ended, if that is known.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.end.as_ref().map(|end| &end.outcome)
+    }
+
+    /// An output that is no display of ours belongs to the last step shown before it. An error is never a
+    /// step's, which is shown as text, but the turn's own.
+    fn take(&mut self, output: &Value) {
+        match self.steps.last_mut() {
+            Some(step) if output["output_type"] != "error" => {
+                step.outputs.push(as_own_output(output, step.execution_count));
+            }
+            _ => self.loose.push(output.clone()),
+        }
+    }
+}
+
+fn shown(output: &Value) -> Option<&Value> {
+    output.get("data")?.get(STEP_MIME)
+}
+
+fn step_of(json: &Value) -> Option<StepRecord> {
+    let text = |field: &str| json[field].as_str().unwrap_or_default().to_owned();
+    Some(StepRecord {
+        number: usize::try_from(json["step"].as_u64()?).ok()?,
+        thought: text("thought"),
+        code: text("code"),
+        execution_count: json["execution_count"].as_u64(),
+        status: json["status"].as_str().unwrap_or("unknown").to_owned(),
+        seconds: json["seconds"].as_f64(),
+        outputs: Vec::new(),
+        kept: None,
+    })
+}
+
+/// Undoes what the kernel did to show a step's output inside another cell.
+fn as_own_output(output: &Value, execution_count: Option<u64>) -> Value {
+    let mut output = output.clone();
+    let marks = output.get_mut("metadata").and_then(Value::as_object_mut).and_then(take_marks);
+    let was_result = marks.is_some_and(|marks| marks["output_type"] == "execute_result");
+    if was_result && output["output_type"] == "display_data" {
+        output["output_type"] = json!("execute_result");
+        output["execution_count"] = json!(execution_count);
+    }
+    output
+}
+
+fn take_marks(metadata: &mut Map<String, Value>) -> Option<Value> {
+    metadata.shift_remove("datarus")
+}

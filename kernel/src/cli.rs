@@ -1,0 +1,253 @@
+//! The command line: what can be typed, and which environment variables stand for it. No logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Shown under `--help`, and the only place that lists the exit codes.
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    the work ended badly: no answer, or a cell failed (the notebook is written all the same)
+  2    the command line is wrong
+  3    something is missing: Python, ipykernel, a file, a model (`datarus doctor` says what)
+  130  interrupted
+
+Every flag with [env: …] can be set by that variable; a flag wins over it.
+Data goes to stdout, talk to stderr. DATARUS_LOG=info (or debug, trace) shows what happens inside.";
+
+/// Questions and Python in one notebook: a Jupyter kernel with an analyst inside.
+#[derive(Debug, Parser)]
+#[command(name = "datarus", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer a question about data files, as an executed notebook.
+    Ask(AskArgs),
+    /// Run a notebook with questions and Python cells.
+    Run(RunArgs),
+    /// Say what is missing, and how to mend it.
+    Doctor(DoctorArgs),
+    /// Look at models.
+    Model(ModelArgs),
+    /// Make the kernel known to Jupyter.
+    Install(InstallArgs),
+    /// Undo `install`.
+    Uninstall(UninstallArgs),
+    /// Serve as a Jupyter kernel; Jupyter starts this.
+    Kernel(KernelArgs),
+}
+
+/// Arguments of `datarus ask`.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The question.
+    pub question: String,
+    /// A file that the question is about; may be given more than once.
+    #[arg(long, value_name = "FILE", num_args = 1.., env = "DATARUS_DATA", value_delimiter = ',')]
+    pub data: Vec<PathBuf>,
+    /// The notebook to write; it runs in its folder, so that it replays from there.
+    #[arg(short, long, value_name = "NOTEBOOK", env = "DATARUS_OUTPUT")]
+    pub output: PathBuf,
+    /// Answer by thought alone; nothing runs.
+    #[arg(long, env = "DATARUS_THINK")]
+    pub think: bool,
+    /// Print the result as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
+    /// The kernel's settings.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// Arguments of `datarus run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The notebook to run, in its folder.
+    pub notebook: PathBuf,
+    /// The notebook to write.
+    #[arg(short, long, value_name = "NOTEBOOK", env = "DATARUS_OUTPUT")]
+    pub output: PathBuf,
+    /// Go on after a cell that failed.
+    #[arg(long, env = "DATARUS_ALLOW_ERRORS")]
+    pub allow_errors: bool,
+    /// Print the result as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
+    /// The kernel's settings.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// Arguments of `datarus doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print the findings as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
+    /// The kernel's settings.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// Arguments of `datarus model`.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelCommand,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Say what a model is: name, architecture, context, hash.
+    Info {
+        /// A GGUF file or a folder with safetensors; without it the model in use.
+        #[arg(env = "DATARUS_MODEL")]
+        path: Option<PathBuf>,
+        /// Print as JSON.
+        #[arg(long, env = "DATARUS_JSON")]
+        json: bool,
+    },
+}
+
+/// Arguments of `datarus kernel`.
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    /// The connection file that Jupyter wrote.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub connection_file: PathBuf,
+    /// The kernel's settings.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Handed on to ipykernel, such as `--HistoryManager.hist_file=:memory:`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "IPYKERNEL ARGUMENTS")]
+    pub companion_args: Vec<String>,
+}
+
+/// Where `install` writes to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// For this user (the default).
+    #[arg(long, env = "DATARUS_USER", conflicts_with = "sys_prefix")]
+    pub user: bool,
+    /// Into the Python environment that is active.
+    #[arg(long, env = "DATARUS_SYS_PREFIX")]
+    pub sys_prefix: bool,
+    /// Under this folder: `PREFIX/share/jupyter/kernels`. `--user` and `--sys-prefix` win over it.
+    #[arg(long, value_name = "PREFIX", env = "DATARUS_PREFIX")]
+    pub prefix: Option<PathBuf>,
+}
+
+/// Arguments of `datarus install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Where to.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only write the kernelspec into this folder, for `jupyter kernelspec install`.
+    #[arg(long, value_name = "FOLDER", env = "DATARUS_FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// The Python that has ipykernel.
+    #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
+    pub python: Option<PathBuf>,
+}
+
+/// Arguments of `datarus uninstall`.
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    /// Where from.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// The kernel's settings, the same for every command that runs cells.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EngineArgs {
+    /// The Python that has ipykernel [default: the one that `install` noted, else python3].
+    #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
+    pub python: Option<PathBuf>,
+    /// A GGUF file, or a folder with safetensors [default: the embedded model].
+    #[arg(long, value_name = "PATH", env = "DATARUS_MODEL")]
+    pub model: Option<PathBuf>,
+    /// Seed of the choice of tokens.
+    #[arg(long, env = "DATARUS_SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// Steps of code in one turn.
+    #[arg(long, env = "DATARUS_MAX_STEPS", default_value_t = 12, hide_short_help = true)]
+    pub max_steps: usize,
+    /// Failed steps in a row.
+    #[arg(long, env = "DATARUS_MAX_ERRORS", default_value_t = 4, hide_short_help = true)]
+    pub max_errors: usize,
+    /// Seconds for one cell of the agent.
+    #[arg(long, env = "DATARUS_CELL_TIMEOUT", default_value_t = 300, hide_short_help = true)]
+    pub cell_timeout: u64,
+    /// Tokens in one completion.
+    #[arg(long, env = "DATARUS_MAX_NEW_TOKENS", default_value_t = 1024, hide_short_help = true)]
+    pub max_new_tokens: usize,
+    /// Tokens written in one turn.
+    #[arg(long, env = "DATARUS_MAX_TURN_TOKENS", default_value_t = 16384, hide_short_help = true)]
+    pub max_turn_tokens: usize,
+    /// Chooses tokens at random, the more so the higher; 0 takes the likeliest [default: the model's own].
+    #[arg(long, env = "DATARUS_TEMPERATURE", hide_short_help = true)]
+    pub temperature: Option<f32>,
+    /// Only the k likeliest tokens.
+    #[arg(long, env = "DATARUS_TOP_K", requires = "temperature", hide_short_help = true)]
+    pub top_k: Option<usize>,
+    /// Only the likeliest tokens that make up this share.
+    #[arg(long, env = "DATARUS_TOP_P", requires = "temperature", hide_short_help = true)]
+    pub top_p: Option<f32>,
+    /// Only tokens at least this share as likely as the likeliest.
+    #[arg(long, env = "DATARUS_MIN_P", requires = "temperature", hide_short_help = true)]
+    pub min_p: Option<f32>,
+    /// Makes tokens written before less likely; above 1.
+    #[arg(
+        long,
+        env = "DATARUS_REPETITION_PENALTY",
+        requires = "temperature",
+        hide_short_help = true
+    )]
+    pub repetition_penalty: Option<f32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_that_the_kernel_does_not_know_go_on_to_ipykernel() {
+        let typed = [
+            "datarus",
+            "kernel",
+            "-f",
+            "c.json",
+            "--HistoryManager.hist_file=:memory:",
+            "--x",
+            "y",
+        ];
+        let Command::Kernel(kernel) = Cli::try_parse_from(typed).unwrap().command else {
+            panic!("expected the command kernel")
+        };
+        assert_eq!(kernel.connection_file, PathBuf::from("c.json"));
+        assert_eq!(kernel.companion_args, ["--HistoryManager.hist_file=:memory:", "--x", "y"]);
+    }
+
+    #[test]
+    fn a_place_is_named_once() {
+        assert!(Cli::try_parse_from(["datarus", "install", "--user", "--sys-prefix"]).is_err());
+        assert!(Cli::try_parse_from(["datarus", "install", "--prefix", "p"]).is_ok());
+    }
+}

@@ -1,0 +1,175 @@
+//! What each command does, and the exit code that comes of it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::cli::{
+    AskArgs, Command, DoctorArgs, InstallArgs, KernelArgs, ModelCommand, RunArgs, UninstallArgs,
+};
+use crate::config::Config;
+use crate::connection::ConnectionInfo;
+use crate::headless::{Ending, ask, run};
+use crate::prompt::configured_model;
+use crate::{doctor, install, model, server};
+
+/// The work ended badly.
+const FAILED: u8 = 1;
+/// Something is missing.
+const MISSING: u8 = 3;
+/// Stopped by the user: 128 and the number of the signal.
+const INTERRUPTED: u8 = 130;
+
+/// An error, and the exit code it ends the program with.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is wrong, and why.
+    pub cause: anyhow::Error,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(cause: anyhow::Error) -> Self {
+        Self { cause, code: MISSING }
+    }
+}
+
+/// Does what was asked on the command line; returns the exit code.
+///
+/// # Errors
+/// When the work cannot be begun or finished. Work that ends badly is an exit code.
+pub fn run(command: Command) -> Result<u8, Failure> {
+    Ok(match command {
+        Command::Kernel(args) => kernel(args)?,
+        Command::Ask(args) => ask(args)?,
+        Command::Run(args) => run_notebook(args)?,
+        Command::Doctor(args) => doctor(args)?,
+        Command::Model(args) => model_info(args.command)?,
+        Command::Install(args) => install(args)?,
+        Command::Uninstall(args) => uninstall(args)?,
+    })
+}
+
+fn kernel(args: KernelArgs) -> Result<u8> {
+    let config = Config::resolve_for_kernel(&args.engine, args.companion_args)?;
+    let connection = ConnectionInfo::read(&args.connection_file)?;
+    block_on(async { Ok(server::run(connection, config).await?) })?;
+    Ok(0)
+}
+
+fn ask(args: AskArgs) -> Result<u8> {
+    let config = Config::resolve(&args.engine, Vec::new())?;
+    let question = ask::Question {
+        text: args.question,
+        data: args.data,
+        think: args.think,
+        output: args.output,
+    };
+    let answer = block_on(async { Ok(ask::ask(config, configured_model(), &question).await?) })?;
+    if args.json {
+        print_json(&answer)?;
+    } else if answer.ending == Ending::Done {
+        print(&answer.answer)?;
+    } else {
+        say(&format!("no answer: {}", answer.answer));
+    }
+    Ok(code_of(answer.ending))
+}
+
+fn run_notebook(args: RunArgs) -> Result<u8> {
+    let config = Config::resolve(&args.engine, Vec::new())?;
+    let job =
+        run::Job { notebook: args.notebook, output: args.output, allow_errors: args.allow_errors };
+    let ran = block_on(async { Ok(run::run(config, configured_model(), &job).await?) })?;
+    if args.json {
+        print_json(&ran)?;
+    }
+    Ok(code_of(ran.ending))
+}
+
+fn code_of(ending: Ending) -> u8 {
+    match ending {
+        Ending::Done => 0,
+        Ending::Failed => FAILED,
+        Ending::Interrupted => INTERRUPTED,
+    }
+}
+
+fn doctor(args: DoctorArgs) -> Result<u8> {
+    let config = Config::resolve(&args.engine, Vec::new());
+    let described = model::describe(args.engine.model.as_deref());
+    let described = described.map(|info| model::line(&info)).map_err(|error| error.to_string());
+    let findings = doctor::examine(&config, described);
+    if args.json {
+        print_json(&findings)?;
+    } else {
+        print(doctor::as_text(&findings).trim_end())?;
+    }
+    Ok(if doctor::is_well(&findings) { 0 } else { MISSING })
+}
+
+fn model_info(command: ModelCommand) -> Result<u8> {
+    let ModelCommand::Info { path, json } = command;
+    let info = model::describe(path.as_deref())?;
+    if json {
+        print_json(&info)?;
+    } else {
+        print(&model::lines(&info))?;
+    }
+    Ok(0)
+}
+
+fn install(args: InstallArgs) -> Result<u8> {
+    let installed = install::install(&args)?;
+    say(&format!("kernelspec  {}", installed.kernelspec.display()));
+    if let Some((note, python)) = installed.note {
+        say(&format!("settings    {}", note.display()));
+        warn_of_missing_packages(&python);
+    }
+    Ok(0)
+}
+
+/// The kernel is installed all the same: packages can be added later.
+fn warn_of_missing_packages(python: &Path) {
+    let (findings, _) = doctor::examine_python(python);
+    let wrong: Vec<_> =
+        findings.into_iter().filter(|finding| finding.health != doctor::Health::Ok).collect();
+    if !wrong.is_empty() {
+        say(doctor::as_text(&wrong).trim_end());
+    }
+}
+
+fn uninstall(args: UninstallArgs) -> Result<u8> {
+    let removed: Vec<PathBuf> = install::uninstall(&args)?;
+    if removed.is_empty() {
+        say("nothing to remove");
+    }
+    for path in removed {
+        say(&format!("removed {}", path.display()));
+    }
+    Ok(0)
+}
+
+/// One thread is enough: the model has its own.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    runtime.block_on(work)
+}
+
+fn print(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot write to stdout")
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,168 @@
+//! The companion: ipykernel as a child process that runs every Python cell.
+//!
+//! It is started in the background. What is sent before it is up waits in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::process::Signal;
+use tokio::sync::mpsc;
+
+use crate::connection::{Channel, ConnectionInfo};
+use crate::event::Event;
+use crate::zmtp::Multipart;
+
+mod link;
+mod process;
+mod runtime;
+
+use link::Link;
+use process::Signals;
+
+/// How a companion is started.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// The Python that has ipykernel.
+    pub(crate) python: PathBuf,
+    /// Where it runs.
+    pub(crate) folder: PathBuf,
+    /// Arguments for ipykernel.
+    pub(crate) args: Vec<String>,
+    /// The session id in all that we send; the companion uses it too, since JupyterLab drops messages of a kernel
+    /// whose session changes between two messages.
+    pub(crate) session_id: String,
+    /// The connection whose key the companion shares, so that frames pass unchanged.
+    pub(crate) connection: ConnectionInfo,
+}
+
+/// What is heard of a companion.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// It takes requests now.
+    Up(Up),
+    /// It sent a message; on `IoPub` the topic comes first.
+    Message(Channel, Multipart),
+    /// Its process has ended, nothing of it runs, its folder is removed. One sentence says why.
+    Gone(String),
+}
+
+/// A companion that takes requests.
+#[derive(Debug)]
+pub(crate) struct Up {
+    link: Link,
+    /// The version of Python, such as `3.12.3`.
+    pub(crate) python_version: String,
+}
+
+/// A handle on the companion; dropping it ends the process.
+#[derive(Debug)]
+pub(crate) struct Companion {
+    launch: Arc<Launch>,
+    news: mpsc::Sender<Event>,
+    generation: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Starting { signals: Signals, waiting: Vec<(Channel, Multipart)> },
+    Up { signals: Signals, link: Link },
+    Broken { reason: String },
+}
+
+impl Companion {
+    /// Starts the first companion; news of it arrive on `news`.
+    pub(crate) fn start(launch: Launch, news: mpsc::Sender<Event>) -> Companion {
+        let state = State::Broken { reason: "it was not started yet".into() };
+        let mut companion = Companion { launch: Arc::new(launch), news, generation: 0, state };
+        companion.restart();
+        companion
+    }
+
+    /// Ends what runs and starts afresh. A failure is kept, see [`Companion::broken`].
+    pub(crate) fn restart(&mut self) {
+        self.generation += 1;
+        let reporter = Reporter { news: self.news.clone(), generation: self.generation };
+        self.state = match process::spawn(self.launch.clone(), reporter) {
+            Ok(signals) => State::Starting { signals, waiting: Vec::new() },
+            Err(reason) => State::Broken { reason },
+        };
+    }
+
+    /// Marks it as not startable; the next execution tries again.
+    pub(crate) fn give_up(&mut self, reason: String) {
+        self.state = State::Broken { reason };
+    }
+
+    /// Why there is none, if there is none.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        match &self.state {
+            State::Broken { reason } => Some(reason),
+            State::Starting { .. } | State::Up { .. } => None,
+        }
+    }
+
+    /// Whether it takes requests already.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Whether news with this number are of the process that runs now.
+    pub(crate) fn is_current(&self, generation: u64) -> bool {
+        generation == self.generation
+    }
+
+    /// Takes the connection of a companion that came up, and sends it what has waited.
+    pub(crate) fn on_up(&mut self, link: Up) {
+        let link = link.link;
+        let before = std::mem::replace(&mut self.state, State::Broken { reason: String::new() });
+        if let State::Starting { signals, waiting } = before {
+            for (channel, multipart) in waiting {
+                link.send(channel, multipart);
+            }
+            self.state = State::Up { signals, link };
+        }
+    }
+
+    /// Sends a message, at once or as soon as the companion is up.
+    pub(crate) fn send(&mut self, channel: Channel, multipart: Multipart) {
+        match &mut self.state {
+            State::Starting { waiting, .. } => waiting.push((channel, multipart)),
+            State::Up { link, .. } => link.send(channel, multipart),
+            State::Broken { .. } => {}
+        }
+    }
+
+    /// Takes back what waits for the companion to come up: the messages whose header is this.
+    pub(crate) fn withdraw(&mut self, header: &Bytes) {
+        if let State::Starting { waiting, .. } = &mut self.state {
+            waiting.retain(|(_, multipart)| !multipart.contains(header));
+        }
+    }
+
+    /// Sends a signal to the process and all its children that stayed in its group. A companion that is not up yet
+    /// gets only what ends it: it does not know interrupts.
+    pub(crate) fn signal(&self, signal: Signal) {
+        match &self.state {
+            State::Up { signals, .. } => signals.send(signal),
+            State::Starting { signals, .. } if signal != Signal::INT => signals.send(signal),
+            State::Starting { .. } | State::Broken { .. } => {}
+        }
+    }
+}
+
+/// Sends news into the event loop.
+#[derive(Debug, Clone)]
+struct Reporter {
+    news: mpsc::Sender<Event>,
+    generation: u64,
+}
+
+impl Reporter {
+    /// Waits while the loop is behind, so that a flood of output is held back in the companion.
+    async fn tell(&self, news: News) {
+        // The loop is gone only when the kernel ends: nobody is left to be told.
+        let _ = self.news.send(Event::Companion(self.generation, news)).await;
+    }
+}

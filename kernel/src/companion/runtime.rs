@@ -1,0 +1,85 @@
+//! The private folder of a companion: its sockets, its connection file, its Python files.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::connection::{ConnectionError, ConnectionInfo};
+
+const LAUNCH: &str = include_str!("launch.py");
+const INSIDE: &str = include_str!("inside.py");
+const FIGURES: &str = include_str!("figures.py");
+
+/// Longest folder whose socket files keep to the 107 bytes of Linux (103 of macOS).
+const LONGEST_FOLDER: usize = 85;
+
+/// Why the folder cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RuntimeError {
+    /// The file system refuses.
+    #[error("cannot make the companion's runtime folder: {0}")]
+    Io(#[from] io::Error),
+    /// The connection file cannot be made.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// A folder of mode 0700 that is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct RuntimeFolder {
+    folder: TempDir,
+    /// Where the companion's sockets are.
+    pub(super) connection: ConnectionInfo,
+}
+
+impl RuntimeFolder {
+    /// Makes the folder and all that the companion needs in it. `client` is the connection whose key it shares.
+    pub(super) fn create(client: &ConnectionInfo) -> Result<RuntimeFolder, RuntimeError> {
+        let folder = tempfile::Builder::new()
+            .prefix("datarus-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(base_folder())?;
+        let connection = ConnectionInfo::new_ipc(folder.path())?.with_key_of(client);
+        connection.write(&folder.path().join("connection.json"))?;
+        fs::write(folder.path().join("launch.py"), LAUNCH)?;
+        let module = folder.path().join("datarus_companion");
+        fs::create_dir(&module)?;
+        fs::write(module.join("__init__.py"), INSIDE)?;
+        fs::write(module.join("figures.py"), FIGURES)?;
+        Ok(RuntimeFolder { folder, connection })
+    }
+
+    /// The folder.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The user's own runtime folder where there is one, since the sockets in it end with the login.
+fn base_folder() -> PathBuf {
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([std::env::temp_dir()])
+        .find(|folder| folder.is_dir() && folder.as_os_str().len() <= LONGEST_FOLDER)
+        .unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_private_short_and_removed() {
+        let client = ConnectionInfo::new_ipc(Path::new("/tmp")).unwrap();
+        let runtime = RuntimeFolder::create(&client).unwrap();
+        let path = runtime.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(runtime.connection.endpoint(crate::connection::Channel::IoPub).len() < 113);
+        drop(runtime);
+        assert!(!path.exists());
+    }
+}

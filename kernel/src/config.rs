@@ -1,0 +1,298 @@
+//! What the kernel runs with: resolved once, validated, then immutable.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use datarus_agent::agent::Limits;
+use datarus_agent::llm::Sampling;
+
+use crate::cli::EngineArgs;
+
+/// What the kernel runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The Python that has `ipykernel`; the companion runs on it.
+    pub python: PathBuf,
+    /// The model file (GGUF) or folder (safetensors); `None` is the embedded model.
+    pub model: Option<PathBuf>,
+    /// Where cells run and where questions find their files.
+    pub folder: PathBuf,
+    /// Arguments that are handed on to ipykernel unchanged.
+    pub companion_args: Vec<String>,
+    /// Bounds of a turn.
+    pub limits: Limits,
+    /// How tokens are chosen; `None` is the model's own default (greedy for the embedded one).
+    pub sampling: Option<Sampling>,
+    /// Seed of the choice.
+    pub seed: u64,
+}
+
+/// Why the settings cannot be used. Each says what was expected and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no Python to run cells on.
+    #[error(
+        "expected a Python with ipykernel, found none: set `--python PYTHON` or `DATARUS_PYTHON`, or run install.sh"
+    )]
+    NoPython,
+    /// The Python that was named does not exist.
+    #[error("no Python at `{}`: set `--python PYTHON` or `DATARUS_PYTHON`, or run install.sh", path.display())]
+    PythonMissing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The model that was named does not exist.
+    #[error("no model at `{}`: set `--model PATH` or `DATARUS_MODEL`, or leave it out for the embedded model", path.display())]
+    ModelMissing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A number is out of its range.
+    #[error("expected `{flag}` {expected}, found {found}")]
+    Range {
+        /// The flag.
+        flag: &'static str,
+        /// Its range, in words.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+}
+
+impl Config {
+    /// Makes the configuration out of what was typed. Paths become absolute, so that the working folder may change.
+    ///
+    /// # Errors
+    /// When a path does not exist or a number is out of range.
+    pub fn resolve(args: &EngineArgs, companion_args: Vec<String>) -> Result<Self, ConfigError> {
+        let python = find_python(args.python.as_deref())?;
+        let model = args.model.as_deref().map(existing_model).transpose()?;
+        Ok(Self {
+            python,
+            model,
+            folder: PathBuf::from("."),
+            companion_args,
+            limits: limits(args)?,
+            sampling: sampling(args)?,
+            seed: args.seed,
+        })
+    }
+
+    /// As [`Config::resolve`] for a kernel that Jupyter starts: a Python or a model that is missing is told in the
+    /// first cell that needs it, where the user sees it.
+    ///
+    /// # Errors
+    /// When a number is out of range.
+    pub fn resolve_for_kernel(
+        args: &EngineArgs,
+        companion_args: Vec<String>,
+    ) -> Result<Self, ConfigError> {
+        let fallback = || args.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
+        Ok(Self {
+            python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
+            model: args.model.clone(),
+            folder: PathBuf::from("."),
+            companion_args,
+            limits: limits(args)?,
+            sampling: sampling(args)?,
+            seed: args.seed,
+        })
+    }
+}
+
+/// Finds the Python that has ipykernel: the one named, else the one that `install` noted beside the program or in
+/// the user's data folder, else `python3` on the path.
+///
+/// # Errors
+/// When the one named does not exist, or none is found.
+pub fn find_python(named: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    if let Some(named) = named {
+        return find_program(named)
+            .ok_or_else(|| ConfigError::PythonMissing { path: named.to_owned() });
+    }
+    let noted = note_files().into_iter().find_map(|file| noted_python(&file));
+    noted.or_else(|| on_path(Path::new("python3"))).ok_or(ConfigError::NoPython)
+}
+
+/// Where `install` may have noted its Python: beside the program, then in the user's data folder.
+fn note_files() -> Vec<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|program| {
+        let prefix = program.parent()?.parent()?;
+        Some(prefix.join("share/datarus/config.json"))
+    });
+    let of_user = user_data_dir().map(|folder| folder.join("datarus/config.json"));
+    beside.into_iter().chain(of_user).collect()
+}
+
+fn noted_python(file: &Path) -> Option<PathBuf> {
+    let note: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    executable(Path::new(note["python"].as_str()?))
+}
+
+/// The folder for data of this user's programs.
+///
+/// # Source
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
+pub fn user_data_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let named = set("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/share")))
+}
+
+/// The absolute path of a program that is named as a shell takes it: a bare name is looked up on the path.
+pub fn find_program(named: &Path) -> Option<PathBuf> {
+    let is_bare_name = named.file_name() == Some(named.as_os_str());
+    if is_bare_name { on_path(named) } else { executable(named) }
+}
+
+/// The absolute path of a program, links not resolved: a virtual environment's Python is a link.
+fn executable(path: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+    runs.then(|| std::path::absolute(path).ok())?
+}
+
+/// The first program of that name on the path.
+pub fn on_path(name: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|folder| folder.as_os_str() != OsStr::new(""))
+        .find_map(|folder| executable(&folder.join(name)))
+}
+
+fn existing_model(path: &Path) -> Result<PathBuf, ConfigError> {
+    std::fs::canonicalize(path).map_err(|_| ConfigError::ModelMissing { path: path.to_owned() })
+}
+
+fn limits(args: &EngineArgs) -> Result<Limits, ConfigError> {
+    for (flag, value) in [
+        ("--max-steps", args.max_steps),
+        ("--max-errors", args.max_errors),
+        ("--cell-timeout", usize::try_from(args.cell_timeout).unwrap_or(usize::MAX)),
+        ("--max-new-tokens", args.max_new_tokens),
+        ("--max-turn-tokens", args.max_turn_tokens),
+    ] {
+        check(flag, value > 0, "of at least 1", value)?;
+    }
+    Ok(Limits {
+        max_steps: args.max_steps,
+        max_errors: args.max_errors,
+        cell_timeout: Duration::from_secs(args.cell_timeout),
+        max_new_tokens: args.max_new_tokens,
+        max_turn_tokens: args.max_turn_tokens,
+    })
+}
+
+fn sampling(args: &EngineArgs) -> Result<Option<Sampling>, ConfigError> {
+    let Some(temperature) = args.temperature else { return Ok(None) };
+    check(
+        "--temperature",
+        temperature >= 0.0 && temperature.is_finite(),
+        "of at least 0",
+        temperature,
+    )?;
+    if temperature == 0.0 {
+        return Ok(Some(Sampling::Greedy));
+    }
+    let is_share = |value: f32| value > 0.0 && value <= 1.0;
+    let shares = [("--top-p", args.top_p), ("--min-p", args.min_p)];
+    for (flag, value) in shares.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
+        check(flag, is_share(value), "above 0 and at most 1", value)?;
+    }
+    if let Some(top_k) = args.top_k {
+        check("--top-k", top_k > 0, "of at least 1", top_k)?;
+    }
+    if let Some(penalty) = args.repetition_penalty {
+        let fits = penalty >= 1.0 && penalty.is_finite();
+        check("--repetition-penalty", fits, "of at least 1", penalty)?;
+    }
+    Ok(Some(Sampling::Random {
+        temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        min_p: args.min_p,
+        repetition_penalty: args.repetition_penalty,
+    }))
+}
+
+fn check(
+    flag: &'static str,
+    fits: bool,
+    expected: &'static str,
+    found: impl ToString,
+) -> Result<(), ConfigError> {
+    if fits { Ok(()) } else { Err(ConfigError::Range { flag, expected, found: found.to_string() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> EngineArgs {
+        EngineArgs {
+            max_steps: 1,
+            max_errors: 1,
+            cell_timeout: 1,
+            max_new_tokens: 1,
+            max_turn_tokens: 1,
+            ..EngineArgs::default()
+        }
+    }
+
+    #[test]
+    fn the_python_that_is_named_must_exist() {
+        let error = find_python(Some(Path::new("/no/such/python"))).unwrap_err().to_string();
+        assert!(error.starts_with("no Python at `/no/such/python`"), "{error}");
+        assert!(find_python(Some(Path::new("no-such-python"))).is_err());
+        assert!(find_python(Some(Path::new("sh"))).unwrap().is_absolute());
+    }
+
+    #[test]
+    fn the_python_that_install_noted_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = folder.path().join("config.json");
+        assert_eq!(noted_python(&note), None);
+        let shell = on_path(Path::new("sh")).unwrap();
+        std::fs::write(&note, serde_json::json!({"python": shell}).to_string()).unwrap();
+        assert_eq!(noted_python(&note), Some(shell));
+        std::fs::write(&note, r#"{"python": "/no/such"}"#).unwrap();
+        assert_eq!(noted_python(&note), None);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_their_flag() {
+        let refused = |change: fn(&mut EngineArgs)| {
+            let mut args = args();
+            change(&mut args);
+            let error = limits(&args).err().or_else(|| sampling(&args).err());
+            error.map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(|_| ()), "");
+        assert_eq!(
+            refused(|args| args.max_steps = 0),
+            "expected `--max-steps` of at least 1, found 0"
+        );
+        let wrong = refused(|args| args.temperature = Some(-1.0));
+        assert_eq!(wrong, "expected `--temperature` of at least 0, found -1");
+        let wrong = refused(|args| (args.temperature, args.top_p) = (Some(1.0), Some(1.5)));
+        assert_eq!(wrong, "expected `--top-p` above 0 and at most 1, found 1.5");
+    }
+
+    #[test]
+    fn no_temperature_leaves_the_choice_to_the_model_and_zero_is_greedy() {
+        assert_eq!(sampling(&args()).unwrap(), None);
+        let greedy = EngineArgs { temperature: Some(0.0), ..args() };
+        assert_eq!(sampling(&greedy).unwrap(), Some(Sampling::Greedy));
+    }
+
+    #[test]
+    fn a_kernel_starts_without_its_python_and_its_model() {
+        let path = |path: &str| Some(PathBuf::from(path));
+        let missing = EngineArgs { python: path("/no/python"), model: path("/no/model"), ..args() };
+        assert!(Config::resolve(&missing, Vec::new()).is_err());
+        let config = Config::resolve_for_kernel(&missing, Vec::new()).unwrap();
+        assert_eq!(config.python, PathBuf::from("/no/python"));
+    }
+}

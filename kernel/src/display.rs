@@ -1,0 +1,316 @@
+//! What a turn looks like in the prompt cell's outputs. Pure: agent events in, display contents out.
+//!
+//! Each step is one display under the id `{turn}-{step}`, the end one under `{turn}-end`. Both hold Markdown for
+//! people and `application/vnd.datarus.step+json` for programs.
+
+use datarus_agent::agent::{AgentEvent, Outcome, Part, Step};
+use datarus_agent::executor::Status;
+use datarus_agent::llm::Usage;
+use serde_json::{Map, Value, json};
+
+use crate::message::content::Display;
+
+/// The MIME type that programs read.
+pub const STEP_MIME: &str = "application/vnd.datarus.step+json";
+
+/// A display to publish.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Shown {
+    /// As `display_data`.
+    New(Display),
+    /// As `update_display_data`.
+    Update(Display),
+}
+
+/// A turn as it is shown so far.
+#[derive(Debug)]
+pub(crate) struct TurnView {
+    turn: String,
+    steps: Vec<StepView>,
+    answer: Option<AnswerView>,
+    notices: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct StepView {
+    number: usize,
+    thought: String,
+    code: String,
+    state: State,
+    execution_count: Option<u64>,
+    ended: Option<(Status, f64)>,
+    shown: bool,
+    dirty: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Writing,
+    Running,
+    Done,
+    /// What was taken for a step is the thought before the answer.
+    LastThought,
+}
+
+#[derive(Debug, Default)]
+struct AnswerView {
+    text: String,
+    shown: bool,
+    dirty: bool,
+}
+
+/// What is said about a turn when it is over.
+#[derive(Debug)]
+pub(crate) struct TurnEnd<'a> {
+    /// How it ended.
+    pub(crate) outcome: &'a Outcome,
+    /// What it cost.
+    pub(crate) usage: Usage,
+    /// Wall time.
+    pub(crate) seconds: f64,
+    /// Facts for programs: model, seed, sampling, prompt, mode.
+    pub(crate) facts: Map<String, Value>,
+}
+
+impl TurnView {
+    /// A turn of which nothing is shown yet. `turn` is its id, such as `t_1a2b3c4d`.
+    pub(crate) fn new(turn: String) -> TurnView {
+        TurnView { turn, steps: Vec::new(), answer: None, notices: Vec::new() }
+    }
+
+    /// The turn's id.
+    pub(crate) fn turn(&self) -> &str {
+        &self.turn
+    }
+
+    /// Number of the newest step, from 1.
+    pub(crate) fn newest_step(&self) -> usize {
+        self.steps.last().map_or(1, |step| step.number)
+    }
+
+    /// Takes what the agent says. Notices are kept for the end.
+    pub(crate) fn on_event(&mut self, event: &AgentEvent) {
+        match event {
+            AgentEvent::Text { step, part: Part::Thought, delta } => {
+                self.step(*step).thought.push_str(delta);
+            }
+            AgentEvent::Text { step, part: Part::Code, delta } => {
+                self.step(*step).code.push_str(delta);
+            }
+            AgentEvent::Text { step, part: Part::Answer, delta } => self.on_answer(*step, delta),
+            AgentEvent::StepReady { step, thought, code } => {
+                let step = self.step(*step);
+                step.thought.clone_from(thought);
+                step.code.clone_from(code);
+                step.state = State::Running;
+            }
+            AgentEvent::StepDone(done) => self.on_done(done),
+            AgentEvent::Notice(text) => self.notices.push(text.clone()),
+        }
+    }
+
+    /// Notes the number under which the newest step runs.
+    pub(crate) fn on_execution_count(&mut self, count: u64) {
+        let number = self.newest_step();
+        self.step(number).execution_count = Some(count);
+    }
+
+    /// What has changed since the last call, in order.
+    pub(crate) fn flush(&mut self) -> Vec<Shown> {
+        let turn = &self.turn;
+        let dirty = self.steps.iter_mut().filter(|step| step.dirty);
+        let mut changed: Vec<_> = dirty
+            .map(|step| {
+                step.dirty = false;
+                let display = Display::with_id(step.data(turn), &format!("{turn}-{}", step.number));
+                shown(&mut step.shown, display)
+            })
+            .collect();
+        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.dirty) {
+            answer.dirty = false;
+            let text = answer.text.trim_start();
+            let json = json!({ "v": 1, "turn": turn, "part": "answer", "text": text });
+            let display = Display::with_id(bundle(text.into(), json), &format!("{turn}-end"));
+            changed.push(shown(&mut answer.shown, display));
+        }
+        changed
+    }
+
+    /// The display that closes the turn.
+    pub(crate) fn end(&mut self, end: &TurnEnd<'_>) -> Shown {
+        let json = end_json(&self.turn, &self.notices, end);
+        let (ending, cost) = (ending(end.outcome), self.cost(end));
+        let said = self.notices.iter().chain([&cost]).map(|text| format!("*{text}*"));
+        let markdown = [ending].into_iter().chain(said).collect::<Vec<_>>().join("\n\n");
+        let id = format!("{}-end", self.turn);
+        let display = Display::with_id(bundle(markdown, json), &id);
+        shown(&mut self.answer.get_or_insert_default().shown, display)
+    }
+
+    fn step(&mut self, number: usize) -> &mut StepView {
+        let at = self.steps.iter().position(|step| step.number == number).unwrap_or_else(|| {
+            self.steps.push(StepView { number, ..StepView::default() });
+            self.steps.len() - 1
+        });
+        let step = self.steps.get_mut(at).expect("found or pushed");
+        step.dirty = true;
+        step
+    }
+
+    fn on_answer(&mut self, number: usize, delta: &str) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.number == number)
+            && step.state == State::Writing
+        {
+            (step.state, step.dirty) = (State::LastThought, true);
+        }
+        let answer = self.answer.get_or_insert_default();
+        answer.text.push_str(delta);
+        answer.dirty = true;
+    }
+
+    fn on_done(&mut self, done: &Step) {
+        let step = self.step(done.number);
+        step.state = State::Done;
+        step.execution_count = done.execution.execution_count;
+        step.ended = Some((done.execution.status, done.execution.seconds));
+    }
+
+    fn cost(&self, end: &TurnEnd<'_>) -> String {
+        let steps = self.steps.iter().filter(|step| step.state == State::Done).count();
+        let plural = if steps == 1 { "" } else { "s" };
+        let usage = end.usage;
+        format!(
+            "{steps} step{plural} · {} tokens read, {} written · {:.1} s",
+            usage.prompt_tokens, usage.completion_tokens, end.seconds
+        )
+    }
+}
+
+impl StepView {
+    fn data(&self, turn: &str) -> Map<String, Value> {
+        if self.state == State::LastThought {
+            let json = json!({
+                "v": 1, "turn": turn, "step": self.number, "part": "thought", "thought": self.thought.trim(),
+            });
+            return bundle(folded("Thought", &self.thought), json);
+        }
+        bundle(self.markdown(), self.json(turn))
+    }
+
+    fn json(&self, turn: &str) -> Value {
+        json!({
+            "v": 1,
+            "turn": turn,
+            "step": self.number,
+            "state": match self.state {
+                State::Writing => "writing",
+                State::Running => "running",
+                State::Done | State::LastThought => "done",
+            },
+            "thought": self.thought.trim(),
+            "code": self.code.trim_end(),
+            "execution_count": self.execution_count,
+            "status": self.ended.map(|(status, _)| status),
+            "seconds": self.ended.map(|(_, seconds)| seconds),
+        })
+    }
+
+    fn markdown(&self) -> String {
+        let mut markdown = folded(&format!("Step {}", self.number), &self.thought);
+        let code = self.code.trim_end();
+        if !code.is_empty() {
+            let fence = fence(code);
+            markdown = format!("{markdown}\n\n{fence}python\n{code}\n{fence}");
+        }
+        markdown + "\n\n" + &self.state_line()
+    }
+
+    fn state_line(&self) -> String {
+        let count = self.execution_count.map_or(String::new(), |count| format!("`[{count}]` "));
+        match (self.state, self.ended) {
+            (_, Some((status, seconds))) => format!("*{count}{} · {seconds:.2} s*", said(status)),
+            (State::Running, None) => format!("*{count}running …*"),
+            (State::Writing | State::Done | State::LastThought, None) => "*writing …*".into(),
+        }
+    }
+}
+
+fn said(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "done",
+        Status::Error => "failed",
+        Status::TimedOut => "stopped at its time limit",
+        Status::Interrupted => "stopped",
+        Status::Died => "the Python process died; all variables are lost",
+    }
+}
+
+fn shown(before: &mut bool, display: Display) -> Shown {
+    if std::mem::replace(before, true) { Shown::Update(display) } else { Shown::New(display) }
+}
+
+fn end_json(turn: &str, notices: &[String], end: &TurnEnd<'_>) -> Value {
+    let mut json = end.facts.clone();
+    json.insert("v".into(), json!(1));
+    json.insert("turn".into(), json!(turn));
+    json.insert("part".into(), json!("end"));
+    json.insert("outcome".into(), json!(end.outcome));
+    json.insert("usage".into(), json!(end.usage));
+    json.insert("notices".into(), json!(notices));
+    Value::Object(json)
+}
+
+fn ending(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answered { answer, .. } => answer.trim().to_owned(),
+        Outcome::Interrupted => "**Stopped.** No answer was given.".into(),
+        Outcome::GaveUp { reason } => format!("**No answer.** {reason}"),
+    }
+}
+
+fn bundle(markdown: String, json: Value) -> Map<String, Value> {
+    Map::from_iter([
+        ("text/markdown".to_owned(), Value::String(markdown)),
+        (STEP_MIME.to_owned(), json),
+    ])
+}
+
+/// A text that is folded away under a title. Markup in it stays text: it is a model's.
+fn folded(title: &str, text: &str) -> String {
+    let text = text.trim().replace('<', "&lt;");
+    if text.is_empty() {
+        return format!("**{title}**");
+    }
+    format!("<details><summary>{title}</summary>\n\n{text}\n\n</details>")
+}
+
+/// A fence that is longer than any in the code.
+fn fence(code: &str) -> String {
+    let longest = code.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// Text without terminal escapes: for outputs that are no terminals.
+pub(crate) fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character != '\u{1b}' {
+            plain.push(character);
+        } else if characters.next_if_eq(&'[').is_some() {
+            // A control sequence ends with a character from `@` to `~`.
+            while characters.next().is_some_and(|part| !('@'..='~').contains(&part)) {}
+        } else if characters.next_if_eq(&']').is_some() {
+            // An operating system command ends with BEL or ESC \.
+            while characters.next_if(|&part| part != '\u{7}' && part != '\u{1b}').is_some() {}
+            characters.next_if_eq(&'\u{7}');
+        } else {
+            characters.next();
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Notebooks without a screen: the kernel in this process, a client of it, and the files that come of it.
+//!
+//! `ask` ([`ask`]) makes a notebook of one question, `run` ([`run`]) runs one that is there. Both send cells over
+//! the sockets that a page would use, and both make the same cells ([`crate::cells`]) of a turn.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::client::{Client, ClientError, ExecuteReply, ExecuteRequest, Outputs};
+use crate::config::Config;
+use crate::connection::{ConnectionError, ConnectionInfo};
+use crate::notebook::NotebookError;
+use crate::prompt::Loader;
+use crate::server::{self, ServerError};
+
+pub mod ask;
+mod facts;
+mod kept;
+mod progress;
+pub mod run;
+
+pub use progress::Progress;
+
+/// Why a notebook cannot be made. A cell that fails is no error but part of the result.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadlessError {
+    /// A notebook file cannot be read or written.
+    #[error(transparent)]
+    Notebook(#[from] NotebookError),
+    /// A file that was named does not exist.
+    #[error("no file `{}`", path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no folder to write to.
+    #[error("cannot use the folder `{}`: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No place for the sockets.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The kernel cannot be spoken to.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The kernel cannot run.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The kernel ended while a cell ran.
+    #[error("the kernel ended before its cells did")]
+    Ended,
+}
+
+/// How a headless run ended, as far as the exit code is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All is done.
+    Done,
+    /// No answer, or a cell failed.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// A kernel in this process, and a connection to it.
+pub(crate) struct Kernel {
+    client: Client,
+    server: JoinHandle<Result<(), ServerError>>,
+    /// Holds the sockets; only this user can enter it.
+    _sockets: TempDir,
+}
+
+impl Kernel {
+    /// Starts a kernel that works in the process's working folder; `loader` makes its model.
+    async fn start(config: Config, loader: Loader) -> Result<Self, HeadlessError> {
+        let (sockets, connection) = private_connection()?;
+        let mut server = tokio::spawn(server::run_with(connection.clone(), config, loader));
+        let client = tokio::select! {
+            client = Client::connect(&connection) => client?,
+            ended = &mut server => return Err(why_ended(ended)),
+        };
+        Ok(Self { client, server, _sockets: sockets })
+    }
+
+    /// Runs one cell.
+    async fn execute(
+        &mut self,
+        request: &ExecuteRequest<'_>,
+        metadata: &Map<String, Value>,
+        outputs: &mut Outputs,
+        seen: &mut dyn FnMut(&str, &Value),
+    ) -> Result<ExecuteReply, HeadlessError> {
+        tokio::select! {
+            reply = self.client.execute(request, metadata, outputs, seen) => Ok(reply?),
+            ended = &mut self.server => Err(why_ended(ended)),
+        }
+    }
+
+    /// Runs code that leaves no trace and prints one JSON value; null when it fails.
+    async fn ask_python(&mut self, code: &str) -> Result<Value, HeadlessError> {
+        let metadata = Map::from_iter([("datarus".to_owned(), json!({"role": "code"}))]);
+        let mut outputs = Outputs::default();
+        let request = ExecuteRequest::silent(code);
+        self.execute(&request, &metadata, &mut outputs, &mut |_, _| ()).await?;
+        let printed = outputs.list().iter().find_map(|output| output["text"].as_str());
+        Ok(printed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
+    }
+
+    /// Ends the kernel and waits until nothing of it is left.
+    async fn stop(self) -> Result<(), HeadlessError> {
+        self.client.shutdown().await?;
+        match self.server.await {
+            Ok(ended) => Ok(ended?),
+            Err(_panicked) => Err(HeadlessError::Ended),
+        }
+    }
+}
+
+fn why_ended(ended: Result<Result<(), ServerError>, tokio::task::JoinError>) -> HeadlessError {
+    match ended {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) | Err(_) => HeadlessError::Ended,
+    }
+}
+
+/// Sockets in a folder that only this user can enter. The system's folder for temporary files may have a path too
+/// long for a socket; `/tmp` has not.
+fn private_connection() -> Result<(TempDir, ConnectionInfo), HeadlessError> {
+    let folder = |parent: &Path| {
+        tempfile::Builder::new()
+            .prefix("datarus-")
+            .tempdir_in(parent)
+            .map_err(|source| HeadlessError::Folder { path: parent.to_owned(), source })
+    };
+    let usual = folder(&std::env::temp_dir())?;
+    match ConnectionInfo::new_ipc(usual.path()) {
+        Ok(connection) => Ok((usual, connection)),
+        Err(_too_long) => {
+            let short = folder(Path::new("/tmp"))?;
+            let connection = ConnectionInfo::new_ipc(short.path())?;
+            Ok((short, connection))
+        }
+    }
+}
+
+/// The folder of `file`, absolute: cells run there.
+fn folder_of(file: &Path) -> Result<PathBuf, HeadlessError> {
+    let path = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::canonicalize(path)
+        .map_err(|source| HeadlessError::Folder { path: path.to_owned(), source })
+}
+
+/// What a page sends along with a cell: its metadata and its id.
+fn request_metadata(cell: &Value) -> Map<String, Value> {
+    let mut metadata = cell["metadata"].as_object().cloned().unwrap_or_default();
+    metadata.insert("cellId".into(), cell["id"].clone());
+    metadata
+}
+
+/// Notes in a notebook what it was made from: data files, Python, packages; and the turns that it holds.
+fn note_facts(notebook: &mut crate::notebook::Notebook, facts: facts::Facts) {
+    let turns: Vec<Value> = notebook
+        .cells
+        .iter()
+        .filter(|cell| crate::cells::datarus(cell, "role") == Some(&json!("prompt")))
+        .filter_map(|cell| crate::cells::datarus(cell, "turn").cloned())
+        .collect();
+    notebook.metadata.insert(
+        "datarus".into(),
+        json!({
+            "v": 1,
+            "version": env!("CARGO_PKG_VERSION"),
+            "turns": turns,
+            "datasets": facts.datasets,
+            "env": {"python": facts.python, "packages": facts.packages},
+        }),
+    );
+}

@@ -1,0 +1,194 @@
+//! `datarus ask`: one question → one executed notebook.
+
+use std::path::{Component, Path, PathBuf};
+
+use datarus_agent::agent::Outcome;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Ending, HeadlessError, Kernel, Progress, facts, folder_of, kept, note_facts, request_metadata,
+};
+use crate::cells::{self, TurnRecord};
+use crate::client::{ExecuteRequest, Outputs};
+use crate::config::Config;
+use crate::notebook::{Notebook, new_cell_id};
+use crate::prompt::Loader;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// In the analyst's words.
+    pub text: String,
+    /// Files that it is about.
+    pub data: Vec<PathBuf>,
+    /// By thought alone.
+    pub think: bool,
+    /// The notebook to write.
+    pub output: PathBuf,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// The notebook.
+    pub notebook: PathBuf,
+    /// `done`, `gave_up`, `interrupted`, `failed`.
+    pub status: String,
+    /// The answer, or why there is none.
+    pub answer: String,
+    /// Steps of code, failed ones too.
+    pub steps: usize,
+    /// Tokens read and written.
+    pub tokens: [usize; 2],
+    /// Wall time, the kernel's start included.
+    pub seconds: f64,
+    /// How it ended.
+    #[serde(skip)]
+    pub ending: Ending,
+}
+
+/// Answers a question in the folder of the notebook to write, so that paths in it hold from there. `loader` makes
+/// the model.
+///
+/// # Errors
+/// When a file or the folder is not there, or the kernel cannot run. No answer is no error.
+pub async fn ask(
+    config: Config,
+    loader: Loader,
+    question: &Question,
+) -> Result<Answer, HeadlessError> {
+    let mut progress = Progress::on_stderr();
+    let data = question.data.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
+    let folder = folder_of(&question.output)?;
+    let output = folder.join(question.output.file_name().unwrap_or_default());
+    let files: Vec<String> = data.iter().map(|path| relative(&folder, path)).collect();
+
+    progress.pass("starting the kernel");
+    let mut kernel = Kernel::start(Config { folder: folder.clone(), ..config }, loader).await?;
+    let mut cell = prompt_cell(question, &files);
+    let mut outputs = Outputs::default();
+    let source = cell["source"].as_str().unwrap_or_default().to_owned();
+    progress.pass("thinking");
+    let reply = kernel
+        .execute(
+            &ExecuteRequest::cell(&source),
+            &request_metadata(&cell),
+            &mut outputs,
+            &mut |kind, content| {
+                progress.see(kind, content);
+            },
+        )
+        .await?;
+    cell["execution_count"] = json!(reply.execution_count);
+    let mut record = TurnRecord::read(outputs.list());
+    if let Some(record) = &mut record {
+        kept::find(&mut kernel, record).await?;
+    }
+    let facts = facts::gather(&mut kernel, &folder, &files).await?;
+    kernel.stop().await?;
+
+    let mut notebook = Notebook::default();
+    notebook.cells = as_cells(cell, &outputs, record.as_ref());
+    note_facts(&mut notebook, facts);
+    notebook.write(&output)?;
+    progress.tell(&format!("wrote {}", question.output.display()));
+    let told = told(record.as_ref(), reply.evalue);
+    Ok(Answer { notebook: question.output.clone(), seconds: progress.seconds(), ..told })
+}
+
+fn as_cells(mut cell: Value, outputs: &Outputs, record: Option<&TurnRecord>) -> Vec<Value> {
+    let Some(record) = record else {
+        cell["outputs"] = json!(outputs.list());
+        return vec![cell];
+    };
+    let turn = cells::turn_cells(&cell, record);
+    std::iter::once(turn.prompt).chain(turn.below).collect()
+}
+
+/// `>` marks the cell for every front end; a question of several lines or with flags takes the long form.
+fn prompt_cell(question: &Question, files: &[String]) -> Value {
+    let text = question.text.trim();
+    let source = match (question.think, text.contains('\n')) {
+        (true, _) => format!("%%ask --think\n{text}"),
+        (false, true) => format!("%%ask\n{text}"),
+        (false, false) => format!("> {text}"),
+    };
+    json!({
+        "cell_type": "code",
+        "id": new_cell_id(),
+        "metadata": {"datarus": {"role": "prompt", "files": files}},
+        "source": source,
+        "execution_count": null,
+        "outputs": [],
+    })
+}
+
+fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer {
+    let outcome = record.and_then(TurnRecord::outcome);
+    let (status, answer, ending) = match outcome {
+        Some(Outcome::Answered { answer, .. }) => ("done", answer.clone(), Ending::Done),
+        Some(Outcome::GaveUp { reason }) => ("gave_up", reason.clone(), Ending::Failed),
+        Some(Outcome::Interrupted) => ("interrupted", String::new(), Ending::Interrupted),
+        None => ("failed", error.unwrap_or_default(), Ending::Failed),
+    };
+    let usage =
+        record.and_then(|record| record.end.as_ref()).map(|end| end.usage).unwrap_or_default();
+    Answer {
+        notebook: PathBuf::new(),
+        status: status.to_owned(),
+        answer,
+        steps: record.map_or(0, |record| record.steps.len()),
+        tokens: [usage.prompt_tokens, usage.completion_tokens],
+        seconds: 0.0,
+        ending,
+    }
+}
+
+fn existing(path: &Path) -> Result<PathBuf, HeadlessError> {
+    let real = std::fs::canonicalize(path).ok().filter(|real| real.is_file());
+    real.ok_or_else(|| HeadlessError::NoFile { path: path.to_owned() })
+}
+
+/// The way from a folder to a file, both absolute and without links.
+fn relative(folder: &Path, file: &Path) -> String {
+    let common = folder.components().zip(file.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().skip(common).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(file.components().skip(common)).collect();
+    way.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_file_holds_from_the_folder() {
+        let check = |folder: &str, file: &str, way: &str| {
+            assert_eq!(relative(Path::new(folder), Path::new(file)), way);
+        };
+        check("/a/b", "/a/b/c.csv", "c.csv");
+        check("/a/b", "/a/b/d/c.csv", "d/c.csv");
+        check("/a/b", "/a/x/c.csv", "../x/c.csv");
+        check("/", "/c.csv", "c.csv");
+    }
+
+    #[test]
+    fn a_question_is_marked_so_that_it_is_never_taken_for_python() {
+        let source = |text: &str, think: bool| {
+            let question =
+                Question { text: text.into(), data: vec![], think, output: PathBuf::new() };
+            prompt_cell(&question, &[])["source"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(source(" Which? ", false), "> Which?");
+        assert_eq!(source("a\nb", false), "%%ask\na\nb");
+        assert_eq!(source("a", true), "%%ask --think\na");
+    }
+
+    #[test]
+    fn a_turn_that_left_nothing_is_told_with_the_kernels_reason() {
+        let answer = told(None, Some(String::from("the model is damaged")));
+        assert_eq!((&*answer.status, answer.ending), ("failed", Ending::Failed));
+        assert_eq!(answer.answer, "the model is damaged");
+    }
+}

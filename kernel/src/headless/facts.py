@@ -1,0 +1,53 @@
+"""Prints what a notebook was made with, as JSON. Runs in the companion, in a namespace of its own."""
+
+import importlib.metadata
+import json
+import platform
+import sys
+
+
+def rows(path):
+    """Number of rows of a table in a file, or None."""
+    name = path.lower()
+    try:
+        import pandas
+
+        if name.endswith((".csv", ".tsv", ".txt")):
+            parts = pandas.read_csv(
+                path, sep="\t" if name.endswith(".tsv") else ",", usecols=[0], chunksize=100_000
+            )
+            return sum(map(len, parts))
+        if name.endswith(".parquet"):
+            import pyarrow.parquet
+
+            return pyarrow.parquet.read_metadata(path).num_rows
+        if name.endswith(".xlsx"):
+            return len(pandas.read_excel(path, usecols=[0]))
+    except Exception:
+        pass
+    return None
+
+
+def packages():
+    """Versions of the packages whose objects stand in the notebook's namespace."""
+    from IPython import get_ipython
+
+    values = list(get_ipython().user_ns.values())
+    names = {v.__name__ for v in values if isinstance(v, type(sys))}
+    names |= {str(getattr(v, "__module__", "")) for v in values}
+    names |= {type(v).__module__ for v in values}
+    roots = {name.partition(".")[0] for name in names} - {"IPython", "ipykernel"}
+    distributions = importlib.metadata.packages_distributions()
+    found = {d for root in roots for d in distributions.get(root, [])}
+    return {d: importlib.metadata.version(d) for d in sorted(found)}
+
+
+print(
+    json.dumps(
+        {
+            "python": platform.python_version(),
+            "packages": packages(),
+            "rows": [rows(path) for path in PATHS],
+        }
+    )
+)

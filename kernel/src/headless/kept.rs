@@ -1,0 +1,50 @@
+//! What ran of a failed step before it failed, where later steps need it.
+//!
+//! A failed step is skipped when the notebook replays. If it set variables that a later step uses, that later step
+//! would fail; so the statements that ran become a cell of their own. Python tells which they are.
+
+use serde_json::{Value, json};
+
+use super::{HeadlessError, Kernel};
+use crate::cells::{StepRecord, TurnRecord};
+
+const SCRIPT: &str = include_str!("kept.py");
+
+/// Fills in [`StepRecord::kept`] of the failed steps.
+pub(crate) async fn find(
+    kernel: &mut Kernel,
+    record: &mut TurnRecord,
+) -> Result<(), HeadlessError> {
+    let last_that_worked = record.steps.iter().rposition(StepRecord::worked);
+    let needs_a_look = last_that_worked.is_some_and(|last| {
+        record.steps.iter().take(last).any(|step| failing_line(step).is_some())
+    });
+    if !needs_a_look {
+        return Ok(());
+    }
+    let steps: Vec<Value> = record
+        .steps
+        .iter()
+        .map(|step| json!({"code": step.code, "line": failing_line(step), "worked": step.worked()}))
+        .collect();
+    // Through a string of its own: JSON has names for values that Python has not.
+    let steps = json!(json!(steps).to_string());
+    let code =
+        format!("exec({}, {{\"STEPS\": __import__(\"json\").loads({steps})}})", json!(SCRIPT));
+    let printed: Value = kernel.ask_python(&code).await?;
+    for (step, kept) in record.steps.iter_mut().zip(printed.as_array().into_iter().flatten()) {
+        step.kept = kept.as_str().map(str::to_owned);
+    }
+    Ok(())
+}
+
+/// The line of the step's code at which it failed, from its traceback: `Cell In[8], line 3`.
+fn failing_line(step: &StepRecord) -> Option<u64> {
+    if !matches!(&*step.status, "error" | "interrupted" | "timed_out") {
+        return None;
+    }
+    let mark = format!("Cell In[{}], line ", step.execution_count?);
+    let texts = step.outputs.iter().filter_map(|output| output["text"].as_str());
+    let rest = texts.filter_map(|text| text.split_once(&mark)).map(|(_, rest)| rest).next_back()?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}

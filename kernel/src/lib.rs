@@ -1,0 +1,34 @@
+//! The Jupyter kernel of Datarus: protocol, companion, prompts, notebook files, command line.
+//!
+//! Reading order of the kernel: [`zmtp`] (bytes on sockets) → [`wire`] (signed frames) → [`message`] (what we say) →
+//! [`connection`] (where, and with which key) → [`server`] (the event loop) → `companion` (the Python process) →
+//! [`route`] (prompt or Python) → [`prompt`] (the agent's thread) → [`display`] (what a turn looks like) →
+//! `session` (what was run so far).
+//!
+//! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
+//! [`cells`] and [`notebook`].
+
+pub mod cells;
+pub mod cli;
+pub mod client;
+pub mod commands;
+mod companion;
+pub mod config;
+pub mod connection;
+pub mod display;
+pub mod doctor;
+mod event;
+pub mod headless;
+pub mod install;
+pub mod iopub;
+pub mod message;
+pub mod model;
+pub mod notebook;
+mod outputs;
+pub mod prompt;
+pub mod python;
+pub mod route;
+pub mod server;
+mod session;
+pub mod wire;
+pub mod zmtp;

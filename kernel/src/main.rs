@@ -1,0 +1,45 @@
+//! The program `datarus`: reads the command line, does the work, turns errors into exit codes.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use datarus_kernel::cli::Cli;
+use datarus_kernel::commands;
+
+/// What is logged unless `DATARUS_LOG` says otherwise. A subscriber of zeromq tries to connect again for a moment after
+/// its kernel has ended as it should.
+const LOGGED: &str = "warn,zeromq=error";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("DATARUS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    // Jupyter reads our stdout.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+    match commands::run(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {}", chain(&error.cause));
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+/// The error and its causes, each said once: some texts name their cause already.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        if said.contains(&cause) {
+            said
+        } else if said.is_empty() {
+            cause
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
+}

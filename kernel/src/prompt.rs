@@ -1,0 +1,176 @@
+//! The agent on a thread of its own: tasks go in, events come out.
+//!
+//! The model is made on that thread at the first prompt and kept; it is never called from the event loop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+use datarus_agent::agent::{Agent, AgentError, AgentEvent, Task, Turn};
+use datarus_agent::executor::{Execution, Executor, ExecutorError, Variable};
+use datarus_agent::llm::{Interrupt, Model, ModelError, ModelInfo, Sampling};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::event::Event;
+
+/// Makes the model, on the agent's thread.
+pub type Loader = Box<dyn Fn(&Config) -> Result<Box<dyn Model>, ModelError> + Send>;
+
+/// The loader of the product: the model that the configuration names.
+pub fn configured_model() -> Loader {
+    Box::new(|config| crate::model::load(config.model.as_deref()))
+}
+
+/// What the agent's thread says to the event loop.
+#[derive(Debug)]
+pub(crate) enum FromAgent {
+    /// Something to show.
+    Event(AgentEvent),
+    /// Run this cell.
+    Execute {
+        /// The cell.
+        code: String,
+        /// How long it may take.
+        timeout: Duration,
+        /// Where its outcome goes; dropped when there is nobody who runs it.
+        outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+    },
+    /// Name the DataFrames.
+    Variables(blocking::Sender<Vec<Variable>>),
+    /// The turn is over.
+    Ended(Result<Ended, Failure>),
+}
+
+/// A turn that came to an end, and who answered.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// All that was done.
+    pub(crate) turn: Turn,
+    /// The model.
+    pub(crate) model: ModelInfo,
+}
+
+/// Why a turn could not be done at all.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// For programs: `ModelError`, `ExecutorError`, `AgentPanic`.
+    pub(crate) name: &'static str,
+    /// For the user.
+    pub(crate) reason: String,
+}
+
+/// A handle on the thread; it ends when this is dropped and its turn is over.
+#[derive(Debug)]
+pub(crate) struct AgentThread(blocking::Sender<Job>);
+
+#[derive(Debug)]
+struct Job {
+    number: u64,
+    task: Task,
+    interrupt: Interrupt,
+}
+
+impl AgentThread {
+    /// Starts the thread. It waits; the model is made when the first task comes.
+    pub(crate) fn start(
+        config: Config,
+        loader: Loader,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> AgentThread {
+        let (jobs, inbox) = blocking::channel();
+        let worker = Worker { config, loader, events, model: None };
+        // Without the thread the first task is answered with an error, see `run`.
+        let spawned = std::thread::Builder::new().name("agent".into()).spawn(|| worker.work(inbox));
+        if let Err(error) = spawned {
+            tracing::error!(%error, "cannot start the agent's thread");
+        }
+        AgentThread(jobs)
+    }
+
+    /// Runs a task as turn `number`; says false when the thread is gone.
+    pub(crate) fn run(&self, number: u64, task: Task, interrupt: Interrupt) -> bool {
+        self.0.send(Job { number, task, interrupt }).is_ok()
+    }
+}
+
+struct Worker {
+    config: Config,
+    loader: Loader,
+    events: mpsc::UnboundedSender<Event>,
+    model: Option<Box<dyn Model>>,
+}
+
+impl Worker {
+    fn work(mut self, inbox: blocking::Receiver<Job>) {
+        for job in inbox {
+            let number = job.number;
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run(job))).unwrap_or_else(|panic| {
+                // What a panic left behind in the model is not to be trusted.
+                self.model = None;
+                Err(Failure { name: "AgentPanic", reason: described(panic.as_ref()) })
+            });
+            if self.events.send(Event::Agent(number, Box::new(FromAgent::Ended(ended)))).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn run(&mut self, job: Job) -> Result<Ended, Failure> {
+        let model = match &mut self.model {
+            Some(model) => model,
+            none => {
+                none.insert((self.loader)(&self.config).map_err(|error| failure(error.into()))?)
+            }
+        };
+        let info = model.info().clone();
+        let tell = |message| self.events.send(Event::Agent(job.number, Box::new(message))).is_ok();
+        let mut agent = Agent {
+            model: model.as_mut(),
+            executor: &mut Remote(&tell),
+            limits: self.config.limits.clone(),
+            sampling: self.config.sampling.clone().unwrap_or(Sampling::Greedy),
+            seed: self.config.seed,
+            interrupt: job.interrupt,
+        };
+        let turn = agent.run(&job.task, &mut |event| {
+            tell(FromAgent::Event(event));
+        });
+        Ok(Ended { turn: turn.map_err(failure)?, model: info })
+    }
+}
+
+/// Runs cells by asking the event loop.
+struct Remote<'a>(&'a dyn Fn(FromAgent) -> bool);
+
+impl Executor for Remote<'_> {
+    fn execute(&mut self, code: &str, timeout: Duration) -> Result<Execution, ExecutorError> {
+        let (outcome, result) = blocking::channel();
+        (self.0)(FromAgent::Execute { code: code.to_owned(), timeout, outcome });
+        let gone = || ExecutorError { reason: "the turn was stopped".into() };
+        result.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn variables(&mut self) -> Vec<Variable> {
+        let (answer, variables) = blocking::channel();
+        (self.0)(FromAgent::Variables(answer));
+        variables.recv().unwrap_or_default()
+    }
+}
+
+fn failure(error: AgentError) -> Failure {
+    let name = match error {
+        AgentError::Model(_) => "ModelError",
+        AgentError::Executor(_) => "ExecutorError",
+    };
+    Failure { name, reason: error.to_string() }
+}
+
+fn described(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!(
+        "the agent failed unexpectedly ({}): ask again; Python cells are not affected",
+        text.unwrap_or("no reason given")
+    )
+}

@@ -1,0 +1,244 @@
+//! The kernel: five sockets, one event loop, nothing shared.
+//!
+//! Python cells are relayed to the companion byte for byte, prompts are answered by the agent, and a few requests
+//! are answered here. Follow a request through `server/clients.rs` (what clients send), `server/relay.rs` (what the
+//! companion sends) and `server/turn.rs` (prompts).
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::companion::{Companion, Launch, News};
+use crate::config::Config;
+use crate::connection::{Channel, ConnectionInfo};
+use crate::event::{Event, Signal};
+use crate::iopub::StreamGatherer;
+use crate::message::Session;
+use crate::message::content::ExecutionState;
+use crate::prompt::{AgentThread, Loader};
+use crate::session::Journal;
+use crate::wire::{Frames, ReplayGuard, SigningKey};
+use crate::zmtp::ZmtpError;
+
+mod clients;
+mod death;
+mod own;
+mod relay;
+mod request;
+mod schedule;
+mod signals;
+mod sockets;
+mod step;
+mod stop;
+mod turn;
+
+use own::OwnRequests;
+use relay::Relayed;
+use request::Request;
+use schedule::Schedule;
+use sockets::Sockets;
+use step::Escalation;
+use turn::PromptCell;
+
+/// How many messages of the companion may wait here before it is held back.
+const COMPANION_BACKLOG: usize = 256;
+
+/// Why a kernel cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A socket cannot be opened.
+    #[error(transparent)]
+    Socket(#[from] ZmtpError),
+    /// The process cannot listen to signals.
+    #[error("cannot listen to signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs a kernel with the configured model. Returns after a shutdown, with no process left.
+///
+/// Must be called on a tokio runtime with IO and time; one thread is enough and quickest.
+///
+/// # Errors
+/// When a socket of `connection` cannot be bound.
+pub async fn run(connection: ConnectionInfo, config: Config) -> Result<(), ServerError> {
+    run_with(connection, config, crate::prompt::configured_model()).await
+}
+
+/// Runs a kernel whose model is made by `loader`, on the agent's thread and at the first prompt.
+///
+/// # Errors
+/// When a socket of `connection` cannot be bound.
+pub async fn run_with(
+    connection: ConnectionInfo,
+    config: Config,
+    loader: Loader,
+) -> Result<(), ServerError> {
+    let (events, inbox) = mpsc::unbounded_channel();
+    let (news, companion_inbox) = mpsc::channel(COMPANION_BACKLOG);
+    signals::listen(&events).map_err(ServerError::Signals)?;
+    let key = connection.signing_key();
+    let session = Session::new(key.clone());
+    let sockets = Sockets::bind(&connection, &session, &events).await?;
+    let ports = clients::ports(&connection);
+    let launch = Launch {
+        python: config.python.clone(),
+        folder: config.folder.clone(),
+        args: config.companion_args.clone(),
+        session_id: session.id.clone(),
+        connection,
+    };
+    let server = Server {
+        sockets,
+        gatherer: StreamGatherer::new(session.clone()),
+        session,
+        key,
+        ports,
+        replays: ReplayGuard::default(),
+        refusals: clients::Refusals::default(),
+        python_version: signals::python_version(&config.python),
+        companion: Companion::start(launch, news),
+        relayed: Relayed::default(),
+        info_after: Vec::new(),
+        schedule: Schedule::default(),
+        own: OwnRequests::default(),
+        prompt: None,
+        turns: 0,
+        escalation: None,
+        lost_variables: None,
+        journal: Journal::default(),
+        agent: AgentThread::start(config.clone(), loader, events),
+        config,
+        inbox: Inbox { events: inbox, companion: companion_inbox },
+        stopping: false,
+    };
+    server.serve().await;
+    Ok(())
+}
+
+/// The state of a running kernel; only the event loop touches it.
+struct Server {
+    sockets: Sockets,
+    gatherer: StreamGatherer,
+    session: Session,
+    key: SigningKey,
+    /// The answer to `connect_request`.
+    ports: serde_json::Value,
+    replays: ReplayGuard,
+    refusals: clients::Refusals,
+    /// Of the companion, or a guess before it is up.
+    python_version: String,
+    companion: Companion,
+    relayed: Relayed,
+    /// `kernel_info_request`s that came after a cell, with the id of its request.
+    info_after: Vec<(String, Request)>,
+    schedule: Schedule,
+    own: OwnRequests,
+    prompt: Option<PromptCell>,
+    /// How many prompts there were: the number of the newest.
+    turns: u64,
+    escalation: Option<Escalation>,
+    /// Why the variables are lost, until a cell has been told.
+    lost_variables: Option<String>,
+    journal: Journal,
+    agent: AgentThread,
+    config: Config,
+    inbox: Inbox,
+    stopping: bool,
+}
+
+struct Inbox {
+    events: mpsc::UnboundedReceiver<Event>,
+    companion: mpsc::Receiver<Event>,
+}
+
+impl Inbox {
+    /// The next event, or [`Event::Deadline`] when `deadline` comes first.
+    async fn next(&mut self, deadline: Option<Instant>) -> Event {
+        // An hour stands for never: the loop then looks at its deadlines and waits on.
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            Some(event) = self.events.recv() => event,
+            Some(event) = self.companion.recv() => event,
+            () = tokio::time::sleep_until(deadline.into()) => Event::Deadline,
+        }
+    }
+}
+
+impl Server {
+    async fn serve(mut self) {
+        while !self.stopping {
+            let event = self.inbox.next(self.next_deadline()).await;
+            self.handle(event);
+        }
+        self.wind_down().await;
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Client(channel, multipart) => self.on_client(channel, multipart),
+            Event::Companion(generation, news) if self.companion.is_current(generation) => {
+                self.on_companion(news);
+            }
+            Event::Companion(..) => {}
+            Event::Agent(turn, message) => self.on_agent(turn, *message),
+            Event::Signal(Signal::Interrupt) => self.interrupt(),
+            Event::Signal(Signal::Terminate) | Event::ParentGone => self.stopping = true,
+            Event::Deadline => self.on_deadline(Instant::now()),
+        }
+    }
+
+    fn on_companion(&mut self, news: News) {
+        match news {
+            News::Up(up) => {
+                self.python_version.clone_from(&up.python_version);
+                self.companion.on_up(up);
+            }
+            News::Message(Channel::IoPub, multipart) => self.on_output(multipart),
+            News::Message(channel, multipart) => self.on_answer(channel, multipart),
+            News::Gone(reason) => self.on_companion_gone(&reason),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.gatherer.deadline(),
+            self.prompt.as_ref().and_then(PromptCell::deadline),
+            self.escalation.as_ref().and_then(Escalation::deadline),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn on_deadline(&mut self, now: Instant) {
+        if self.gatherer.deadline().is_some_and(|deadline| deadline <= now) {
+            let held = self.gatherer.flush();
+            self.sockets.publish(held);
+        }
+        self.escalate(now);
+        self.on_turn_deadline(now);
+    }
+
+    /// Publishes a message to all clients, in order with held text.
+    fn publish(&mut self, frames: Frames) {
+        let ready = self.gatherer.push(Instant::now(), frames);
+        self.sockets.publish(ready);
+    }
+
+    fn publish_status(&mut self, parent_header: &Bytes, state: ExecutionState) {
+        let status = self.session.status(parent_header, state);
+        self.publish(status);
+    }
+
+    /// After an idle status of ours while a cell runs: clients take the last status for the kernel's.
+    fn restore_busy(&mut self) {
+        let running = match &self.prompt {
+            Some(prompt) => Some(prompt.request.parent().clone()),
+            None => self.schedule.first_running().map(|cell| cell.header.clone()),
+        };
+        if let Some(parent_header) = running {
+            self.publish_status(&parent_header, ExecutionState::Busy);
+        }
+    }
+}

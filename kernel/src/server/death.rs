@@ -1,0 +1,108 @@
+//! The companion's death: everybody who waits is told, and a fresh one starts.
+
+use super::Server;
+use super::own::Own;
+use super::relay::no_companion;
+use super::request::{Request, reply_type};
+use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
+use crate::prompt::Failure;
+
+impl Server {
+    /// Takes the news that the companion's process has ended.
+    pub(super) fn on_companion_gone(&mut self, reason: &str) {
+        let was_up = self.companion.is_up();
+        tracing::warn!(reason, was_up, "the companion is gone");
+        let error = if was_up { died(reason) } else { no_companion(reason) };
+        if was_up {
+            self.companion.restart();
+            self.lost_variables = Some(capitalised(reason));
+        } else {
+            // It would fail again: the next cell tries, when the user has mended what was wrong.
+            self.companion.give_up(reason.to_owned());
+        }
+        self.fail_everything(&error);
+        self.advance();
+    }
+
+    fn fail_everything(&mut self, error: &ErrorContent) {
+        self.schedule.companion_gone();
+        let numbering = self.own.values().any(|own| matches!(own, Own::Number(_)));
+        // Whoever waits for the variables finds the line closed.
+        self.own.clear();
+        if !self.relayed.is_empty() {
+            self.lost_variables = None;
+        }
+        let mut stopped = false;
+        for asked in std::mem::take(&mut self.relayed) {
+            if stopped && asked.executes() {
+                self.abort(&asked.request);
+            } else {
+                self.fail(&asked.request, error);
+                stopped |= asked.stop_on_error;
+            }
+        }
+        self.reply_info_after(|_| true);
+        if stopped {
+            self.abort_waiting();
+        }
+        if numbering {
+            self.fail_turn(&Failure { name: "NoPython", reason: error.evalue.clone() });
+        }
+        self.on_step_died();
+    }
+
+    /// Interrupts the first cell that waits for the companion to come up: it will not run.
+    pub(super) fn interrupt_unstarted(&mut self) {
+        let mut error =
+            Some(ErrorContent::new("KeyboardInterrupt", "the cell was stopped before it began"));
+        let mut stopped = false;
+        for asked in std::mem::take(&mut self.relayed) {
+            let request = &asked.request;
+            let ends = asked.executes() && (error.is_some() || stopped);
+            if !ends {
+                self.relayed.push_back(asked);
+                continue;
+            }
+            self.companion.withdraw(request.parent());
+            self.schedule.replied(&request.header.msg_id);
+            self.schedule.idle(&request.header.msg_id);
+            self.journal.end_cell(&request.header.msg_id, "error", None);
+            match error.take() {
+                Some(error) => self.refuse(request, &error),
+                None => self.abort(request),
+            }
+            stopped |= asked.stop_on_error;
+        }
+        if stopped {
+            self.abort_waiting();
+        }
+        self.advance();
+    }
+
+    /// Ends a request that the companion will not answer. It had told that it was busy, if it had begun.
+    pub(super) fn fail(&mut self, request: &Request, error: &ErrorContent) {
+        let reply = if request.header.msg_type == "execute_request" {
+            let shown = self.session.error(request.parent(), error);
+            self.publish(shown);
+            let execution_count = self.journal.number_of(&request.header.msg_id).unwrap_or(0);
+            let content = ExecuteReply::Error { execution_count, error: error.clone() };
+            self.session.execute_reply(request.parent(), &content, jiff::Timestamp::now())
+        } else {
+            let msg_type = reply_type(&request.header.msg_type);
+            self.session.error_reply(&msg_type, request.parent(), error)
+        };
+        self.sockets.reply(request, reply);
+        self.publish_status(request.parent(), ExecutionState::Idle);
+    }
+}
+
+fn died(reason: &str) -> ErrorContent {
+    let text = format!("{}: a fresh one is starting, all variables are lost", capitalised(reason));
+    ErrorContent::new("PythonDied", &text)
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + characters.as_str()
+}

@@ -1,0 +1,139 @@
+//! Requests of our own to the companion: the number of a prompt, the variables, the agent's steps.
+//!
+//! They bear our session id, by which their answers and outputs are told from the clients'.
+
+use std::collections::HashMap;
+use std::sync::mpsc as blocking;
+
+use bytes::Bytes;
+use datarus_agent::executor::Variable;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Server;
+use crate::connection::Channel;
+use crate::message::NO_PARENT;
+use crate::wire::Frames;
+
+/// The name of the expression whose value is asked for.
+const ASKED: &str = "datarus";
+
+/// The module that the launcher put there. It is reached past the user's namespace.
+const MODULE: &str = "__import__('sys').modules['datarus_companion']";
+
+/// Own requests by the ids of their messages.
+///
+/// Steps stay after their end, for outputs that come late, such as those of threads.
+pub(super) type OwnRequests = HashMap<String, Own>;
+
+/// Why we asked.
+#[derive(Debug)]
+pub(super) enum Own {
+    /// To give the prompt of this turn its number.
+    Number(u64),
+    /// To tell the agent.
+    Variables(blocking::Sender<Vec<Variable>>),
+    /// To run a step. Holds the header of the prompt's request.
+    Step(Bytes),
+}
+
+/// An `execute_reply` to a request of our own.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct OwnReply {
+    /// `ok`, `error` or `aborted`.
+    #[serde(default)]
+    pub(super) status: String,
+    /// The cell's number.
+    #[serde(default)]
+    pub(super) execution_count: Option<u64>,
+    #[serde(default)]
+    user_expressions: Map<String, Value>,
+}
+
+impl OwnReply {
+    /// The value that was asked for, which arrives as JSON in the text of its `repr`.
+    pub(super) fn answer(&self) -> Option<Value> {
+        let text = self.user_expressions.get(ASKED)?.pointer("/data/text~1plain")?.as_str()?;
+        serde_json::from_str(text).ok()
+    }
+
+    /// The answer of `state()`.
+    pub(super) fn state(&self) -> Option<CompanionState> {
+        serde_json::from_value(self.answer()?).ok()
+    }
+}
+
+/// What the companion says of itself after a cell.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct CompanionState {
+    /// The DataFrames.
+    pub(super) variables: Vec<Variable>,
+    /// A line for each axes that the last cell drew.
+    pub(super) figures: Vec<String>,
+}
+
+impl Server {
+    /// Asks for a prompt's number, unless it turns out to be Python because one of `names` exists.
+    pub(super) fn ask_number(&mut self, turn: u64, source: &str, names: &[String]) {
+        let arguments: Vec<String> = std::iter::once(source)
+            .chain(names.iter().map(String::as_str))
+            .map(|text| json!(text).to_string())
+            .collect();
+        let expression = format!("{MODULE}.begin_prompt({})", arguments.join(", "));
+        self.execute("", &expression, Own::Number(turn));
+    }
+
+    /// Asks for the DataFrames.
+    pub(super) fn ask_variables(&mut self, answer: blocking::Sender<Vec<Variable>>) {
+        self.execute("", &format!("{MODULE}.state()"), Own::Variables(answer));
+    }
+
+    /// Runs a step of the agent and returns the id of its request.
+    pub(super) fn execute_step(&mut self, code: &str, prompt: Bytes) -> String {
+        self.execute(code, &format!("{MODULE}.state()"), Own::Step(prompt))
+    }
+
+    /// Each message has an id of its own: ipykernel drops an identical one without an answer.
+    fn execute(&mut self, code: &str, expression: &str, own: Own) -> String {
+        let silent = !matches!(own, Own::Step(_));
+        let content = json!({
+            "code": code,
+            "silent": silent,
+            "store_history": !silent,
+            "user_expressions": { ASKED: expression },
+            "allow_stdin": false,
+            "stop_on_error": false,
+        });
+        let frames = self.session.message("execute_request", &NO_PARENT, &content, &json!({}));
+        let msg_id = frames.header().map(|header| header.msg_id).unwrap_or_default();
+        self.own.insert(msg_id.clone(), own);
+        self.companion.send(Channel::Shell, frames.into_multipart());
+        msg_id
+    }
+
+    /// Takes the companion's answer to a request of ours.
+    pub(super) fn on_own_answer(&mut self, msg_id: &str, frames: &Frames) {
+        let reply = || frames.content::<OwnReply>().unwrap_or_default();
+        match self.own.get(msg_id) {
+            Some(Own::Step(_)) => self.on_step_reply(msg_id, reply()),
+            Some(Own::Number(_) | Own::Variables(_)) => match self.own.remove(msg_id) {
+                Some(Own::Number(turn)) => self.on_number(turn, reply().answer()),
+                Some(Own::Variables(answer)) => {
+                    let state = reply().state().unwrap_or_default();
+                    // The agent may have been stopped meanwhile.
+                    let _ = answer.send(state.variables);
+                }
+                Some(Own::Step(_)) | None => {}
+            },
+            None => {}
+        }
+    }
+
+    /// Takes what the companion publishes for a request of ours. Only steps have anything to show.
+    pub(super) fn on_own_output(&mut self, msg_id: &str, msg_type: &str, frames: Frames) {
+        if let Some(Own::Step(prompt)) = self.own.get(msg_id) {
+            let prompt = prompt.clone();
+            self.on_step_output(msg_id, &prompt, msg_type, frames);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A client's request, and what is read of its content before it passes on.
+
+use bytes::Bytes;
+use datarus_agent::agent::FileInfo;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::connection::Channel;
+use crate::message::content::ErrorContent;
+use crate::route::Role;
+use crate::wire::{Frames, Header};
+
+/// A verified request.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Where it came in, and where its reply goes out.
+    pub(super) channel: Channel,
+    /// What was read of its header.
+    pub(super) header: Header,
+    /// As it came.
+    pub(super) frames: Frames,
+}
+
+impl Request {
+    /// Its raw header: the parent header of all that it causes.
+    pub(super) fn parent(&self) -> &Bytes {
+        &self.frames.header
+    }
+
+    /// Says what is wrong with a content that lacks what its type needs.
+    ///
+    /// ipykernel does not answer such a request at all, and the client waits for ever.
+    pub(super) fn defect(&self) -> Option<ErrorContent> {
+        let content = match self.frames.content::<Map<String, Value>>() {
+            Ok(content) => content,
+            Err(error) => return Some(malformed(&self.header.msg_type, &error.to_string())),
+        };
+        let missing = required(&self.header.msg_type)
+            .iter()
+            .find(|(name, fits)| !content.get(*name).is_some_and(fits));
+        let (name, _) = missing?;
+        Some(malformed(&self.header.msg_type, &format!("`{name}` is missing or of another type")))
+    }
+
+    /// Reads the content of an `execute_request`.
+    pub(super) fn execute(&self) -> Option<ExecuteContent> {
+        self.frames.content().ok()
+    }
+
+    /// Reads what a front end says about the cell.
+    pub(super) fn cell(&self) -> CellMetadata {
+        self.frames.metadata().unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test(msg_id: &str) -> Request {
+        let header = format!(r#"{{"msg_id": "{msg_id}", "msg_type": "execute_request"}}"#);
+        let key = crate::wire::SigningKey::new("");
+        let empty = Bytes::from_static(b"{}");
+        let frames =
+            Frames::sign_new(&key, header.into(), empty.clone(), empty.clone(), empty.clone());
+        let header = frames.header().unwrap();
+        Request { channel: Channel::Shell, header, frames }
+    }
+}
+
+/// `complete_request` → `complete_reply`.
+pub(super) fn reply_type(msg_type: &str) -> String {
+    format!("{}_reply", msg_type.strip_suffix("_request").unwrap_or(msg_type))
+}
+
+fn malformed(msg_type: &str, what: &str) -> ErrorContent {
+    ErrorContent::new(
+        "MalformedRequest",
+        &format!("the content of this {msg_type} is not valid: {what}"),
+    )
+}
+
+type Field = (&'static str, fn(&Value) -> bool);
+
+/// The fields without which ipykernel cannot handle a request.
+///
+/// # Source
+/// <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-shell-router-dealer-channel>.
+fn required(msg_type: &str) -> &'static [Field] {
+    const CODE: Field = ("code", Value::is_string);
+    match msg_type {
+        "execute_request" | "is_complete_request" => &[CODE],
+        "complete_request" | "inspect_request" => &[CODE, ("cursor_pos", Value::is_u64)],
+        "history_request" => &[("hist_access_type", Value::is_string)],
+        "comm_open" | "comm_msg" | "comm_close" => &[("comm_id", Value::is_string)],
+        _ => &[],
+    }
+}
+
+/// The content of an `execute_request`, as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(super) struct ExecuteContent {
+    /// The cell.
+    pub(super) code: String,
+    /// Leave no trace.
+    #[serde(default)]
+    pub(super) silent: bool,
+    /// Do not run what waits behind this cell if it fails.
+    #[serde(default = "yes")]
+    pub(super) stop_on_error: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The metadata of an `execute_request`, as JupyterLab and VS Code send it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct CellMetadata {
+    /// Id of the cell in the notebook.
+    #[serde(default, rename = "cellId")]
+    pub(super) cell_id: Option<String>,
+    #[serde(default)]
+    datarus: Option<Value>,
+}
+
+impl CellMetadata {
+    /// What the front end says the cell is.
+    pub(super) fn role(&self) -> Option<Role> {
+        Role::named(self.datarus.as_ref()?.get("role")?.as_str()?)
+    }
+
+    /// The files that the question is about, as paths from the working folder, where the client names them.
+    pub(super) fn files(&self) -> Option<Vec<FileInfo>> {
+        let names = self.datarus.as_ref()?.get("files")?.as_array()?;
+        let file = |name: &Value| {
+            let name = name.as_str()?.to_owned();
+            let bytes = std::fs::metadata(&name).ok()?.len();
+            Some(FileInfo { name, bytes })
+        };
+        Some(names.iter().filter_map(file).collect())
+    }
+}

@@ -1,0 +1,312 @@
+//! A step of the agent: a cell that the companion runs on the kernel's behalf, shown in the prompt cell.
+
+use std::sync::mpsc as blocking;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datarus_agent::executor::{Execution, ExecutorError, Status};
+use rustix::process::Signal;
+use serde_json::{Map, Value, json};
+
+use super::Server;
+use super::own::OwnReply;
+use super::relay::is_idle;
+use crate::display::without_escapes;
+use crate::message::content::StreamName;
+use crate::outputs::Outputs;
+use crate::wire::Frames;
+
+/// How much text a step may show, in bytes; the agent sees beginning and end.
+const MAX_SHOWN: usize = 1 << 20;
+
+/// What is done, and when after the first try, to a cell that must stop: most cells stop at the first interrupt,
+/// one that catches it at the second, C code that never looks at signals only at the end of its process.
+const RUNGS: [(Duration, Signal); 4] = [
+    (Duration::ZERO, Signal::INT),
+    (Duration::from_secs(1), Signal::INT),
+    (Duration::from_secs(3), Signal::TERM),
+    (Duration::from_secs(5), Signal::KILL),
+];
+
+/// A step that runs.
+#[derive(Debug)]
+pub(super) struct RunningStep {
+    msg_id: String,
+    /// From 1 within the turn.
+    number: usize,
+    outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+    started: Instant,
+    /// When its time is over.
+    deadline: Option<Instant>,
+    outputs: Outputs,
+    shown_bytes: usize,
+    execution_count: Option<u64>,
+    reply: Option<OwnReply>,
+    idle: bool,
+    /// Why it was told to stop.
+    stopped: Option<Status>,
+}
+
+impl RunningStep {
+    /// When its time is over, if it has not been told to stop yet.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn finish(mut self, died: bool) {
+        if died {
+            let text = "The Python process was ended, all variables are lost.\n";
+            self.outputs.push("stream", object(json!({ "name": "stderr", "text": text })));
+        }
+        let reply = self.reply.unwrap_or_default();
+        let status = match self.stopped {
+            Some(stopped) if died || reply.status == "error" => stopped,
+            _ if died => Status::Died,
+            _ if reply.status == "ok" => Status::Ok,
+            _ => Status::Error,
+        };
+        let execution = Execution {
+            execution_count: self.execution_count.or(reply.execution_count),
+            status,
+            outputs: self.outputs.finish(),
+            figures: reply.state().map(|state| state.figures).unwrap_or_default(),
+            seconds: self.started.elapsed().as_secs_f64(),
+        };
+        // The agent is gone when its turn was given up.
+        let _ = self.outcome.send(Ok(execution));
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A cell that was told to stop and has not stopped yet. It outlives the turn.
+#[derive(Debug)]
+pub(super) struct Escalation {
+    msg_id: String,
+    since: Instant,
+    next: usize,
+}
+
+impl Escalation {
+    /// When the next rung is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        RUNGS.get(self.next).map(|(after, _)| self.since + *after)
+    }
+}
+
+impl Server {
+    /// Runs a step for the agent.
+    pub(super) fn run_step(
+        &mut self,
+        code: &str,
+        timeout: Duration,
+        outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+    ) {
+        let Some(prompt) = self.prompt.as_ref().filter(|prompt| !prompt.is_interrupted()) else {
+            // Dropped: the agent takes it for the end of its turn.
+            return;
+        };
+        let (parent, number) = (prompt.request.parent().clone(), prompt.view.newest_step());
+        self.start_companion_again();
+        if let Some(reason) = self.companion.broken() {
+            let _ = outcome.send(Err(ExecutorError { reason: reason.to_owned() }));
+            return;
+        }
+        let msg_id = self.execute_step(code, parent);
+        let started = Instant::now();
+        let step = RunningStep {
+            msg_id,
+            number,
+            outcome,
+            started,
+            deadline: started.checked_add(timeout),
+            outputs: Outputs::default(),
+            shown_bytes: 0,
+            execution_count: None,
+            reply: None,
+            idle: false,
+            stopped: None,
+        };
+        if let Some(prompt) = &mut self.prompt {
+            prompt.step = Some(step);
+        }
+    }
+
+    /// Tells the running step to stop, and sees to it that it does.
+    pub(super) fn stop_step(&mut self, why: Status) {
+        let Some(step) = self.prompt.as_mut().and_then(|prompt| prompt.step.as_mut()) else {
+            return;
+        };
+        step.deadline = None;
+        step.stopped.get_or_insert(why);
+        let msg_id = step.msg_id.clone();
+        if self.escalation.is_none() {
+            self.escalation = Some(Escalation { msg_id, since: Instant::now(), next: 0 });
+        }
+        self.escalate(Instant::now());
+    }
+
+    /// Climbs the rungs that are due.
+    pub(super) fn escalate(&mut self, now: Instant) {
+        let Some(escalation) = &mut self.escalation else { return };
+        while let Some((after, signal)) = RUNGS.get(escalation.next)
+            && escalation.since + *after <= now
+        {
+            escalation.next += 1;
+            self.companion.signal(*signal);
+        }
+    }
+
+    /// Takes the companion's reply to a step.
+    pub(super) fn on_step_reply(&mut self, msg_id: &str, reply: OwnReply) {
+        if self.escalation.as_ref().is_some_and(|escalation| escalation.msg_id == msg_id) {
+            self.escalation = None;
+        }
+        if let Some(step) = self.step(msg_id) {
+            step.reply = Some(reply);
+            self.finish_step_if_done();
+        }
+        self.advance();
+    }
+
+    /// Ends the running step of a companion that is gone.
+    pub(super) fn on_step_died(&mut self) {
+        self.escalation = None;
+        if let Some(step) = self.prompt.as_mut().and_then(|prompt| prompt.step.take()) {
+            step.finish(true);
+        }
+    }
+
+    /// Takes what is published for a step, now or after its end. `parent` is the prompt's header.
+    pub(super) fn on_step_output(
+        &mut self,
+        msg_id: &str,
+        parent: &Bytes,
+        msg_type: &str,
+        frames: Frames,
+    ) {
+        match msg_type {
+            "status" => self.on_step_status(msg_id, &frames),
+            "execute_input" => self.on_step_input(msg_id, &frames),
+            "stream" | "display_data" | "execute_result" | "error" | "clear_output" => {
+                self.show_step_output(msg_id, parent, msg_type, &frames);
+            }
+            _ => {
+                if let (Some(step), Ok(content)) = (self.step(msg_id), frames.content()) {
+                    step.outputs.push(msg_type, content);
+                }
+                // Comms and updates: unchanged but for the request that they belong to.
+                let frames = Frames { parent_header: parent.clone(), ..frames };
+                let frames = self.session.resign(frames);
+                self.publish(frames);
+            }
+        }
+    }
+
+    fn on_step_status(&mut self, msg_id: &str, frames: &Frames) {
+        if let Some(step) = self.step(msg_id).filter(|_| is_idle(frames)) {
+            step.idle = true;
+            self.finish_step_if_done();
+        }
+    }
+
+    fn on_step_input(&mut self, msg_id: &str, frames: &Frames) {
+        let content: Map<String, Value> = frames.content().unwrap_or_default();
+        let count = content.get("execution_count").and_then(Value::as_u64);
+        if let (Some(step), Some(count)) = (self.step(msg_id), count) {
+            step.execution_count = Some(count);
+            if let Some(prompt) = &mut self.prompt {
+                prompt.view.on_execution_count(count);
+            }
+            self.show_turn();
+        }
+    }
+
+    fn show_step_output(&mut self, msg_id: &str, parent: &Bytes, msg_type: &str, frames: &Frames) {
+        let Ok(content) = frames.content::<Map<String, Value>>() else { return };
+        let turn = self.prompt.as_ref().map(|prompt| prompt.view.turn().to_owned());
+        let mut place = None;
+        let mut room = MAX_SHOWN;
+        if let Some(step) = self.step(msg_id) {
+            step.outputs.push(msg_type, content.clone());
+            place = turn.map(|turn| (turn, step.number));
+            room = MAX_SHOWN.saturating_sub(step.shown_bytes);
+            step.shown_bytes += frames.content.len();
+        }
+        match msg_type {
+            "stream" => self.show_text(parent, &content, room, frames.content.len()),
+            "error" => {
+                let lines =
+                    content.get("traceback").and_then(Value::as_array).into_iter().flatten();
+                let lines: Vec<_> = lines.filter_map(Value::as_str).collect();
+                let text = without_escapes(&lines.join("\n")) + "\n";
+                let shown = self.session.stream(parent, StreamName::Stderr, &text);
+                self.publish(shown);
+            }
+            "display_data" | "execute_result" => self.show_bundle(parent, msg_type, content, place),
+            // It would clear the whole turn.
+            _ => {}
+        }
+    }
+
+    fn show_text(
+        &mut self,
+        parent: &Bytes,
+        content: &Map<String, Value>,
+        room: usize,
+        size: usize,
+    ) {
+        if room == 0 {
+            return;
+        }
+        let field = |name| content.get(name).and_then(Value::as_str).unwrap_or_default();
+        let name = if field("name") == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
+        let shown = if size <= room {
+            self.session.stream(parent, name, field("text"))
+        } else {
+            let head: String = field("text").chars().take(room).collect();
+            let text = head + "\n… [the rest of this step's text is not shown] …\n";
+            self.session.stream(parent, name, &text)
+        };
+        self.publish(shown);
+    }
+
+    fn show_bundle(
+        &mut self,
+        parent: &Bytes,
+        msg_type: &str,
+        mut content: Map<String, Value>,
+        place: Option<(String, usize)>,
+    ) {
+        content.remove("execution_count");
+        if let (Some((turn, step)), Some(Value::Object(metadata))) =
+            (place, content.get_mut("metadata"))
+        {
+            let origin = json!({ "turn": turn, "step": step, "output_type": msg_type });
+            metadata.insert("datarus".into(), origin);
+        }
+        content.entry("transient").or_insert_with(|| json!({}));
+        let shown = self.session.message("display_data", parent, &content, &json!({}));
+        self.publish(shown);
+    }
+
+    /// The running step, if this is the id of its request.
+    fn step(&mut self, msg_id: &str) -> Option<&mut RunningStep> {
+        self.prompt.as_mut()?.step.as_mut().filter(|step| step.msg_id == msg_id)
+    }
+
+    fn finish_step_if_done(&mut self) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let done = |step: &RunningStep| step.idle && step.reply.is_some();
+        if let Some(step) = prompt.step.take_if(|step| done(step)) {
+            let reply = step.reply.as_ref();
+            prompt.variables = reply.and_then(OwnReply::state).map(|state| state.variables);
+            step.finish(false);
+        }
+    }
+}

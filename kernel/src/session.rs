@@ -1,0 +1,232 @@
+//! What this kernel has run, in order: what a question may refer to.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use bytes::Bytes;
+use datarus_agent::agent::{FileInfo, Past, Turn};
+use datarus_agent::executor::{Execution, Status};
+
+use crate::outputs::Outputs;
+
+/// How many cells and turns are remembered.
+const MAX_ENTRIES: usize = 64;
+
+/// How much of a cell's outputs is remembered, in bytes as published.
+const MAX_OUTPUT: usize = 256 << 10;
+
+/// How many files are named at most.
+const MAX_FILES: usize = 64;
+
+/// Files that a question may be about.
+const FILE_TYPES: [&str; 6] = ["csv", "tsv", "xlsx", "parquet", "json", "txt"];
+
+/// The cells and turns of this kernel, oldest first. A cell that is run again replaces what it did before.
+#[derive(Debug, Default)]
+pub(crate) struct Journal(VecDeque<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    cell_id: Option<String>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Turn(Turn),
+    Cell(Cell),
+}
+
+/// A Python cell. Its outputs are kept as published and read only when a question comes.
+#[derive(Debug)]
+struct Cell {
+    msg_id: String,
+    code: String,
+    published: Vec<(String, Bytes)>,
+    kept: usize,
+    status: Status,
+    execution_count: Option<u64>,
+}
+
+impl Journal {
+    /// Notes that a Python cell begins.
+    pub(crate) fn begin_cell(&mut self, msg_id: &str, cell_id: Option<String>, code: &str) {
+        let cell = Cell {
+            msg_id: msg_id.to_owned(),
+            code: code.to_owned(),
+            published: Vec::new(),
+            kept: 0,
+            status: Status::Ok,
+            execution_count: None,
+        };
+        self.add(cell_id, What::Cell(cell));
+    }
+
+    /// Notes something published for a Python cell.
+    pub(crate) fn output(&mut self, msg_id: &str, msg_type: &str, content: &Bytes) {
+        let Some(cell) = self.cell(msg_id) else { return };
+        if cell.kept + content.len() <= MAX_OUTPUT {
+            cell.kept += content.len();
+            // A copy: what was received may be a small part of a large buffer.
+            cell.published.push((msg_type.to_owned(), Bytes::copy_from_slice(content)));
+        }
+    }
+
+    /// Notes the reply of a Python cell.
+    pub(crate) fn end_cell(&mut self, msg_id: &str, status: &str, count: Option<u64>) {
+        let Some(cell) = self.cell(msg_id) else { return };
+        cell.execution_count = count;
+        cell.status = if status == "ok" { Status::Ok } else { Status::Error };
+    }
+
+    /// The source of a Python cell.
+    pub(crate) fn code_of(&self, msg_id: &str) -> Option<&str> {
+        Some(&self.find(msg_id)?.code)
+    }
+
+    /// The `[n]` of a Python cell that has begun.
+    pub(crate) fn number_of(&self, msg_id: &str) -> Option<u64> {
+        let input =
+            self.find(msg_id)?.published.iter().find(|(msg_type, _)| msg_type == "execute_input");
+        let content: serde_json::Value = serde_json::from_slice(&input?.1).ok()?;
+        content.get("execution_count")?.as_u64()
+    }
+
+    /// Notes a turn of the agent.
+    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, turn: Turn) {
+        self.add(cell_id, What::Turn(turn));
+    }
+
+    /// All that was run, oldest first.
+    pub(crate) fn history(&self) -> Vec<Past> {
+        self.0.iter().map(|entry| entry.what.as_past()).collect()
+    }
+
+    fn add(&mut self, cell_id: Option<String>, what: What) {
+        if cell_id.is_some() {
+            self.0.retain(|entry| entry.cell_id != cell_id);
+        }
+        self.0.push_back(Entry { cell_id, what });
+        if self.0.len() > MAX_ENTRIES {
+            self.0.pop_front();
+        }
+    }
+
+    fn find(&self, msg_id: &str) -> Option<&Cell> {
+        self.0.iter().rev().find_map(|entry| match &entry.what {
+            What::Cell(cell) if cell.msg_id == msg_id => Some(cell),
+            What::Cell(_) | What::Turn(_) => None,
+        })
+    }
+
+    fn cell(&mut self, msg_id: &str) -> Option<&mut Cell> {
+        // From the end: it is one of the newest.
+        self.0.iter_mut().rev().find_map(|entry| match &mut entry.what {
+            What::Cell(cell) if cell.msg_id == msg_id => Some(cell),
+            What::Cell(_) | What::Turn(_) => None,
+        })
+    }
+}
+
+impl What {
+    fn as_past(&self) -> Past {
+        match self {
+            What::Turn(turn) => Past::Turn(turn.clone()),
+            What::Cell(cell) => Past::Cell { code: cell.code.clone(), execution: cell.execution() },
+        }
+    }
+}
+
+impl Cell {
+    fn execution(&self) -> Execution {
+        let mut outputs = Outputs::default();
+        for (msg_type, content) in &self.published {
+            // A byte that is no text must not cost the whole output.
+            if let Ok(content) = serde_json::from_str(&String::from_utf8_lossy(content)) {
+                outputs.push(msg_type, content);
+            }
+        }
+        Execution {
+            execution_count: self.execution_count,
+            status: self.status,
+            outputs: outputs.finish(),
+            figures: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+}
+
+/// The data files in a folder, by name.
+pub(crate) fn data_files(folder: &Path) -> Vec<FileInfo> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries.flatten().filter_map(|entry| data_file(&entry)).collect();
+    files.sort_by(|left, right| left.name.cmp(&right.name));
+    files.truncate(MAX_FILES);
+    files
+}
+
+fn data_file(entry: &std::fs::DirEntry) -> Option<FileInfo> {
+    let name = entry.file_name().into_string().ok()?;
+    let (_, extension) = name.rsplit_once('.')?;
+    let known = FILE_TYPES.contains(&extension.to_ascii_lowercase().as_str());
+    // Through links: data is often linked in.
+    let metadata = std::fs::metadata(entry.path()).ok()?;
+    let fits = known && metadata.is_file() && !name.starts_with('.');
+    fits.then_some(FileInfo { name, bytes: metadata.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(journal: &Journal) -> Vec<String> {
+        let code = |past| match past {
+            Past::Cell { code, .. } => code,
+            Past::Turn(turn) => turn.prompt,
+        };
+        journal.history().into_iter().map(code).collect()
+    }
+
+    #[test]
+    fn a_cell_that_is_run_again_replaces_what_it_did() {
+        let mut journal = Journal::default();
+        journal.begin_cell("1", Some("a".into()), "old");
+        journal.begin_cell("2", Some("b".into()), "other");
+        journal.begin_cell("3", None, "console");
+        journal.begin_cell("4", Some("a".into()), "new");
+        assert_eq!(codes(&journal), ["other", "console", "new"]);
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let mut journal = Journal::default();
+        (0..100).for_each(|n| journal.begin_cell(&n.to_string(), None, &n.to_string()));
+        assert_eq!(codes(&journal).len(), MAX_ENTRIES);
+        assert_eq!(codes(&journal).last().unwrap(), "99");
+    }
+
+    #[test]
+    fn outputs_are_bounded_and_read_when_asked() {
+        let mut journal = Journal::default();
+        journal.begin_cell("1", None, "print(1)");
+        let printed = Bytes::from_static(br#"{"name": "stdout", "text": "1\n"}"#);
+        journal.output("1", "stream", &printed);
+        journal.output("1", "stream", &Bytes::from(vec![b' '; MAX_OUTPUT]));
+        journal.output("unknown", "stream", &printed);
+        journal.end_cell("1", "ok", Some(3));
+        let [Past::Cell { execution, .. }] = &journal.history()[..] else { panic!("one cell") };
+        assert_eq!((execution.execution_count, execution.outputs.len()), (Some(3), 1));
+    }
+
+    #[test]
+    fn data_files_are_sorted_and_nothing_else_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "A.XLSX", "notes.md", ".hidden.csv", "c.parquet", "noextension"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("folder.csv")).unwrap();
+        let names: Vec<_> = data_files(folder.path()).into_iter().map(|file| file.name).collect();
+        assert_eq!(names, ["A.XLSX", "b.csv", "c.parquet"]);
+        assert!(data_files(&folder.path().join("missing")).is_empty());
+    }
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Everything that must pass, from a clean clone: needs the operating system, Rust, Python, git, package registries.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+exec </dev/null
+
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}" PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+environment="$target/test-env"
+
+section() { printf '\n==== %s (%s s)\n' "$1" "$SECONDS"; }
+
+section "Python environment of the tests"
+if ! "$environment/bin/python" -c '' 2>/dev/null; then
+    rm -rf "$environment"
+    "${PYTHON:-python3}" -m venv "$environment"
+fi
+if ! cat requirements.txt requirements-test.txt | cmp -s - "$environment/requirements.txt"; then
+    "$environment/bin/python" -m pip install --quiet -r requirements.txt -r requirements-test.txt
+    cat requirements.txt requirements-test.txt >"$environment/requirements.txt"
+fi
+"$environment/bin/python" -V
+
+# A configuration of this machine must not decide a test; neither must a folder that another user owns.
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+export DATARUS_PYTHON="$environment/bin/python"
+export IPYTHONDIR="$scratch/ipython" JUPYTER_CONFIG_DIR="$scratch/config" JUPYTER_DATA_DIR="$scratch/data"
+export MPLCONFIGDIR="$scratch/matplotlib" NO_COLOR=1
+unset MPLBACKEND
+
+section "format, shell scripts"
+cargo fmt --all --check
+"$environment/bin/shellcheck" install.sh test.sh .ci/run
+
+section "lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+section "Rust tests"
+cargo test --workspace --locked
+
+section "release build"
+cargo build --release --workspace --locked
+export DATARUS_BIN="$target/release/datarus"
+"$DATARUS_BIN" doctor
+
+if [ -d tests/conformance ]; then
+    section "conformance: other people's suites and tools"
+    "$environment/bin/python" -m pytest -q -p no:cacheprovider tests/conformance
+fi
+
+# Training needs torch, some gigabytes: its tests run where DATARUS_TRAINING_PYTHON names a Python that has it.
+if [ -n "${DATARUS_TRAINING_PYTHON:-}" ]; then
+    section "training"
+    "$DATARUS_TRAINING_PYTHON" -m pytest -q -p no:cacheprovider training/tests
+else
+    section "training: not run, DATARUS_TRAINING_PYTHON is not set (see training/README.md)"
+fi
+
+section "all passed"

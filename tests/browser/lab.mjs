@@ -1,0 +1,111 @@
+// A real JupyterLab and a real browser, for scripts that look at the page.
+
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const TIMEOUT = 120_000;
+
+/** A port that is free now. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * Starts JupyterLab over the folder `root` and returns its address and a `stop`.
+ * `env` may set `JUPYTER_PATH`, so that a kernelspec is found.
+ */
+export async function startLab({ python, root, env = {} }) {
+  const port = await freePort();
+  const scratch = await mkdtemp(join(tmpdir(), "dr-lab-"));
+  const token = "conformance";
+  const options = [
+    "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+    `--ServerApp.port=${port}`, "--ServerApp.port_retries=0", `--IdentityProvider.token=${token}`,
+    `--ServerApp.root_dir=${root}`, "--LabApp.expose_app_in_browser=True", 
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+  ];
+  const folders = {
+    IPYTHONDIR: join(scratch, "ipython"), JUPYTER_CONFIG_DIR: join(scratch, "config"),
+    JUPYTER_RUNTIME_DIR: join(scratch, "run"), JUPYTERLAB_WORKSPACES_DIR: join(scratch, "spaces"),
+    JUPYTERLAB_SETTINGS_DIR: join(scratch, "settings"),
+  };
+  await askNothing(folders.JUPYTERLAB_SETTINGS_DIR);
+  const server = spawn(python, options, { env: { ...process.env, ...folders, ...env } });
+  let log = "";
+  server.stderr.on("data", (text) => (log += text));
+  const ended = new Promise((resolve) => server.on("exit", resolve));
+  const stop = async () => {
+    server.kill("SIGTERM");
+    await ended;
+    await rm(scratch, { recursive: true, force: true });
+  };
+  const address = `http://127.0.0.1:${port}`;
+  await answers(`${address}/api/status?token=${token}`, ended, () => log);
+  return { address, token, stop, log: () => log };
+}
+
+/** JupyterLab's question about news would lie over the page. */
+async function askNothing(settings) {
+  const folder = join(settings, "@jupyterlab", "apputils-extension");
+  await mkdir(folder, { recursive: true });
+  const quiet = { fetchNews: "false", checkForUpdates: false };
+  await writeFile(join(folder, "notification.jupyterlab-settings"), JSON.stringify(quiet));
+}
+
+/** Waits until `url` answers; fails at once when the server has ended. */
+async function answers(url, ended, log) {
+  let over = false;
+  ended.then(() => (over = true));
+  const end = Date.now() + TIMEOUT;
+  while (Date.now() < end && !over) {
+    const reply = await fetch(url).catch(() => undefined);
+    if (reply?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`expected JupyterLab at ${url}, found none; its log:\n${log().slice(-3000)}`);
+}
+
+/** Chromium with one page; `executable` is a Chromium or Chrome of the system. */
+export async function openBrowser({ executable, width, height }) {
+  const browser = await chromium.launch({
+    executablePath: executable,
+    args: [
+      "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
+  });
+  const page = await browser.newPage({ viewport: { width, height } });
+  page.setDefaultTimeout(TIMEOUT);
+  return { browser, page };
+}
+
+/** Opens the notebook `path` (relative to the root) and waits until its kernel is idle. */
+export async function openNotebook(page, lab, path) {
+  await page.goto(`${lab.address}/lab/tree/${path}?token=${lab.token}&reset`);
+  await page.waitForSelector(".jp-NotebookPanel .jp-Cell");
+  await page.waitForFunction(() => {
+    const widget = window.jupyterapp?.shell.currentWidget;
+    return widget?.sessionContext?.session?.kernel?.status === "idle";
+  });
+}
+
+/** Waits until no cell of the open notebook waits or runs. */
+export async function waitUntilDone(page) {
+  await page.waitForFunction(() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const prompts = [...panel.node.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
+    const running = prompts.some((prompt) => prompt.textContent.includes("[*]"));
+    return !running && panel.sessionContext.session.kernel.status === "idle";
+  }, undefined, { timeout: TIMEOUT });
+}

@@ -1,0 +1,16 @@
+//! The integration tests of the whole workspace, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+mod agent_context;
+mod agent_loop;
+mod death;
+mod headless;
+mod hostile_data;
+mod interrupt;
+mod observations;
+mod prompt_cell;
+mod python_cell;
+mod scene;
+mod tag_parser;
+mod tidy;

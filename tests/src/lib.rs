@@ -1,0 +1,4 @@
+//! Doubles for the seams of the workspace.
+
+pub mod doubles;
+pub mod frontend;

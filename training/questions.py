@@ -1,0 +1,97 @@
+"""Command: writes held-out questions with their files, one folder each, and `questions.jsonl`.
+
+Names, values and wordings come from the held-out side of the words: training has seen none of them.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+
+import numpy as np
+
+from . import check, families as f, families_more as m, public
+from .episodes import Player, Scene
+from .episodes import write as save
+from .tables import make_table
+
+MAKERS = {
+    "load": [f.load, f.columns], "overview": [f.describe, f.shape], "aggregate": [f.aggregate, f.aggregate, f.nunique],
+    "group": [f.group], "top": [f.top], "count": [f.count], "filter": [f.filter_aggregate, f.lookup],
+    "missing": [f.missing], "value_counts": [f.value_counts], "share": [f.share], "correlation": [f.correlation],
+    "histogram": [m.histogram], "bar": [m.bar], "line": [m.line], "scatter": [m.scatter],
+    "regression": [m.regression], "compare": [m.compare], "cannot": [m.absent, m.outside],
+}
+SHARES = {"aggregate": 2, "group": 3, "top": 2, "count": 2}
+
+
+def plan(count):
+    """The family of each question: each in turn, some more often."""
+    order = [family for family in MAKERS for _ in range(SHARES.get(family, 1))]
+    return [order[i % len(order)] for i in range(count)]
+
+
+def make(player, family, seed):
+    """An executed episode of a family; its files lie in the player's folder."""
+    rng, gen = random.Random(seed), np.random.default_rng(seed)
+    while True:
+        player.folder.clear()
+        table = make_table(rng, gen, player.pools)
+        ext = rng.choices(["csv", "tsv", "xlsx", "parquet"], [70, 10, 10, 10])[0]
+        scene = Scene(rng, gen, player.pools, table, ext)
+        episode = scene.single(rng.choice(MAKERS[family]))
+        if episode is not None:
+            return episode
+
+
+def write(out, count, seed):
+    """Writes the questions and their files."""
+    out = out.resolve()
+    player = Player(out / "scratch", evaluation=True)
+    records = []
+    for at, family in enumerate(plan(count)):
+        episode = make(player, family, seed * 1_000_003 + at)
+        task = episode.tasks[0]
+        name = f"q{at:03d}"
+        expected = {"kind": task["kind"], "values": task["values"]}
+        assert check.right(expected, task["answer"], [episode.text]), task
+        shutil.rmtree(out / name, ignore_errors=True)
+        shutil.copytree(player.folder.path, out / name)
+        records.append({"id": name, "family": family, "question": task["question"],
+                        "files": sorted(os.listdir(out / name)), "expected": expected})
+    os.chdir(out)
+    shutil.rmtree(out / "scratch")
+    (out / "questions.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+
+
+def write_public(out):
+    """Writes the questions over public tables and their files."""
+    kept = []
+    for file, frame, record in public.records():
+        folder = out / record["id"]
+        folder.mkdir(parents=True, exist_ok=True)
+        stem, ext = file.split(".")
+        save(frame, str(folder / stem), ext)
+        kept.append(record)
+    (out / "questions.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+
+
+def main():
+    """`python -m training.questions --out DIR [--public]`"""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--public", action="store_true", help="the 60 questions over public tables instead")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.public:
+        write_public(args.out)
+    else:
+        write(args.out, args.count, args.seed)
+
+
+if __name__ == "__main__":
+    main()

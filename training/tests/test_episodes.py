@@ -1,0 +1,84 @@
+"""Episodes: the same for a seed, really executed, and right by the checker's eye."""
+
+import os
+import random
+import tempfile
+import unittest
+
+from training import check, data, names, tokens
+from training.episodes import FAMILIES, Player
+from training.questions import MAKERS, make
+
+
+class Episodes(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        self.place = os.path.join(place.name, "folder")
+
+    def test_a_seed_gives_the_same_episode(self):
+        one = [Player(self.place).play(seed).pieces for seed in range(12)]
+        two = [Player(self.place).play(seed).pieces for seed in range(12)]
+        self.assertEqual(one, two)
+
+    def test_every_family_is_executed_and_its_answer_is_accepted(self):
+        player = Player(self.place, evaluation=True)
+        for at, family in enumerate(MAKERS):
+            task = make(player, family, at).tasks[0]
+            seen = [make(player, family, at).text]
+            expected = {"kind": task["kind"], "values": task["values"]}
+            self.assertTrue(check.right(expected, task["answer"], seen), task)
+
+    def test_every_maker_makes_a_question(self):
+        player = Player(self.place)
+        made = {task["family"] for seed in range(150) for task in player.play(seed).tasks}
+        self.assertGreater(len(made), 18)
+        self.assertGreater(len(FAMILIES), 25)
+
+    def test_the_parts_of_an_episode_close_what_they_open(self):
+        player = Player(self.place)
+        for seed in range(40):
+            text = player.play(seed).text
+            for tag in tokens.TAGS:
+                self.assertEqual(text.count(f"<{tag}>"), text.count(f"</{tag}>"), (seed, tag))
+            self.assertEqual(text.count("<|im_start|>"), text.count("<|im_end|>"))
+
+    def test_planted_mistakes_are_not_learnt_but_what_follows_is(self):
+        player, found = Player(self.place), False
+        for seed in range(300):
+            kinds = [kind for _, kind in player.play(seed).pieces]
+            if "mistake" in kinds:
+                found = True
+                self.assertIn("model", kinds[kinds.index("mistake") + 4 :])
+        self.assertTrue(found)
+        self.assertEqual(data.WEIGHTS["mistake"], 0)
+
+    def test_text_survives_the_tokenizer(self):
+        player = Player(self.place)
+        texts = [player.play(seed).text for seed in range(25)]
+        tokenizer = tokens.learn(texts)
+        for text in [*texts, 'Ünï—"Q_1"\t 12.5\n<step>', "ABC deF"]:
+            ids = tokens.encode(tokenizer, text)
+            self.assertEqual(tokenizer.decode(ids, skip_special_tokens=False), text)
+        for at, tag in enumerate(tokens.ADDED):
+            self.assertEqual(tokenizer.token_to_id(tag), at)
+
+    def test_a_word_has_the_same_tokens_wherever_it_stands(self):
+        tokenizer = tokens.learn(["Carrier carriers delay"] * 3)
+        alone = tokens.encode(tokenizer, "carrier")
+        quoted = tokens.encode(tokenizer, '["Carrier"]')
+        self.assertEqual(quoted[3 : 3 + len(alone)], alone)
+
+
+class Mentions(unittest.TestCase):
+    def test_a_part_of_a_name_is_used_only_where_it_fits_no_other(self):
+        one, two = names.Name("arr_delay", ["arrival", "delay"]), names.Name("dep_delay", ["departure", "delay"])
+        rng = random.Random(1)
+        said = {names.mention(rng, one, [one, two]) for _ in range(200)}
+        self.assertNotIn("delay", said)
+        self.assertIn("arrival delay", said)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,383 @@
+"""Wordings of questions, by family, as `phrases.fill` reads them.
+
+`{a|b}` chooses, `<x>` is filled in. A wording that starts with `*` is held out: only evaluation uses it.
+"""
+
+AGGREGATES = {
+    "mean": ["mean", "average", "avg"],
+    "sum": ["total", "sum of", "combined", "overall"],
+    "median": ["median"],
+    "min": ["minimum", "lowest", "smallest", "min", "least", "*minimal"],
+    "max": ["maximum", "highest", "largest", "max", "greatest", "*maximal"],
+    "std": ["standard deviation of", "std of", "*spread (standard deviation) of"],
+}
+HIGH = ["highest", "largest", "greatest", "biggest", "top", "most", "*maximal"]
+LOW = ["lowest", "smallest", "least", "minimum", "*minimal"]
+
+QUESTIONS = {
+    "load": """
+{Load|Read|Open|Import} {the data|the file|the table|this data set} {and show me|and show|and display} {the first rows|a few rows|the top|a preview}{.|}
+{Show|Show me|Let me see|Display|Print|I want to see} the {first|top} {rows|lines|records|few rows}{ of the data| of the table|}{.|}
+{Take a look at|Have a look at|Look at|Preview|Peek into} {the data|the file|this file|the table}{.|}
+{Load|Open|Read|Import} {the data|it|the file|the table}{.|}
+{What does|How does} {the data|the table|this file|the file} look{ like|}?
+head of the {data|table}
+*I would like to see the {beginning|first lines} of the {data|file|table}.
+*{Please open|Can you open|Can you read} the {file|table} and {print|list} {the first lines|some rows}?""",
+    "columns": """
+{What|Which} columns {are there|are in the table|does it have|does the table have|are in the data|do we have}?
+{List|Show|Name|Give me|Print} {the|all|all the} {columns|column names|fields|variables|headers}{ of the table|}{.|}
+{What|Which} {variables|fields|features} {are there|does the data have|are in the file}?
+What are the {columns|column names|fields}{ called|}?
+*Tell me {all|} the names of the columns{ in the file|}.
+*{Can you list|I need} the {column names|fields} of the {data|file}{?|.}""",
+    "shape": """
+How {many rows and columns are there|many rows and columns does the data have|many rows and columns}?
+{What is|What's|Tell me|Show} the {shape|size|dimensions} of the {data|table|data set|file}{?|.}
+How {big|large} is the {table|data set|data|file}?
+{Number|Count} of rows and columns{?|}
+*{Could you say|Do you know} how {big|large} this {data set|file} is, in rows and columns?
+*I need the number of rows and the number of columns.""",
+    "rows": """
+How many {rows|records|lines|entries|observations|samples|cases} {are there|does the table have|are in the data|does it have|are in the file|do we have}{ in all| in total|}?
+{Count|Number of|What is the number of|Tell me the number of} {the rows|rows|records|entries|observations}{?|}
+How long is the {table|file|data}?
+How many <e> {are there|are in the table|are in the data|does the table have|do we have|are in the file}{ in all| in total|}?
+*{Can you count|Please count} {all|} the {rows|records|entries} {of the file|in the table}{?|.}""",
+    "describe": """
+{Give me|Show me|I want|I need|Create|Make} {an overview|a summary|summary statistics|descriptive statistics|basic statistics}{ of the data| of the table|}{.|}
+{Describe|Summarize|Summarise|Explore} {the data|the table|this data set|the file|it|all columns}{.|}
+{Overview|Summary|Statistics|Summary statistics} of {the|all} {data|table|numeric columns}{.|}
+What {is in|can you tell me about|do we know about} {the data|this data|the table}?
+*{Could you|Can you} {summarize|describe} {this file|these data} for me?
+*I would like a short {overview|description} of the {file|table}, with statistics.""",
+    "agg": """
+{What is|What's|Tell me|Give me|Show|Show me|Find|Compute|Calculate|I need|I want} the <agg> <x>{?|}
+{What was|What is} the <agg> <x> {in the data|in the table|over all rows|across all rows|overall|in this file}?
+<agg> <x>{?|}
+{Please compute|Can you give me|Could you find|Can you calculate|Can you tell me|I'd like to know} the <agg> <x>{?|, please}
+{Get|Work out|Determine|Report|Print|Return} the <agg> <x>{.|}
+{Over|Across} all {rows|records}, {what is|give|compute} the <agg> <x>{?|}
+How {high|large|big} is the <agg> <x>?
+{Value of the|The} <agg> <x>{, please|?|}
+*I would like to know the <agg> <x>{.|, please.}
+*{Could you|Would you} {compute|tell me|work out} the <agg> <x> of {this data|the table}?
+*{Say|Let me know} what the <agg> <x> is{.|}""",
+    "agg_high": """
+{What is|How much is|How high is|How large is} <x> on average?
+{On average|In the mean}, {what is|how high is|how large is} {the |}<x>?
+*{Tell me|I want to know} {what|how much} <x> is on average.""",
+    "extreme_date": """
+{What is|Which is|Find|Show} the {<early>} <t>{?|}
+{When was|What was} the {<early>} <t>?
+{<early>} <t> in the data
+*I would like to know the {<early>} <t>.""",
+    "nunique": """
+How many {different|distinct|unique} <xs> {are there|does the table have|appear|occur|do we have|are in the data|exist}?
+{Number|Count} of {different|distinct|unique} <xs>{?|}
+How many {different|distinct|unique} values does <x> {have|take}?
+{Count|Tell me|Find|What is} the {number of |}{different|distinct|unique} <xs>{.|}
+How many <xs> are {different|distinct|unique}?
+How many <xs> {are there|are in the data|does the table have}?
+*{Please say|Can you tell me} how many {distinct|unique|different} {<xs>|values of <x>} there are{.|}
+*I need the number of {distinct|unique} values in <x>.""",
+    "unique": """
+{Which|What} <xs> {are there|appear|occur|exist|are in the data|does the table have|do we have}?
+{List|Show|Name|Give me|Print} {all|the|all the} {different|distinct|unique|} {values of <x>|<xs>}{.|}
+What {are the|} {values|levels|categories} {of|in} <x>{ are there|}?
+{Which|What} {values|levels} does <x> {have|take}?
+*{Can you list|Please name} {all|} the {distinct|different} {<xs>|values in <x>}{.|?}""",
+    "group_high": """
+{Which|What} <g> {has|had|shows|has got|gets|reaches} the <high> <agg> <x>?
+{Which|What} <g> is {first|highest|best|on top} {by|in} <agg> <x>?
+{Find|Show|Tell me|Name|Give me} the <g> with the <high> <agg> <x>{.|}
+{For which|In which} <g> is the <agg> <x> the <high>?
+Where is the <agg> <x> <high>, by <g>?
+{Which|What} of the <gs> has the <high> <agg> <x>?
+<g> with the <high> <agg> <x>{?|}
+*{I would like to know|Can you tell me|Say} which <g> has the <high> <agg> <x>{.|?}
+*{Among|Of} {all|the} <gs>, which {one|} {has|shows} the <high> <agg> <x>?
+*{Determine|Identify} the <g> {whose|where the} <agg> <x> is <high>.""",
+    "group_low": """
+{Which|What} <g> {has|had|shows|has got|gets|reaches} the <low> <agg> <x>?
+{Which|What} <g> is {last|lowest|worst} {by|in} <agg> <x>?
+{Find|Show|Tell me|Name|Give me} the <g> with the <low> <agg> <x>{.|}
+{For which|In which} <g> is the <agg> <x> the <low>?
+{Which|What} of the <gs> has the <low> <agg> <x>?
+<g> with the <low> <agg> <x>{?|}
+*{I would like to know|Can you tell me|Say} which <g> has the <low> <agg> <x>{.|?}
+*{Among|Of} {all|the} <gs>, which {one|} {has|shows} the <low> <agg> <x>?
+*{Determine|Identify} the <g> {whose|where the} <agg> <x> is <low>.""",
+    "group_list": """
+{What is|Show|Show me|Give me|Compute|Calculate|Find|I need|List|Get} the <agg> <x> {per|by|for each|for every|in each|of each|grouped by} <g>{?|.|}
+<agg> <x> {per|by|for each|of each|of every} <g>{?|}
+{Compare|Compare the|How does the|Break down the} <agg> <x> {between|across|among|over} {the |}<gs>{.|}
+How does the <agg> <x> {differ|vary|change|depend} {by|between|across|with|on} {<g>|<gs>}?
+{Group by|For each|Per|By} <g>, {what is|show|give|compute} the <agg> <x>{?|}
+{Table|List|Ranking} of <agg> <x> {by|per} <g>{.|}
+{Rank|Order|Sort} the <gs> by <agg> <x>{.|}
+*I would like to {see|have} the <agg> <x> {of|for} {each|every} <g>.
+*{Can you|Could you|Please} {compute|show|list} the <agg> <x> {per|for each} <g>{?|.}
+*{Group the data|Group the rows|Group} by <g> and {compute|give me|show} the <agg> <x>.""",
+    "group_top": """
+{Show|Show me|List|Give me|What are|Find|Which are} the {top |}<n> <gs> {by|with the highest|with the largest} <agg> <x>{?|}
+{Top|The top|The best} <n> <gs> by <agg> <x>{.|}
+*I would like to see the <n> <gs> with the highest <agg> <x>.""",
+    "group_most": """
+{Which|What} <g> {sold|made|earned|had|spent|used|got|has|produced|received} the most <x>?
+{Which|What} <g> has {most|more} <x> than all others{ in total|}?
+{Which|What} <g> {contributes|brings|accounts for} the most <x>?
+{Who|Where} {has|had|made|is} the most <x>, by <g>?
+*{Tell me|Can you say} which <g> has the most <x>{ in total|}{.|}""",
+    "top": """
+{Show|Show me|List|Give me|Find|What are|Print} the {top |}<n> {rows|records|entries|lines} with the <high> <x>{?|.|}
+{Top|The top|Show the top} <n> {rows |records |}by <x>{.|}
+{Which|What} <n> {rows|records|entries} have the <high> <x>?
+{Sort|Order} by <x> {descending|from high to low} and show <n> rows
+The <n> <high> values of <x>{.|}
+*{I would like to see|Can you print} the <n> {rows|records} {in which|where} <x> is <high>{.|?}
+*{Please sort|Sort the rows} by <x> and give me the <n> {rows |}with the <high> values.""",
+    "bottom": """
+{Show|Show me|List|Give me|Find|What are|Print} the {bottom |}<n> {rows|records|entries|lines} with the <low> <x>{?|.|}
+{Bottom|The bottom|Show the bottom} <n> {rows |records |}by <x>{.|}
+{Which|What} <n> {rows|records|entries} have the <low> <x>?
+The <n> <low> values of <x>{.|}
+*{I would like to see|Can you print} the <n> {rows|records} {in which|where} <x> is <low>{.|?}""",
+    "top_label": """
+{Which|What|Show me the|List the|Give me the|Name the} <n> <ls> {have|with} the <high> <x>{?|}
+{Top|The top|Show the top} <n> <ls> by <x>{.|}
+{What are|Who are|Find} the <n> <ls> with the <high> <x>{?|}
+{Rank|Order} the <ls> by <x> and show the top <n>{.|}
+*{I would like to know|Can you tell me} the <n> <ls> {with|that have} the <high> <x>{.|}""",
+    "bottom_label": """
+{Which|What|Show me the|List the|Give me the|Name the} <n> <ls> {have|with} the <low> <x>{?|}
+{Bottom|The bottom|Show the bottom} <n> <ls> by <x>{.|}
+*{I would like to know|Can you tell me} the <n> <ls> {with|that have} the <low> <x>{.|}""",
+    "best_label": """
+{Which|What} <l> {has|had|shows|reaches|got} the <high> <x>?
+{Find|Name|Tell me|Show|Give me} the <l> with the <high> <x>{.|}
+{Which|What} is the <l> with the <high> <x>?
+*{I would like to know|Can you tell me|Say} which <l> has the <high> <x>{.|?}""",
+    "worst_label": """
+{Which|What} <l> {has|had|shows|reaches|got} the <low> <x>?
+{Find|Name|Tell me|Show|Give me} the <l> with the <low> <x>{.|}
+*{I would like to know|Can you tell me|Say} which <l> has the <low> <x>{.|?}""",
+    "lookup": """
+{What is|What's|How high is|Show|Give me|Find|Tell me} the <x> {of|for} {<l> |the <l> |}<v>{?|}
+{Which|What|How much} <x> does {<l> |the <l> |}<v> have?
+<x> {of|for} {<l> |}<v>{?|}
+*{I need|Please look up} the <x> of {<l> |}<v>.""",
+    "count_eq": """
+How many {rows|records|entries|lines} have <c> {equal to |=|}<v>?
+How many {rows|records|entries|of them} {are|have} <c> <v>?
+How many {rows|records|entries|times|cases} {is|are there where|with|where} <c> {is|equals|=|of|was} <v>{?| are there?}
+{Count|Number of|Count the|What is the number of} {rows|records|entries} {with|where|in which|for|whose} <c> {is |equal to |= |}<v>{?|}
+How {often|many times} {is|does} <c> {equal to |}<v>{ occur|}?
+How many <v> {are there |}in <c>?
+*{Please count|Can you count} {the|all} {rows|records} {where|with} <c> {is |}<v>{.|}
+*{I need|Tell me} the number of {rows|entries} {that have|with} <v> {in|as} <c>.""",
+    "count_bare": """
+How many {rows|records|entries|of them|} are <v>?
+How many <v> {rows|records|entries|} are there?
+{Count|Number of} {the |}<v> {rows|records|entries}{.|}
+*{Please count|Can you count} {the|all} {rows|records|entries} {that are|for} <v>{.|}""",
+    "count_gt": """
+How many {rows|records|entries|of them|cases|} {have|with} {a <x>|<x>} {greater than|above|over|more than|higher than|larger than|of more than|>} <k>{?| are there?}
+{Count|Number of|Count the} {rows|records|entries} {with|where|in which|whose} <x> {is above|is over|greater than|exceeds|is more than|>} <k>{?|}
+How {often|many times} {is|does} <x> {above|over|greater than|more than|exceed} <k>?
+In how many {rows|records|cases} is <x> {above|over|greater than|larger than} <k>?
+*{Please count|Can you count} {the|all} {rows|records} {where|with} <x> {above|greater than|over} <k>{.|}
+*{I need|Tell me} the number of {rows|entries} {in which|where} <x> is {more|higher|greater} than <k>.""",
+    "count_lt": """
+How many {rows|records|entries|of them|cases|} {have|with} {a <x>|<x>} {less than|below|under|smaller than|lower than|of less than|<} <k>{?| are there?}
+{Count|Number of|Count the} {rows|records|entries} {with|where|in which|whose} <x> {is below|is under|less than|is less than|<} <k>{?|}
+How {often|many times} is <x> {below|under|less than} <k>?
+In how many {rows|records|cases} is <x> {below|under|less than|smaller than} <k>?
+*{Please count|Can you count} {the|all} {rows|records} {where|with} <x> {below|less than|under} <k>{.|}
+*{I need|Tell me} the number of {rows|entries} {in which|where} <x> is {less|lower|smaller} than <k>.""",
+    "count_two": """
+How many {rows|records|entries|of them} have <c> {equal to |}<v> and {a |}<x> <above> <k>?
+How many <v> {rows|records|entries} {in <c>|of <c>} have {a <x>|<x>} <above> <k>?
+{Count|Number of|Count the} {rows|records|entries} {where|with} <c> {is|=|equals} <v> and <x> <above> <k>{?|}
+{Count|Number of|Count the} {rows|records|entries} {where|with} <x> <above> <k> and <c> {is|=|equals} <v>{?|}
+*{Please count|Can you count} {the|all} {rows|records} with <c> <v> {in which|where} <x> is <above> <k>{.|}""",
+    "filter_agg": """
+{What is|What's|Compute|Give me|Find|Tell me|Show|Calculate} the <agg> <x> {for|of|in|where|when|with} <c> {is |= |equal to |}<v>{?|}
+{What is|What's|Compute|Give me|Find} the <agg> <x> {for|of|in} {the |}<v> <c>{?|}
+{For|In|Where} <c> {is |= |}<v>, {what is|show|compute} the <agg> <x>{?|}
+<agg> <x> {for|of|where} <c> {is |= |}<v>{?|}
+{Considering|Using|Take} only {the |}{rows|records} {with|where} <c> {is |}<v>, {what is|compute|find} the <agg> <x>{?|}
+*{I would like to know|Can you tell me} the <agg> <x> {of|for} {the |all |}{rows|records} {with|where} <c> {is |}<v>{.|}
+*Only for <c> <v>: what is the <agg> <x>?""",
+    "filter_bare": """
+{What is|What's|Compute|Give me|Find|Tell me|Show} the <agg> <x> {for|of|in|among} {the |}<v>{?| rows?| only}
+{For|In|Among} <v>, {what is|show|compute} the <agg> <x>{?|}
+<agg> <x> {for|of|in} <v>{?|}
+*{I would like to know|Can you tell me} the <agg> <x> {of|for} <v>{.|}""",
+    "missing": """
+{Are there|Do we have|Does the data have|Does the table have|Is there} {any |}missing {values|data|entries}{ in the table|}?
+{Which|What} columns {have|contain} {missing|null|empty|NaN} {values|data|entries|cells}?
+How many {missing|null|empty|NaN} {values|cells|entries} {are there|does each column have|are in each column}{ per column| in each column|}?
+{Check|Look|Show|Count|Find|List} {for |the |}{missing|null|NaN} {values|entries|data}{ per column| by column|}{.|}
+{Which|What} column has the most {missing|null|empty} {values|entries|cells}?
+{Missing|Null} {values|data}{ per column|}{?|}
+*{Can you check|Please check} {whether there are|for} {missing|null} {values|entries}{ in any column|}{?|.}
+*I would like to know {where|in which columns} {values|entries} are missing.""",
+    "missing_one": """
+How many {missing|null|empty|NaN} {values|entries|cells} {are in|are there in|does the column} <x>{ have|}?
+How many {rows|records|entries} {have no|lack a|lack|are missing|are without} <x>?
+{Is|Are} {there any|any} <x> missing?
+{Count|Number of} {missing|null|empty} {values in <x>|<x> values}{?|}
+How {often|many times} is <x> {missing|empty|null}?
+*{Please count|Can you count} the {missing|empty} {values|entries} {of|in} <x>{.|?}""",
+    "value_counts": """
+{How many|Count the|Number of|Show the number of|Count|What is the number of} {rows|records|entries} {are there |}{per|for each|by|in each|of each} <g>{?|}
+{Value counts|Counts|Distribution|Frequency|Frequencies|Frequency table} of {the |}<g>{.|}
+How {often|many times} does each <g> {occur|appear}?
+How {are|is} the {rows|records|data} distributed {over|across|among} {the |}<gs>?
+{Count|Show|Give me} the {values|frequencies|counts} of <g>{.|}
+*{I would like to know|Can you tell me} how many {rows|records} {each|every} <g> has{.|}
+*{Please count|Count} how often {each|every} <g> is there.""",
+    "most_common": """
+{What|Which} is the {most common|most frequent|commonest} <g>?
+{Which|What} <g> {appears|occurs|comes up|is there|is seen} {most often|most|the most}{ in the data|}?
+{Most common|Most frequent} <g>{?|}
+{Which|What} <g> has {the most|most} {rows|records|entries}?
+{Find|Tell me|Show} the {most common|most frequent} <g>{.|}
+*{I would like to know|Can you tell me} {the|which is the} {most frequent|most common} <g>{.|}""",
+    "share": """
+What {percentage|percent|share|proportion|fraction} of {the rows|rows|the records|records|entries|them} {have|has|is|are} <c> {equal to |}<v>?
+What is the {percentage|share|proportion} of <v> in <c>{ in percent|}?
+{Share|Percentage|Percent|Proportion} of <v> {in|among|of} {<c>|<cs>}{?|}
+How many percent {are|of the rows are|have} {<c> <v>|<v> in <c>}?
+{What|Which} {percentage|percent|share} of <cs> {is|are} <v>?
+*{I would like to know|Can you tell me} the {percentage|share} of {rows|records} {with|where} <c> {is |}<v>{.|}""",
+    "shares": """
+What {percentage|percent|share|proportion} {does each <g> have|is each <g>|of rows is in each <g>}?
+{Share|Shares|Percentage|Percentages|Proportions} of {each <g>|the <gs>|<gs>}{ in percent|}{?|}
+{Show|Give me|Compute} the {shares|percentages|proportions} of {the |}<gs>{.|}
+*{I would like to know|Can you show} the {percentage|share} {of|for} {each|every} <g>{.|}""",
+    "corr": """
+{What is|What's|Compute|Calculate|Find|Give me|Show|Tell me} the correlation {between|of} <x> and <y>{?|}
+{How|How strongly|How closely|How much} {are|do} <x> and <y> {related|correlated|correlate|connected|go together}?
+{Is|Are} {there a correlation|there a relation|there a link|there a relationship} between <x> and <y>?
+{Correlation|Correlate} {of |between |}<x> {and|with|vs} <y>{?|}
+Does <x> {correlate|go up|rise|increase} with <y>?
+{Correlation|Pearson correlation|correlation coefficient} of <x> {and|with} <y>
+*{I would like to know|Can you compute} {the correlation of|how closely} <x> and <y>{ are correlated|}{.|?}
+*{Do|Are} <x> and <y> {show a correlation|correlated}?""",
+    "hist": """
+{Plot|Draw|Show|Make|Create|Give me|I want} {a|the} histogram {of|for} <x>{.|}
+{Show|Plot|Draw|Visualize|Display} {the |}distribution of <x>{.|}
+{How is|How are} <x> distributed?
+Histogram {of|for} <x>
+{Plot|Draw|Show} how <x> is distributed{.|}
+*{Could you|Can you} {draw|make|show me} a histogram of <x>?
+*I would like to see the distribution of <x>{ as a histogram|}.""",
+    "bar": """
+{Plot|Draw|Make|Create|Show|Give me|I want} {a|the} bar {chart|plot|graph} of {the |}<agg> <x> {per|by|for each} <g>{.|}
+{Bar chart|Bar plot|Bars|bar graph} of {the |}<agg> <x> {per|by|for each} <g>
+{Plot|Draw|Visualize|Chart|Show me a chart of} {the |}<agg> <x> {per|by|for each} <g>{.|}
+{Compare|Show} the <agg> <x> of the <gs> {in|with|as} a bar {chart|plot}{.|}
+*{Could you|Can you} {draw|make} {bars|a bar chart} of {the |}<agg> <x> for {every|each} <g>?
+*I would like to see a bar chart with the <agg> <x> of each <g>.""",
+    "bar_counts": """
+{Plot|Draw|Make|Create|Show|Give me} {a|the} bar {chart|plot|graph} of {the |}{counts of <g>|number of rows per <g>|<g> counts|<g>}{.|}
+{Plot|Draw|Visualize|Chart} {how many rows each <g> has|the counts of <g>|how often each <g> occurs|the number of records per <g>}{.|}
+{Bar chart|Bars} of {the |}{<g>|<g> counts|counts of <g>}
+*{Could you|Can you} {draw|make} {bars|a bar chart} of {how often each <g> occurs|the counts of <g>}?""",
+    "line": """
+{Plot|Draw|Show|Make a line plot of|Make a line chart of|Chart|Visualize} <x> {over|by|against|along} {time|<t>|<t>}{.|}
+{How does|How did|How has} <x> {change|develop|evolve|changed|developed} over {time|<t>|the <ts>}?
+{Line chart|Line plot|Trend|Time series} of <x>{ over time| by <t>| over <t>|}
+{Show|Plot|Draw} the {trend|development|time series|course} of <x>{.|}
+*{Could you|Can you} {draw|plot} a line of <x> over {time|<t>}?
+*I would like to see {how|the way} <x> {develops|changes} {over|with} {time|<t>}.""",
+    "scatter": """
+{Plot|Draw|Make|Create|Show|Give me} a {scatter plot|scatterplot|scatter} of <y> {against|versus|vs|vs.|over} <x>{.|}
+{Scatter|Scatter plot|Scatterplot}{ of|} <y> {against|versus|vs} <x>
+{Scatter|Plot} <x> {on the x axis and|as x and} <y> {on the y axis|as y}{.|}
+{Plot|Draw} <y> {against|versus|vs|as a function of} <x>{.|}
+*{Could you|Can you} {draw|make} a scatter plot with <x> {as x|on the x axis} and <y> {as y|on the y axis}?
+*I would like to see a scatter plot of <y> against <x>.""",
+    "regression": """
+{Fit|Run|Do|Make|Compute} a {linear regression|regression|linear fit|linear model} of <y> on <x>{.|}
+{Regress|Linear regression of|Linear regression:} <y> on <x>{.|}
+{Predict|Explain|Model} <y> {from|by|with} <x> {with a linear regression|with a linear model|by a straight line|linearly}{.|}
+{What is|Find|Give me} the {slope|regression line|slope and the intercept|line of best fit} of <y> {on|against|over} <x>{?|}
+How much does <y> {change|rise|increase|grow} {per|for each|with each} unit of <x>?
+Fit a {straight |}line to <y> {over|against|as a function of} <x>{.|}
+*{Could you|Can you} {fit|compute} a {linear regression|regression line|straight line} {for|of} <y> on <x>?
+*I would like a linear regression that predicts <y> from <x>.""",
+    "ttest": """
+{Is there a|Do we see a|Is there any} {significant |}difference in <x> between <v> and <u>?
+{Compare|Test|Compare the} <x> {between|of|for} <v> and <u>{.|}
+{Do|Does} <v> and <u> {differ|differ significantly} in <x>?
+{Run a|Do a|Make a|Perform a} t-test of <x> {between|for} <v> and <u>{.|}
+Is <x> {significantly |}{higher|lower|different} {for|in|with} <v> than {for|in|with} <u>?
+{t-test|T-test}: <x> of <v> {vs|against|and} <u>
+*{Could you|Can you} {test|check} whether <v> and <u> differ in <x>?
+*I would like to compare <x> of <v> with <x> of <u>.""",
+    "ttest_by": """
+{Is there a|Do we see a} {significant |}difference in <x> between the {two |}<gs>?
+{Compare|Test} <x> between the two {groups of <g>|<gs>}{.|}
+{Does|Is} <x> {depend on|significantly different by|different by} <g>?
+{Run a|Do a|Perform a} t-test of <x> {by|between the two groups of} <g>{.|}
+*{Could you|Can you} {test|check} whether <x> differs between the two groups of <g>?""",
+    "two_groups": """
+{What is|Show|Show me|Give me|Compute} the <agg> <x> {per|by|for each} <g> and <h>{?|}
+<agg> <x> by <g> and <h>
+{Table|Pivot table|Cross table} of <agg> <x> by <g> and <h>
+*I would like to see the <agg> <x> for every <g> and <h>.""",
+    "period": """
+{What is|Show|Show me|Give me|Compute|List} the <agg> <x> {per|by|for each|for every} <p>{?|}
+<agg> <x> {per|by|for each} <p>
+{Group by|By|Per} <p>, what is the <agg> <x>?
+*I would like to see the <agg> <x> of {each|every} <p>.""",
+    "absent": """
+{What is|What's|Show|Compute|Find|Tell me} the {mean|average|total|median|maximum|highest|minimum} <z>{?|}
+{Which|What} <g> has the {highest|lowest|most} {average |total |}<z>?
+{Plot|Draw} {a histogram of |}<z>{.|}
+How many {rows|records} have {a |}<z> above <k>?
+{Average|Mean|Total} <z> {per|by} <g>{?|}
+How many {different|distinct} <z> values are there?
+*{I would like to know|Can you tell me} the {mean|average|total} <z>{.|}""",
+}
+
+FOLLOW = {
+    "agg": ["{And|What about|How about} the <agg>?", "{and|now} the <agg>", "*And what is the <agg>?"],
+    "column": ["{And|What about|How about} <x>?", "{The same|Same|Now the same} for <x>{.|}", "*And how is it for <x>?"],
+    "by": ["{And|Now} {by|per} <g>?", "{Break it down|Split it|Group it} by <g>{.|}", "*And for each <g>?"],
+    "plot": ["{Plot|Draw|Chart|Visualize} {it|that|this}{.|}", "{Show|Make} {it as a|a} bar chart{ of it|}{.|}", "*Can you draw that?"],
+}
+
+OUTSIDE = """
+{Translate|Please translate} {this|the text|hello|the title} {into|to} {French|German|Spanish|Japanese}{.|}
+{What is|What's|How is} the weather {today|tomorrow|like today|in the city}?
+{Write|Tell} me a {poem|story|joke|song|letter|novel}{ about the sea| about love|}{.|}
+Who {is the president|won the world cup|invented the telephone|wrote Hamlet}?
+{Train|Build|Fit} a {neural network|deep learning model|transformer|random forest|gradient boosting model}{ on this data| for the data|}{.|}
+{Forecast|Predict} {the next year|next month|the coming ten years|tomorrow} with {a neural network|deep learning|an LSTM|ARIMA}{.|}
+{Send|Mail} {the results|this|a report} to my {boss|friend|team}{.|}
+{Book|Buy|Order} me {a flight|a pizza|tickets|a table}{.|}
+{Download|Scrape|Get} {the newest data|prices|news} from the {internet|web}{.|}
+{What is|Explain} the meaning of life{?|.}
+{Delete|Remove|Erase} all {my files|files on this disk}{.|}
+{Cluster|Segment} the {rows|customers} with {DBSCAN|a neural net}{.|}
+{Recommend|Suggest} {a good book|me a movie|a present}{.|}
+{Play|Sing} {some music|me a song}{.|}
+{What time is it|What day is it today}?
+*{Translate|Put} {the answer|my letter} into {Italian|Dutch}.
+*{Write|Compose} {an essay|a story} about {history|peace}.
+*Will it rain {tomorrow|this evening}?""".strip().split("\n")
+
+GREETINGS = """
+{Hi|Hello|Hey|Good morning|Good evening|Hi there|Hello there}{!|.|}
+{What|Which things} can you do{ for me|}?
+{Who|What} are you?
+{Help|help me|I need help}
+{Thanks|Thank you|Thanks a lot}{!|.|}
+{How do you work|How does this work|What is this}?
+*{Greetings|Good afternoon}!
+{What can I ask|What are you able to do}?
+*Hello, what {can you do|are you able to do}?""".strip().split("\n")
