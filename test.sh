@@ -36,7 +36,9 @@ cargo fmt --all --check
 section "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# The tests start the program, which `cargo test` alone does not build: it belongs to another package.
 section "Rust tests"
+cargo build --workspace --locked
 cargo test --workspace --locked
 
 section "release build"

@@ -88,16 +88,14 @@ class Folder:
         os.chdir(self.path)
 
 
-def write(frame, stem, ext, sep=None):
-    """Writes a table as a file of some kind and gives the file's name."""
-    name = f"{stem}.{ext}"
+def write(frame, name, ext, sep=None):
+    """Writes a table as a file of some kind."""
     if ext == "xlsx":
         frame.to_excel(name, index=False)
     elif ext == "parquet":
         frame.to_parquet(name)
     else:
         frame.to_csv(name, index=False, sep=sep or ("\t" if ext == "tsv" else ","))
-    return name
 
 
 def user_text(question, namespace, files=None):
@@ -189,6 +187,7 @@ class Scene:
     def __init__(self, rng, gen, pools, table, ext):
         self.rng, self.gen, self.pools, self.table = rng, gen, pools, table
         self.name, self.ext = f"{table.stem}.{ext}", ext
+        self.listed = None  # All files of the folder.
         self.namespace = {"__name__": "__main__"}
         self.v = "df"
         self.episode = Episode()
@@ -202,11 +201,13 @@ class Scene:
         if task is None:
             return None
         self.sep = ";" if self.ext == "csv" and not loaded and self.rng.random() < 0.02 else None
-        write(self.table.frame(), self.table.stem, self.ext, self.sep)
+        if not loaded and self.rng.random() < 0.1:
+            self._move()
+        write(self.table.frame(), self.name, self.ext, self.sep)
         self.named = self.rng.random() < 0.25
         if loaded:
             self._preload()
-        elif self.rng.random() < 0.12:
+        elif not self.listed and self.rng.random() < 0.12:
             self._neighbours()
         if not self._turn(task, loaded):
             return None
@@ -242,11 +243,18 @@ class Scene:
         task, self.sep = maker(context), None
         if task is None:
             return None
-        write(self.table.frame(), self.table.stem, self.ext)
+        write(self.table.frame(), self.name, self.ext)
         self.named = self.rng.random() < 0.25
         if self.rng.random() < 0.15:
             self._neighbours()
         return self.episode if self._turn(task, False) else None
+
+    def _move(self):
+        """The file lies in another folder and was named to the kernel by its path."""
+        folder = self.rng.choice(["data", "data", "files", "notebooks/data", "work/raw", self.rng.choice(self.pools.stems)])
+        os.makedirs(folder)
+        self.name = f"{folder}/{self.name}"
+        self.listed = [self.name]
 
     def _preload(self):
         """The user has read the table already, under a name of their own."""
@@ -282,7 +290,7 @@ class Scene:
         named = self.name
         if self.named and not loaded and task.steps is not None:
             question, named = self._name_file(question)
-        self.episode.user(user_text(question, self.namespace))
+        self.episode.user(user_text(question, self.namespace, self.listed))
         texts = []
         if task.steps is not None and not loaded and not self._load(named, texts):
             return False
@@ -331,9 +339,9 @@ class Scene:
         """The step that reads the file; a name that does not exist leads to a look at what does."""
         if named != self.name:
             ext = named.rsplit(".", 1)[-1]
-            self._run(f"Load {named} and look.", self._load_code(named, ext), FAILED)
+            self._run(f"Load {names.quote(named)} and look.", self._load_code(named, ext), FAILED)
             self._run("No such file; see which exist.", "import os\nprint(*sorted(os.listdir()), sep=\"\\n\")", GO_ON)
-        text = self._run(f"Load {self.name} and look.", self._load_code(self.name, self.ext), GO_ON)
+        text = self._run(f"Load {names.quote(self.name)} and look.", self._load_code(self.name, self.ext), GO_ON)
         if self.sep:
             code = self._load_code(self.name, "csv").replace('.csv")', '.csv", sep=";")')
             text = self._run("The columns are separated by ;.", code, GO_ON)
@@ -362,4 +370,4 @@ class Scene:
         if not cell.failed(outputs):
             return
         self.episode.step(thought, bad, observe(outputs), FAILED, "mistake")
-        self._run(f"No column {wrong}; see the names.", f"print(*{self.v}.columns, sep=\"\\n\")", GO_ON)
+        self._run("No such column; see the names.", f"print(*{self.v}.columns, sep=\"\\n\")", GO_ON)

@@ -1,8 +1,8 @@
 """The families of questions about one table that a value, a list or a few rows answer."""
 
-from .names import plural
+from .names import plural, quote
 from .phrases import AGGREGATES
-from .tasks import Task, pairs, ranked, table_rows
+from .tasks import Task, listed, pairs, ranked, table_rows
 from .words import plain
 
 HIGH, LOW = ["highest", "largest", "greatest", "biggest", "most", "*maximal"], ["lowest", "smallest", "least", "*minimal"]
@@ -18,7 +18,7 @@ def _one(text):
 
 def load(c):
     """The first rows of the table; the load step itself shows them."""
-    cols = ", ".join(c.frame.columns[:6])
+    cols = listed(c.frame.columns[:6])
     more = ", …" if len(c.frame.columns) > 6 else ""
     read = lambda texts: (LISTED, f"The table is loaded as {c.v}. Columns: {cols}{more}.", list(c.frame.columns[:3]))
     return Task("load", c.ask("load"), [], read, "text")
@@ -28,7 +28,7 @@ def columns(c):
     """The names of the columns."""
     q = c.ask("columns")
     names = [str(n) for n in c.frame.columns]
-    read = lambda texts: (LISTED, f"The columns are {', '.join(names)}.", names)
+    read = lambda texts: (LISTED, f"The columns are {listed(names)}.", names)
     return Task("columns", q, [], read, "text") if len(names) <= 14 else None
 
 
@@ -68,8 +68,8 @@ def aggregate(c):
         q = c.ask("agg_high", x=x)
     else:
         q = c.ask("agg", agg=word, x=x)
-    step = (f"{agg} of {x.text}.", f'print({c.v}["{x.text}"].{agg}().round(3))')
-    read = lambda t: (PRINTED, f"The {NAMES[agg]} of {x.text} is {_one(t[-1])}.", [_one(t[-1])])
+    step = (f"{agg} of {x.quoted}.", f'print({c.v}["{x.text}"].{agg}().round(3))')
+    read = lambda t: (PRINTED, f"The {NAMES[agg]} of {x.quoted} is {_one(t[-1])}.", [_one(t[-1])])
     return Task("aggregate", q, [step], read, memory={"agg": agg, "x": x})
 
 
@@ -78,8 +78,8 @@ def nunique(c):
     x = c.pick("category", "category", "label", "date")
     if x is None:
         return None
-    step = (f"nunique of {x.text}.", f'print({c.v}["{x.text}"].nunique())')
-    read = lambda t: (PRINTED, f"{x.text} has {_one(t[-1])} different values.", [_one(t[-1])])
+    step = (f"nunique of {x.quoted}.", f'print({c.v}["{x.text}"].nunique())')
+    read = lambda t: (PRINTED, f"{x.quoted} has {_one(t[-1])} different values.", [_one(t[-1])])
     return Task("aggregate", c.ask("nunique", x=x), [step], read)
 
 
@@ -91,8 +91,8 @@ def extreme_date(c):
     early = c.rng.random() < 0.5
     word = c.rng.choice(["first", "earliest", "oldest"] if early else ["last", "latest", "most recent"])
     agg = "min" if early else "max"
-    step = (f"{agg} of {t.text}.", f'print({c.v}["{t.text}"].{agg}())')
-    read = lambda x: (PRINTED, f"The {'first' if early else 'last'} {t.text} is {_one(x[-1])}.", [_one(x[-1])])
+    step = (f"{agg} of {t.quoted}.", f'print({c.v}["{t.text}"].{agg}())')
+    read = lambda x: (PRINTED, f"The {'first' if early else 'last'} {t.quoted} is {quote(_one(x[-1]))}.", [_one(x[-1])])
     return Task("aggregate", c.ask("extreme_date", t=t, early=word), [step], read, "text")
 
 
@@ -102,8 +102,8 @@ def lookup(c):
     if l is None or x is None:
         return None
     code, said = c.value(l)
-    step = (f"{x.text} of {said}.", f'print(*{c.v}[{c.v}["{l.text}"] == {code}]["{x.text}"])')
-    read = lambda t: (PRINTED, f"The {x.text} of {said} is {_one(t[-1])}.", [_one(t[-1])])
+    step = (f"{x.quoted} where {l.quoted} == {code}.", f'print(*{c.v}[{c.v}["{l.text}"] == {code}]["{x.text}"])')
+    read = lambda t: (PRINTED, f"The {x.quoted} of {quote(said)} is {_one(t[-1])}.", [_one(t[-1])])
     return Task("filter", c.ask("lookup", x=x, l=l, v=said), [step], read)
 
 
@@ -112,8 +112,8 @@ def unique(c):
     x = c.group(8)
     if x is None or x.kind == "flag":
         return None
-    step = (f"unique of {x.text}.", f'print(*{c.v}["{x.text}"].dropna().unique(), sep=", ")')
-    read = lambda t: (PRINTED, f"{x.text} is one of {_one(t[-1])}.", _one(t[-1]).split(", "))
+    step = (f"unique of {x.quoted}.", f'print(*{c.v}["{x.text}"].dropna().unique(), sep=", ")')
+    read = lambda t: (PRINTED, f"{x.quoted} is one of {listed(_one(t[-1]).split(', '))}.", _one(t[-1]).split(", "))
     return Task("value_counts", c.ask("unique", x=x), [step], read, "text")
 
 
@@ -134,26 +134,26 @@ def group(c):
     else:
         q = c.ask(f"group_{kind}", **slots)
     order = "sort_values()" if kind == "low" else "sort_values(ascending=False)"
-    step = (f"{agg} of {x.text} by {g.text}.", f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().round(3).{order}')
+    step = (f"{agg} of {x.quoted} by {g.quoted}.", f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().round(3).{order}')
 
     def read(texts):
         rows = pairs(texts[-1])
         if kind == "list":
-            return LISTED, f"{NAMES[agg].capitalize()} of {x.text} by {g.text}: {ranked(rows)}.", [*rows[0]]
+            return LISTED, f"{NAMES[agg].capitalize()} of {x.quoted} by {g.quoted}: {ranked(rows)}.", [*rows[0]]
         high = "highest" if kind == "high" else "lowest"
-        return FIRST, f"{rows[0][0]} has the {high} {NAMES[agg]} of {x.text}: {rows[0][1]}.", [*rows[0]]
+        return FIRST, f"{quote(rows[0][0])} has the {high} {NAMES[agg]} of {x.quoted}: {rows[0][1]}.", [*rows[0]]
 
     return Task("group", q, [step], read, "text", {"agg": agg, "x": x, "g": g})
 
 
 def _group_top(c, g, x, agg, word):
     n = c.rng.choice([2, 3, 3])
-    step = (f"{n} largest {agg} of {x.text} by {g.text}.",
+    step = (f"{n} largest {agg} of {x.quoted} by {g.quoted}.",
             f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().round(3).nlargest({n})')
 
     def read(texts):
         rows = pairs(texts[-1])
-        return LISTED, f"The {n} highest by {NAMES[agg]} of {x.text}: {ranked(rows)}.", [*rows[0], rows[-1][0]]
+        return LISTED, f"The {n} highest by {NAMES[agg]} of {x.quoted}: {ranked(rows)}.", [*rows[0], rows[-1][0]]
 
     return Task("group", c.ask("group_top", g=g, x=x, agg=word, n=n), [step], read, "text")
 
@@ -166,12 +166,12 @@ def two_groups(c):
     if g is None or h is None or x is None:
         return None
     agg, word = c.aggregate(("mean", "mean", "sum"))
-    step = (f"{agg} of {x.text} by {g.text} and {h.text}.",
+    step = (f"{agg} of {x.quoted} by {g.quoted} and {h.quoted}.",
             f'{c.v}.pivot_table(index="{g.text}", columns="{h.text}", values="{x.text}", aggfunc="{agg}").round(3)')
 
     def read(texts):
         rows = table_rows(texts[-1])
-        return LISTED, f"{NAMES[agg].capitalize()} of {x.text}: {rows[1][0]} and {rows[0][1]} {rows[1][1]}.", [rows[1][1]]
+        return LISTED, f"{NAMES[agg].capitalize()} of {x.quoted}: {quote(rows[1][0])} and {quote(rows[0][1])} {rows[1][1]}.", [rows[1][1]]
 
     return Task("group", c.ask("two_groups", g=g, h=h, x=x, agg=word), [step], read)
 
@@ -193,14 +193,14 @@ def top(c):
             q = c.ask("best_label" if high else "worst_label", l=l, **slots)
         else:
             q = c.ask("top_label" if high else "bottom_label", l=l, **slots)
-        step = (f"{side} {x.text} with {l.text}.", f'{c.v}.{call}({n}, "{x.text}")[["{l.text}", "{x.text}"]]')
+        step = (f"{side} {x.quoted} with {l.quoted}.", f'{c.v}.{call}({n}, "{x.text}")[["{l.text}", "{x.text}"]]')
         word = "highest" if high else "lowest"
 
         def read(texts):
             rows = [tuple(r) for r in table_rows(texts[-1])[1:]]
             if n == 1:
-                return FIRST, f"{rows[0][0]} has the {word} {x.text}: {rows[0][1]}.", [*rows[0]]
-            return LISTED, f"The {n} {word} by {x.text}: {', '.join(f'{a} {b}' for a, b in rows)}.", [*rows[0]]
+                return FIRST, f"{quote(rows[0][0])} has the {word} {x.quoted}: {rows[0][1]}.", [*rows[0]]
+            return LISTED, f"The {n} {word} by {x.quoted}: {ranked(rows)}.", [*rows[0]]
 
         return Task("top", q, [step], read, "text")
     if len(c.frame.columns) > (7 if c.rng.random() < 0.7 else 12):
@@ -211,9 +211,9 @@ def top(c):
     def read(texts):
         rows = table_rows(texts[-1])
         values = [row[where] for row in rows[1:]]
-        return LISTED, f"The {n} {side} values of {x.text}: {', '.join(values)}.", [values[0], values[-1]]
+        return LISTED, f"The {n} {side} values of {x.quoted}: {', '.join(values)}.", [values[0], values[-1]]
 
-    return Task("top", q, [(f"{n} {side} {x.text}.", f'{c.v}.{call}({n}, "{x.text}")')], read)
+    return Task("top", q, [(f"{n} {side} {x.quoted}.", f'{c.v}.{call}({n}, "{x.text}")')], read)
 
 
 def count(c):
@@ -222,21 +222,21 @@ def count(c):
     if g is None or x is None:
         return None
     read = lambda t: (PRINTED, f"There are {_one(t[-1])} such rows.", [_one(t[-1])])
-    code, said = c.value(g)
+    value, said = c.value(g)
     k = c.bound(x)
     roll = c.rng.random()
     if roll < 0.4:
-        step = (f"Rows with {g.text} {said}.", f'print(({c.v}["{g.text}"] == {code}).sum())')
+        step = (f"Rows with {g.quoted} == {value}.", f'print(({c.v}["{g.text}"] == {value}).sum())')
         bare = c.telling(g, said) and c.rng.random() < 0.6
         return Task("count", c.ask("count_bare" if bare else "count_eq", c=g, v=said), [step], read)
     above = c.rng.random() < 0.6
     sign = ">" if above else "<"
     if roll < 0.75:
-        step = (f"Rows with {x.text} {sign} {k}.", f'print(({c.v}["{x.text}"] {sign} {k}).sum())')
+        step = (f"Rows with {x.quoted} {sign} {k}.", f'print(({c.v}["{x.text}"] {sign} {k}).sum())')
         return Task("count", c.ask("count_gt" if above else "count_lt", x=x, k=k), [step], read)
     word = c.rng.choice(["above", "over", "greater than", "more than"] if above else ["below", "under", "less than"])
-    code = f'print((({c.v}["{g.text}"] == {code}) & ({c.v}["{x.text}"] {sign} {k})).sum())'
-    step = (f"Rows with {g.text} {said} and {x.text} {sign} {k}.", code)
+    code = f'print((({c.v}["{g.text}"] == {value}) & ({c.v}["{x.text}"] {sign} {k})).sum())'
+    step = (f"Rows with {g.quoted} == {value} and {x.quoted} {sign} {k}.", code)
     return Task("count", c.ask("count_two", c=g, v=said, x=x, k=k, above=word), [step], read)
 
 
@@ -249,8 +249,8 @@ def filter_aggregate(c):
     code, said = c.value(g)
     if c.frame.loc[c.frame[g.text].astype(str) == said, x.text].notna().sum() < 1:
         return None
-    step = (f"{agg} of {x.text} where {g.text} is {said}.", f'print({c.v}[{c.v}["{g.text}"] == {code}]["{x.text}"].{agg}().round(3))')
-    read = lambda t: (PRINTED, f"The {NAMES[agg]} of {x.text} for {said} is {_one(t[-1])}.", [_one(t[-1])])
+    step = (f"{agg} of {x.quoted} where {g.quoted} == {code}.", f'print({c.v}[{c.v}["{g.text}"] == {code}]["{x.text}"].{agg}().round(3))')
+    read = lambda t: (PRINTED, f"The {NAMES[agg]} of {x.quoted} for {quote(said)} is {_one(t[-1])}.", [_one(t[-1])])
     bare = c.telling(g, said) and c.rng.random() < 0.6
     q = c.ask("filter_bare" if bare else "filter_agg", agg=word, x=x, c=g, v=said)
     return Task("filter", q, [step], read)
@@ -260,8 +260,8 @@ def missing(c):
     """Missing values of all columns, or of one."""
     if c.rng.random() < 0.4:
         x = c.pick("number", "category")
-        step = (f"Missing in {x.text}.", f'print({c.v}["{x.text}"].isna().sum())')
-        read = lambda t: (PRINTED, f"{x.text} has {_one(t[-1])} missing values.", [_one(t[-1])])
+        step = (f"Missing in {x.quoted}.", f'print({c.v}["{x.text}"].isna().sum())')
+        read = lambda t: (PRINTED, f"{x.quoted} has {_one(t[-1])} missing values.", [_one(t[-1])])
         return Task("missing", c.ask("missing_one", x=x), [step], read)
 
     def read(texts):
@@ -279,16 +279,16 @@ def value_counts(c):
     g = c.group(15)
     if g is None:
         return None
-    step = (f"Counts of {g.text}.", f'{c.v}["{g.text}"].value_counts()')
+    step = (f"Counts of {g.quoted}.", f'{c.v}["{g.text}"].value_counts()')
     if c.rng.random() < 0.45:
         def read(texts):
             rows = pairs(texts[-1])
-            return FIRST, f"The most common {g.text} is {rows[0][0]} with {rows[0][1]} rows.", [*rows[0]]
+            return FIRST, f"The most common {g.quoted} is {quote(rows[0][0])} with {rows[0][1]} rows.", [*rows[0]]
         return Task("value_counts", c.ask("most_common", g=g), [step], read, "text")
 
     def read_all(texts):
         rows = pairs(texts[-1])
-        return LISTED, f"Rows by {g.text}: {ranked(rows)}.", [*rows[0]]
+        return LISTED, f"Rows by {g.quoted}: {ranked(rows)}.", [*rows[0]]
 
     return Task("value_counts", c.ask("value_counts", g=g), [step], read_all, "text", {"g": g})
 
@@ -299,11 +299,11 @@ def share(c):
     if g is None:
         return None
     if c.rng.random() < 0.35:
-        step = (f"Shares of {g.text}.", f'{c.v}["{g.text}"].value_counts(normalize=True).mul(100).round(1)')
-        read_all = lambda t: (LISTED, f"Percent by {g.text}: {ranked(pairs(t[-1]))}.", [*pairs(t[-1])[0]])
+        step = (f"Shares of {g.quoted}.", f'{c.v}["{g.text}"].value_counts(normalize=True).mul(100).round(1)')
+        read_all = lambda t: (LISTED, f"Percent by {g.quoted}: {ranked(pairs(t[-1]))}.", [*pairs(t[-1])[0]])
         return Task("share", c.ask("shares", g=g), [step], read_all, "text")
     code, said = c.value(g)
-    step = (f"Share of {g.text} {said}.", f'print((({c.v}["{g.text}"] == {code}).mean() * 100).round(1))')
+    step = (f"Share of {g.quoted} == {code}.", f'print((({c.v}["{g.text}"] == {code}).mean() * 100).round(1))')
     read = lambda t: (PRINTED, f"{_one(t[-1])} percent.", [_one(t[-1])])
     return Task("share", c.ask("share", c=g, v=said), [step], read)
 
@@ -314,8 +314,8 @@ def correlation(c):
     if both is None:
         return None
     x, y = both
-    step = (f"Correlation of {x.text} and {y.text}.", f'print({c.v}["{x.text}"].corr({c.v}["{y.text}"]).round(3))')
-    read = lambda t: (PRINTED, f"The correlation of {x.text} and {y.text} is {_one(t[-1])}.", [_one(t[-1])])
+    step = (f"Correlation of {x.quoted} and {y.quoted}.", f'print({c.v}["{x.text}"].corr({c.v}["{y.text}"]).round(3))')
+    read = lambda t: (PRINTED, f"The correlation of {x.quoted} and {y.quoted} is {_one(t[-1])}.", [_one(t[-1])])
     return Task("correlation", c.ask("corr", x=x, y=y), [step], read, memory={"x": x, "y": y})
 
 

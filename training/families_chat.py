@@ -39,17 +39,17 @@ def _ask(c, kind, **slots):
 
 def _task(c, question, agg, x, g):
     if g is None:
-        step = (f"{agg} of {x.text}.", f'print({c.v}["{x.text}"].{agg}().round(3))')
+        step = (f"{agg} of {x.quoted}.", f'print({c.v}["{x.text}"].{agg}().round(3))')
         said = f.NAMES[agg]
-        read = lambda t: (f.PRINTED, f"The {said} of {x.text} is {f._one(t[-1])}.", [f._one(t[-1])])
+        read = lambda t: (f.PRINTED, f"The {said} of {x.quoted} is {f._one(t[-1])}.", [f._one(t[-1])])
         return Task("follow", question, [step], read, memory={"agg": agg, "x": x})
     code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().round(3).sort_values(ascending=False)'
 
     def read_rows(texts):
         rows = f.pairs(texts[-1])
-        return f.LISTED, f"{f.NAMES[agg].capitalize()} of {x.text} by {g.text}: {f.ranked(rows)}.", [*rows[0]]
+        return f.LISTED, f"{f.NAMES[agg].capitalize()} of {x.quoted} by {g.quoted}: {f.ranked(rows)}.", [*rows[0]]
 
-    return Task("follow", question, [(f"{agg} of {x.text} by {g.text}.", code)], read_rows, "text")
+    return Task("follow", question, [(f"{agg} of {x.quoted} by {g.quoted}.", code)], read_rows, "text")
 
 
 def _other_aggregate(c, agg, x, g):
@@ -70,8 +70,8 @@ def _by(c, agg, x, g):
 
 def _plot(c, agg, x, g):
     code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().plot.bar(ylabel="{x.text}")'
-    read = lambda t: (m.DRAWN, f"The bar chart of {x.text} by {g.text} is drawn.", ["bar", g.text, x.text])
-    return Task("follow", _ask(c, "plot"), [(f"Bars of {agg} {x.text} by {g.text}.", code)], read, "figure")
+    read = lambda t: (m.DRAWN, f"The bar chart of {x.quoted} by {g.quoted} is drawn.", ["bar", g.text, x.text])
+    return Task("follow", _ask(c, "plot"), [(f"Bars of {agg} {x.quoted} by {g.quoted}.", code)], read, "figure")
 
 
 def think(rng, evaluation):

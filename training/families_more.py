@@ -2,8 +2,8 @@
 
 from . import phrases
 from .families import LISTED, PRINTED, _one
-from .names import measure_words
-from .tasks import Task, pairs, ranked
+from .names import measure_words, quote
+from .tasks import Task, listed, pairs, ranked
 from .words import plain
 
 DRAWN = "The figure is drawn."
@@ -15,8 +15,8 @@ def histogram(c):
     x = c.pick("number")
     bins = c.rng.choice([None, None, None, None, 5, 8, 12, 15, 20, 25, 30])
     more = f", bins={bins}" if bins else ""
-    step = (f"Histogram of {x.text}.", f'{c.v}["{x.text}"].plot.hist(xlabel="{x.text}"{more})')
-    read = lambda t: (DRAWN, f"The histogram of {x.text} is drawn.", ["hist", x.text])
+    step = (f"Histogram of {x.quoted}.", f'{c.v}["{x.text}"].plot.hist(xlabel="{x.text}"{more})')
+    read = lambda t: (DRAWN, f"The histogram of {x.quoted} is drawn.", ["hist", x.text])
     q = c.ask("hist", x=x)
     q = q.rstrip(".?") + f" with {bins} bins" if bins else q
     return Task("histogram", q, [step], read, "figure")
@@ -29,13 +29,13 @@ def bar(c):
     if g is None or x is None:
         return None
     if c.rng.random() < 0.3:
-        step = (f"Bars of the counts of {g.text}.", f'{c.v}["{g.text}"].value_counts().plot.bar()')
-        read = lambda t: (DRAWN, f"The bar chart of {g.text} is drawn.", ["bar", g.text])
+        step = (f"Bars of the counts of {g.quoted}.", f'{c.v}["{g.text}"].value_counts().plot.bar()')
+        read = lambda t: (DRAWN, f"The bar chart of {g.quoted} is drawn.", ["bar", g.text])
         return Task("bar", c.ask("bar_counts", g=g), [step], read, "figure")
     agg, word = c.aggregate(("mean", "mean", "sum", "median"))
     code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().plot.bar(ylabel="{x.text}")'
-    read = lambda t: (DRAWN, f"The bar chart of {x.text} by {g.text} is drawn.", ["bar", g.text, x.text])
-    return Task("bar", c.ask("bar", g=g, x=x, agg=word), [(f"Bars of {agg} {x.text} by {g.text}.", code)], read, "figure")
+    read = lambda t: (DRAWN, f"The bar chart of {x.quoted} by {g.quoted} is drawn.", ["bar", g.text, x.text])
+    return Task("bar", c.ask("bar", g=g, x=x, agg=word), [(f"Bars of {agg} {x.quoted} by {g.quoted}.", code)], read, "figure")
 
 
 def line(c):
@@ -44,8 +44,8 @@ def line(c):
     if t is None or x is None:
         return None
     code = f'{c.v}.groupby("{t.text}")["{x.text}"].mean().plot.line(ylabel="{x.text}")'
-    read = lambda texts: (DRAWN, f"The line of {x.text} over {t.text} is drawn.", ["line", t.text, x.text])
-    return Task("line", c.ask("line", t=t, x=x), [(f"Line of {x.text} over {t.text}.", code)], read, "figure")
+    read = lambda texts: (DRAWN, f"The line of {x.quoted} over {t.quoted} is drawn.", ["line", t.text, x.text])
+    return Task("line", c.ask("line", t=t, x=x), [(f"Line of {x.quoted} over {t.quoted}.", code)], read, "figure")
 
 
 def scatter(c):
@@ -54,8 +54,8 @@ def scatter(c):
     if both is None:
         return None
     x, y = both
-    step = (f"Scatter of {y.text} against {x.text}.", f'{c.v}.plot.scatter(x="{x.text}", y="{y.text}")')
-    read = lambda t: (DRAWN, f"The scatter plot of {y.text} against {x.text} is drawn.", ["scatter", x.text, y.text])
+    step = (f"Scatter of {y.quoted} against {x.quoted}.", f'{c.v}.plot.scatter(x="{x.text}", y="{y.text}")')
+    read = lambda t: (DRAWN, f"The scatter plot of {y.quoted} against {x.quoted} is drawn.", ["scatter", x.text, y.text])
     return Task("scatter", c.ask("scatter", x=x, y=y), [step], read, "figure")
 
 
@@ -71,11 +71,11 @@ def regression(c):
 
     def read(texts):
         slope, intercept, r2 = _one(texts[-1]).split()
-        said = f"{y.text} = {slope} * {x.text} + {intercept}, with R2 {r2}."
+        said = f"{y.quoted} = {slope} * {x.quoted} + {intercept}, with R2 {r2}."
         return "Slope, intercept and R2 are printed.", said, [slope, intercept, r2]
 
     q = c.ask("regression", x=x, y=y)
-    return Task("regression", q, [(f"Fit {y.text} on {x.text}.", code)], read, memory={"x": x, "y": y})
+    return Task("regression", q, [(f"Fit {y.quoted} on {x.quoted}.", code)], read, memory={"x": x, "y": y})
 
 
 def compare(c):
@@ -98,12 +98,12 @@ def compare(c):
     def read(texts):
         first, second, p = _one(texts[-1]).split()
         verdict = "significant" if float(p) < 0.05 else "not significant"
-        said = f"The mean of {x.text} is {first} for {a} and {second} for {b}; the difference is {verdict} (p = {p})."
+        said = f"The mean of {x.quoted} is {first} for {quote(a)} and {second} for {quote(b)}; the difference is {verdict} (p = {p})."
         return f"p is {p}.", said, [first, second, p]
 
-    steps = [(f"Compare {x.text} of {a} and {b}.", code)]
+    steps = [(f'Compare {x.quoted} where {g.quoted} == "{a}" and == "{b}".', code)]
     if look:
-        steps.insert(0, (f"Which values {g.text} has.", f'{c.v}["{g.text}"].value_counts()'))
+        steps.insert(0, (f"Which values {g.quoted} has.", f'{c.v}["{g.text}"].value_counts()'))
         return Task("compare", c.ask("ttest_by", x=x, g=g), steps, read)
     told = c.shown(g, a) or c.shown(g, b)
     u = b if told and c.rng.random() < 0.7 else c.rng.choice(["{} of {}", "{} by {}", "{} ({})"]).format(b, c.say(g))
@@ -121,9 +121,9 @@ def period(c):
 
     def read(texts):
         rows = pairs(texts[-1])
-        return LISTED, f"{x.text} by {said}: {ranked(rows)}.", [*rows[0]]
+        return LISTED, f"{x.quoted} by {said}: {ranked(rows)}.", [*rows[0]]
 
-    step = (f"{agg} of {x.text} by {said} of {t.text}.", code)
+    step = (f"{agg} of {x.quoted} by {said} of {t.quoted}.", code)
     return Task("period", c.ask("period", x=x, p=said, agg=word), [step], read, "text")
 
 
@@ -136,9 +136,9 @@ def absent(c):
     said = " ".join(z)
     k = str(c.rng.randint(1, 99))
     g = c.group() or c.table.columns[0]
-    cols = ", ".join(c.frame.columns[:8]) + (", …" if len(c.frame.columns) > 8 else "")
-    answer = f"There is no column for {said}. The columns are {cols}."
-    return Task("cannot", c.ask("absent", z=said, k=k, g=g), [], lambda t: (f"No column for {said}.", answer, ["no column"]), "refusal")
+    cols = listed(c.frame.columns[:8]) + (", …" if len(c.frame.columns) > 8 else "")
+    answer = f"There is no column for {quote(said)}. The columns are {cols}."
+    return Task("cannot", c.ask("absent", z=said, k=k, g=g), [], lambda t: (f"No column for {quote(said)}.", answer, ["no column"]), "refusal")
 
 
 def outside(c):

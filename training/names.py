@@ -139,6 +139,11 @@ def column_name(rng, words, style, measure):
     return None if w.plain(text) in w.PUBLIC else Name(text, words)
 
 
+def quote(text):
+    """A name or a value as thoughts and answers write it."""
+    return f'"{text}"'
+
+
 def plural(word):
     """The plural of an English word, good enough for questions."""
     if word.endswith("y") and word[-2:-1] not in VOWELS:

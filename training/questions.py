@@ -73,7 +73,7 @@ def write_public(out):
         folder = out / record["id"]
         folder.mkdir(parents=True, exist_ok=True)
         stem, ext = file.split(".")
-        save(frame, str(folder / stem), ext)
+        save(frame, str(folder / file), ext)
         kept.append(record)
     (out / "questions.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from . import names
-from .names import Name
+from .names import Name, quote
 
 
 @dataclass
@@ -22,6 +22,11 @@ class Column:
     def text(self):
         """The name as it stands in the file."""
         return self.name.text
+
+    @property
+    def quoted(self):
+        """The name as thoughts and answers write it: between quotes, where only names that exist can be written."""
+        return quote(self.text)
 
 
 @dataclass

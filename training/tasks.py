@@ -122,6 +122,11 @@ def literal(value):
     return str(value)
 
 
+def listed(texts):
+    """Names or values one after the other."""
+    return ", ".join(map(names.quote, texts))
+
+
 def pairs(text):
     """The label and value of each row of a printed Series."""
     rows = []
@@ -139,8 +144,8 @@ def table_rows(text):
 
 
 def ranked(items, joiner=", "):
-    """`North 120.5, South 99.0` for a few pairs; for many the first three and the last."""
-    shown = [f"{label} {value}" for label, value in items]
+    """`"North" 120.5, "South" 99.0` for a few pairs; for many the first three and the last."""
+    shown = [f"{names.quote(label)} {value}" for label, value in items]
     if len(shown) <= 4:
         return joiner.join(shown)
     return f"{joiner.join(shown[:3])}, …, {shown[-1]}"

@@ -109,6 +109,8 @@ class Trainer:
     def _resume(self):
         saved = torch.load(self.checkpoint, weights_only=False)
         self.model.load_state_dict(saved["model"])
+        if "optimizers" not in saved:  # Weights alone, out of a GGUF file.
+            return
         for optimizer, old in zip(self.optimizers, saved["optimizers"]):
             optimizer.load_state_dict(old)
         self.state = saved["state"]

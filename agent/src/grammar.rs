@@ -1,7 +1,8 @@
 //! What a model may write next: the form of a step as a [`Constraint`] on decoding.
 //!
-//! Tags that follow from what stands there are forced and cost no decode step. With [`Names`], strings in code are
-//! limited to names that have been seen.
+//! Tags that follow from what stands there are forced and cost no decode step. With [`Names`], strings in code and
+//! what stands between double quotes in thoughts and answers are limited to names that have been seen, and numbers
+//! in an answer to numbers that were printed.
 
 use std::borrow::Cow;
 
@@ -32,7 +33,7 @@ pub struct Grammar<'a> {
 }
 
 impl<'a> Grammar<'a> {
-    /// For a message that so far holds `before`. With `names`, strings in code are limited to them.
+    /// For a message that so far holds `before`. With `names`, what is quoted is limited to them.
     pub fn new(mode: Mode, before: &'a str, names: Option<&'a Names>) -> Self {
         Self { mode, before, names }
     }
@@ -49,15 +50,16 @@ impl<'a> Grammar<'a> {
             return self.step(rest);
         }
         if let Some(rest) = message.strip_prefix(TERMINAL) {
-            return terminal(rest);
+            return self.terminal(rest);
         }
         let open = [STEP, TERMINAL].iter().filter_map(|tag| tag.strip_prefix(message));
-        among(open.map(str::to_owned).collect())
+        among(open.map(str::to_owned).collect(), Next::Free)
     }
 
     fn step(&self, rest: &str) -> Next {
         let Some(after) = after_tag(rest, THOUGHT_END) else {
-            return forced_or(rest, THOUGHT, Next::Until(THOUGHT_END));
+            let names = self.quoted(inside(rest, THOUGHT), Place::after);
+            return forced_or(rest, THOUGHT, among(names, Next::Until(THOUGHT_END)));
         };
         match after.split_once("<action_input>") {
             Some((_, code)) => self.code(code),
@@ -72,9 +74,35 @@ impl<'a> Grammar<'a> {
         scanner.push_str(code);
         let Some(written) = scanner.double_quoted() else { return free };
         let before = code.strip_suffix(written).and_then(|code| code.strip_suffix('"'));
-        match among(names.endings(written, Place::after(before.unwrap_or_default()))) {
-            Next::Free => free,
-            known => known,
+        among(names.endings(written, Place::after(before.unwrap_or_default())), free)
+    }
+
+    fn terminal(&self, rest: &str) -> Next {
+        let Some(after) = after_tag(rest, THOUGHT_END) else {
+            let names = self.quoted(inside(rest, THOUGHT), |_| Place::Any);
+            return forced_or(rest, THOUGHT, among(names, Next::Until(THOUGHT_END)));
+        };
+        if let Some(end) = after_tag(after, ANSWER_END) {
+            return forced(end, TERMINAL_END);
+        }
+        let known = self.answer(inside(after, ANSWER));
+        forced_or(after, ANSWER, among(known, Next::Until(ANSWER_END)))
+    }
+
+    /// How a name that is open at the end of `text` may go on; nothing if none is.
+    fn quoted(&self, text: &str, place: impl Fn(&str) -> Place) -> Vec<String> {
+        let Some((names, (before, written))) = self.names.zip(text.rsplit_once('"')) else {
+            return Vec::new();
+        };
+        let is_open = before.matches('"').count() % 2 == 0;
+        if is_open { names.endings(written, place(before)) } else { Vec::new() }
+    }
+
+    /// How a name or a number that is open at the end of an answer may go on.
+    fn answer(&self, text: &str) -> Vec<String> {
+        match (self.quoted(text, |_| Place::Any), self.names) {
+            (endings, Some(names)) if endings.is_empty() => names.number_endings(text),
+            (endings, _) => endings,
         }
     }
 }
@@ -86,16 +114,6 @@ impl Constraint for Grammar<'_> {
             before => Cow::Owned(format!("{before}{generated}")),
         };
         self.after(&message)
-    }
-}
-
-fn terminal(rest: &str) -> Next {
-    let Some(after) = after_tag(rest, THOUGHT_END) else {
-        return forced_or(rest, THOUGHT, Next::Until(THOUGHT_END));
-    };
-    match after_tag(after, ANSWER_END) {
-        Some(end) => forced(end, TERMINAL_END),
-        None => forced_or(after, ANSWER, Next::Until(ANSWER_END)),
     }
 }
 
@@ -133,9 +151,14 @@ fn forced_or(written: &str, expected: &str, then: Next) -> Next {
     }
 }
 
-/// A choice among nothing would leave the model without a word.
-fn among(texts: Vec<String>) -> Next {
-    if texts.is_empty() { Next::Free } else { Next::Among(texts) }
+/// What stands after the tag that `rest` begins with, as far as it is written.
+fn inside<'t>(rest: &'t str, tag: &str) -> &'t str {
+    rest.trim_start().strip_prefix(tag.trim_start()).unwrap_or_default()
+}
+
+/// One of some texts, or `free`: a choice among nothing would leave the model without a word.
+fn among(texts: Vec<String>, free: Next) -> Next {
+    if texts.is_empty() { free } else { Next::Among(texts) }
 }
 
 #[cfg(test)]
@@ -145,7 +168,7 @@ mod tests {
     #[track_caller]
     fn check(mode: Mode, message: &str, expected: Next) {
         let mut names = Names::default();
-        names.learn_observation("region|revenue");
+        names.learn_observation("region|revenue\nNorth|120.5");
         // However the message is cut into completions, what may follow is the same.
         for split in (0..=message.len()).filter(|&at| message.is_char_boundary(at)) {
             let (before, generated) = message.split_at(split);
@@ -203,5 +226,28 @@ mod tests {
         check("x = '\"", Next::Until("</action_input>"));
         check("x = \"\"\"", Next::Until("</action_input>"));
         check("df[\"zz", Next::Until("</action_input>"));
+    }
+
+    #[test]
+    fn names_in_thoughts_and_answers_are_known_ones() {
+        let check = |message: &str, expected| check(Mode::Agentic, message, expected);
+        let thought = "<step>\n<thought>mean of \"re";
+        check(thought, among(&["gion\"", "venue\""]));
+        check(&format!("{thought}venue\" by \""), among(&["region\"", "revenue\""]));
+        check(&format!("{thought}venue\" by"), Next::Until("</thought>"));
+        let answer = "<stop_analysis>\n<thought>x</thought>\n<answer>\"N";
+        check(answer, among(&["orth\""]));
+        check(&format!("{answer}orth\""), Next::Until("</answer>"));
+    }
+
+    #[test]
+    fn numbers_in_an_answer_are_printed_ones() {
+        let answer = |text| format!("<stop_analysis>\n<thought>x</thought>\n<answer>{text}");
+        let check = |text, expected| check(Mode::Agentic, &answer(text), expected);
+        check("It is 1", among(&["20.5"]));
+        check("It is -120", among(&[".5"]));
+        check("It is 120.5", Next::Until("</answer>"));
+        check("It is 7", Next::Until("</answer>"));
+        check("It is R1", Next::Until("</answer>"));
     }
 }

@@ -1,7 +1,9 @@
-//! The names that code may write between quotes: what has been seen, spelled as it was seen.
+//! The names that may be written between quotes, and the numbers that an answer may tell: what has been seen, spelled
+//! as it was seen.
 //!
-//! A small model garbles a rare name while copying it. Since each name it can mean stands in the question, in the
-//! list of files and variables, or in an output, a string that is none of these is a mistake for certain.
+//! A small model garbles a rare name or a number while copying it. Since each name it can mean stands in the
+//! question, in the list of files and variables, or in an output, a string that is none of these is a mistake for
+//! certain; so is a number in an answer that no cell has printed.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +16,7 @@ const MAX_WORDS: usize = 4;
 /// Longest name, in characters: longer text in a table is prose, not a name.
 const MAX_CHARACTERS: usize = 80;
 
-/// What a string stands for, by the code before it.
+/// What a string stands for, by the code or the words before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The file that a reader gets.
@@ -25,6 +27,8 @@ pub enum Place {
     Value,
     /// An option such as a separator or the name of an aggregate.
     Option,
+    /// A file, a column or a value: in an answer.
+    Any,
 }
 
 /// Keywords and methods whose strings are options, neither columns nor values.
@@ -44,9 +48,12 @@ const OPTIONS: [&str; 12] = [
 ];
 
 impl Place {
-    /// What a string means that opens right after `code`.
+    /// What a string means that opens right after `code`, or after the words of a thought.
     pub fn after(code: &str) -> Self {
         let code = code.trim_end();
+        if code.ends_with("Load") {
+            return Self::File;
+        }
         if code.ends_with("==") || code.ends_with("!=") {
             return Self::Value;
         }
@@ -68,6 +75,8 @@ pub struct Names {
     columns: BTreeSet<String>,
     /// Cells of tables, words of outputs and of the question.
     words: BTreeSet<String>,
+    /// Digits with or without a point in outputs and in the question, without a sign.
+    numbers: BTreeSet<String>,
 }
 
 impl Names {
@@ -101,6 +110,7 @@ impl Names {
             }
         }
         self.learn_paths(question);
+        self.learn_numbers(question);
     }
 
     /// Learns the header of a table as columns; its cells, the words of printed lines, and what stands in quotes.
@@ -115,6 +125,7 @@ impl Names {
             // Words of a cell are no names by themselves, but a printed line may be a list of names.
             if !in_table && !line.contains("  ") {
                 line.split_whitespace().for_each(|word| self.learn_run(word));
+                line.split(", ").for_each(|part| self.learn_run(part));
             }
             // `['a', 'b']`: a list of columns, as Python prints it.
             let set = if line.starts_with('[') { &mut self.columns } else { &mut self.words };
@@ -123,23 +134,43 @@ impl Names {
             }
         }
         self.learn_paths(observation);
+        self.learn_numbers(observation);
     }
 
     /// The ways in which a string that holds `written` so far may go on, closing quote included. Where no name of
     /// the place is known, any known name may stand.
     pub fn endings(&self, written: &str, place: Place) -> Vec<String> {
-        let sets = match place {
-            Place::File => [&self.files, &self.files],
-            Place::Column => [&self.columns, &self.columns],
-            Place::Value => [&self.words, &self.columns],
-            Place::Option => [&self.options, &self.options],
+        let all: &[_] = &[&self.options, &self.files, &self.columns, &self.words];
+        let sets: &[&BTreeSet<String>] = match place {
+            Place::File => &[&self.files],
+            Place::Column => &[&self.columns],
+            Place::Value => &[&self.words, &self.columns],
+            Place::Option => &[&self.options],
+            Place::Any => all,
         };
-        let all = [&self.options, &self.files, &self.columns, &self.words];
-        let known = if sets[0].is_empty() { &all[..] } else { &sets[..] };
-        let names: BTreeSet<&String> =
-            known.iter().flat_map(|set| set.range(written.to_owned()..)).collect();
-        let rest = names.into_iter().filter_map(|name| name.strip_prefix(written));
-        rest.map(|rest| format!("{rest}\"")).collect()
+        let known = if sets[0].is_empty() { all } else { sets };
+        let rest: BTreeSet<&str> = known.iter().flat_map(|set| endings(set, written)).collect();
+        rest.into_iter().map(|rest| format!("{rest}\"")).collect()
+    }
+
+    /// The ways in which the number at the end of `text` may go on; none if it may end, or is unknown.
+    pub fn number_endings(&self, text: &str) -> Vec<String> {
+        let before = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let written = text.strip_prefix(before).unwrap_or_default();
+        let is_word = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if written.is_empty() || is_word || self.numbers.contains(written) {
+            return Vec::new();
+        }
+        endings(&self.numbers, written).map(str::to_owned).collect()
+    }
+
+    fn learn_numbers(&mut self, text: &str) {
+        for number in text.split(|c: char| !c.is_ascii_digit() && c != '.') {
+            let number = number.trim_matches('.');
+            if !number.is_empty() {
+                self.numbers.insert(number.to_owned());
+            }
+        }
     }
 
     fn learn_paths(&mut self, text: &str) {
@@ -158,6 +189,11 @@ impl Names {
         learn(&mut self.words, run);
         learn(&mut self.words, run.trim_matches(|c: char| !c.is_alphanumeric() && c != '_'));
     }
+}
+
+/// What follows `start` in the texts that begin with it.
+fn endings<'t>(set: &'t BTreeSet<String>, start: &'t str) -> impl Iterator<Item = &'t str> {
+    set.range(start.to_owned()..).map_while(move |text| text.strip_prefix(start))
 }
 
 fn learn(set: &mut BTreeSet<String>, name: &str) {
@@ -207,6 +243,9 @@ mod tests {
             ("df.plot.scatter(x=", Place::Column),
             ("df[df[\"a\"] == ", Place::Value),
             ("df.pivot_table(aggfunc=", Place::Option),
+            ("Load ", Place::File),
+            ("mean of ", Place::Column),
+            ("Rows with \"a\" == ", Place::Value),
         ];
         for (code, place) in places {
             assert_eq!(Place::after(code), place, "{code}");
@@ -230,10 +269,27 @@ mod tests {
     }
 
     #[test]
+    fn a_number_may_only_become_one_that_was_printed() {
+        let mut names = Names::default();
+        names.learn_question("the 3 largest?");
+        names.learn_observation("a|b\n120.5|-7\n129|1e-05");
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(names.number_endings(text), expected, "{text}");
+        };
+        check("It is 12", &["0.5", "9"]);
+        check("It is 120.", &["5"]);
+        check("The 3", &[]);
+        check("It is -7", &[]);
+        check("It is 8", &[]);
+        check("column x12", &[]);
+        check("nothing", &[]);
+    }
+
+    #[test]
     fn headers_are_columns_and_cells_words_and_quoted_text_are_values() {
         let mut names = Names::default();
         names.learn_observation(
-            "city|n\nSan Juan|3\nKeyError: 'no such'\nNorth Sea  120.5\nunits revenue",
+            "city|n\nSan Juan|3\nKeyError: 'no such'\nNorth Sea  120.5\nunits revenue\nNew York, Rome",
         );
         check(&names, Place::Column, "", &["city\"", "n\""]);
         check(&names, Place::Value, "San", &[" Juan\""]);
@@ -241,6 +297,7 @@ mod tests {
         check(&names, Place::Value, "North", &[" Sea\""]);
         check(&names, Place::Value, "Juan", &[]);
         check(&names, Place::Value, "rev", &["enue\""]);
+        check(&names, Place::Value, "New", &["\"", " York\"", " York, Rome\""]);
         names.learn_observation("['total', 'tip']");
         check(&names, Place::Column, "t", &["ip\"", "otal\""]);
     }
