@@ -4,6 +4,7 @@ An episode is a list of pieces `(text, kind)`; the kinds are `model` (written by
 the grammar), `world` (written by the user or by the environment) and `mistake` (a planted error, not to be learnt).
 """
 
+import keyword
 import os
 import random
 import shutil
@@ -22,10 +23,10 @@ READERS = {
     "xlsx": 'pd.read_excel("{}")', "parquet": 'pd.read_parquet("{}")',
 }
 FAMILIES = [
-    (f.load, 3), (f.columns, 2), (f.shape, 3), (f.describe, 4), (f.aggregate, 9), (f.nunique, 3), (f.extreme_date, 1.2), (f.lookup, 4), (f.unique, 2),
-    (f.group, 15), (f.two_groups, 2.5), (f.top, 8), (f.count, 9), (f.filter_aggregate, 5), (f.missing, 4),
+    (f.load, 3), (f.columns, 2), (f.shape, 3), (f.describe, 4), (f.aggregate, 9), (f.nunique, 3), (f.extreme_date, 1), (f.lookup, 4), (f.unique, 1),
+    (f.group, 15), (f.two_groups, 1.5), (f.top, 8), (f.count, 9), (f.filter_aggregate, 5), (f.missing, 5),
     (f.value_counts, 5), (f.share, 3.5), (f.correlation, 4.5), (m.histogram, 3), (m.bar, 4), (m.line, 8),
-    (m.scatter, 3), (m.regression, 4), (m.compare, 5), (m.period, 6), (m.absent, 3.5), (m.outside, 1.5), (m.greeting, 0.8),
+    (m.scatter, 3), (m.regression, 4), (m.compare, 5), (m.period, 2.5), (m.absent, 4.5), (m.outside, 2), (m.greeting, 0.8),
 ]
 GO_ON, FAILED = "Continue.", "That failed. Say why and try another way."
 
@@ -195,8 +196,7 @@ class Scene:
     def play(self, loaded):
         """The whole chat, or none when the table does not fit the question; `loaded`: the user has read the table."""
         if loaded:
-            self.v = self.rng.choice(["df", "df", "data", "table", self.table.stem.lower().split("_")[-1], "frame"])
-            self.v = self.v if self.v.isidentifier() else "data"
+            self.v = self._variable(["df", "df", "data", "table", "frame"])
         task = self._task(seen=not loaded)
         if task is None:
             return None
@@ -211,7 +211,7 @@ class Scene:
             self._neighbours()
         if not self._turn(task, loaded):
             return None
-        if self.v in self.namespace and self.rng.random() < (0.4 if "agg" in task.memory else 0.08):
+        if self.v in self.namespace and self.rng.random() < (0.2 if "agg" in task.memory else 0.08):
             second = self._follow(task)
             if second is not None and second.steps and not self._turn(second, True):
                 return None
@@ -219,8 +219,7 @@ class Scene:
 
     def decide(self):
         """A question about a table in memory and its first step; false when the table does not fit."""
-        self.v = self.rng.choice(["df", "df", "df", "data", self.table.stem.lower().split("_")[-1]])
-        self.v = self.v if self.v.isidentifier() else "data"
+        self.v = self._variable(["df", "df", "df", "data"])
         task = self._task(seen=False)
         if task is None or not task.steps and task.family != "cannot":
             return False
@@ -248,6 +247,11 @@ class Scene:
         if self.rng.random() < 0.15:
             self._neighbours()
         return self.episode if self._turn(task, False) else None
+
+    def _variable(self, usual):
+        """The user's name for the table: a usual one, or the table's own."""
+        name = self.rng.choice([*usual, self.table.stem.lower().split("_")[-1]])
+        return name if name.isidentifier() and not keyword.iskeyword(name) else "data"
 
     def _move(self):
         """The file lies in another folder and was named to the kernel by its path."""

@@ -1,8 +1,9 @@
-"""Command: puts questions to a checkpoint, or to the program `datarus`, and counts the right answers by family."""
+"""Command: puts questions to the program `datarus`, that is through the kernel, and counts the right answers by family."""
 
 import argparse
 import collections
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from . import cell, check, tokens
+from . import cell, check
 from .observation import observe
 
 
@@ -21,70 +22,54 @@ def read(folder):
     return [json.loads(line) for line in lines]
 
 
-def by_checkpoint(checkpoint, tokenizer):
-    """A function that answers with the weights of a checkpoint."""
-    from . import decode
-    from .agent import Agent
-
-    agent = Agent(decode.load(checkpoint), tokens.load(tokenizer))
-
-    def ask(folder, record):
-        with tempfile.TemporaryDirectory() as place:
-            for name in record["files"]:
-                shutil.copy(folder / name, place)
-            before = os.getcwd()
-            os.chdir(place)
-            answer, seen, text = agent.ask(record["question"])
-            os.chdir(before)
-        return answer, seen, text
-
-    return ask
+def ask(program, model, folder, record):
+    """The answer of `datarus ask`, what the code it wrote shows, and the code itself."""
+    with tempfile.TemporaryDirectory() as place:
+        command = [program, "ask", record["question"], "-o", "out.ipynb", "--json"]
+        command += ["--model", str(model)] if model else []
+        for name in record["files"]:
+            shutil.copy(folder / name, place)
+            command += ["--data", name]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600)
+        if not done.stdout.startswith("{"):
+            return "", [], done.stderr
+        told = json.loads(done.stdout)
+        answer = told["answer"] if told["status"] == "done" else ""
+        seen = replay(place) if record["expected"]["kind"] == "figure" else []
+        return answer, seen, "\n\n".join(steps(place)) + f"\n\n{told['answer']}"
 
 
-def by_program(program):
-    """A function that answers with `datarus ask`, that is through the kernel, and reads what it wrote."""
-
-    def ask(folder, record):
-        with tempfile.TemporaryDirectory() as place:
-            command = [program, "ask", record["question"], "-o", "out.ipynb", "--json"]
-            for name in record["files"]:
-                shutil.copy(folder / name, place)
-                command += ["--data", name]
-            done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600)
-            told = json.loads(done.stdout) if done.stdout.startswith("{") else {"answer": ""}
-            answer = told["answer"] if told.get("status", "done") == "done" else ""
-            seen = replay(place) if record["expected"]["kind"] == "figure" else []
-        return answer, seen, done.stdout + done.stderr
-
-    return ask
+def steps(place):
+    """The code cells of the notebook that the program wrote."""
+    notebook = json.loads((pathlib.Path(place) / "out.ipynb").read_text(encoding="utf-8"))
+    made = [c for c in notebook["cells"] if c["cell_type"] == "code"]
+    return ["".join(c["source"]) for c in made if c["metadata"].get("datarus", {}).get("role") != "prompt"]
 
 
 def replay(place):
-    """Runs the code cells of the notebook that the program wrote once more, and tells what they show."""
-    notebook = json.loads((pathlib.Path(place) / "out.ipynb").read_text(encoding="utf-8"))
+    """Runs the steps once more and tells what they show."""
     before, namespace, seen = os.getcwd(), {"__name__": "__main__"}, []
     os.chdir(place)
-    for made in notebook["cells"]:
-        role = made["metadata"].get("datarus", {}).get("role")
-        if made["cell_type"] == "code" and role != "prompt":
-            with contextlib.suppress(SyntaxError):
-                seen.append(observe(cell.run("".join(made["source"]), namespace)))
+    for code in steps(place):
+        with contextlib.suppress(SyntaxError):
+            seen.append(observe(cell.run(code, namespace)))
     os.chdir(before)
     return seen
 
 
-def run(folder, ask, log):
-    """Asks all questions; gives right and all counts by family."""
+def run(folder, records, answer, log):
+    """Asks the questions; gives right and all counts by family."""
     counts = collections.defaultdict(lambda: [0, 0])
     with open(log, "w", encoding="utf-8") as file:
-        for record in read(folder):
+        for record in records:
             begun = time.time()
-            answer, seen, text = ask(folder / record["id"], record)
-            good = check.right(record["expected"], answer, seen)
+            said, seen, chat = answer(folder / record["id"], record)
+            good = check.right(record["expected"], said, seen)
             counts[record["family"]][0] += good
             counts[record["family"]][1] += 1
-            entry = {**record, "right": good, "answer": answer, "seconds": round(time.time() - begun, 2), "chat": text}
+            entry = {**record, "right": good, "answer": said, "seconds": round(time.time() - begun, 2), "chat": chat}
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
     return counts
 
 
@@ -97,16 +82,18 @@ def report(counts):
 
 
 def main():
-    """`python -m training.evaluate --questions DIR (--checkpoint FILE --tokenizer FILE | --program datarus)`"""
+    """`python -m training.evaluate --questions DIR [--program datarus] [--model FILE]`"""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--questions", type=pathlib.Path, required=True)
-    parser.add_argument("--checkpoint", type=pathlib.Path)
-    parser.add_argument("--tokenizer", type=pathlib.Path)
-    parser.add_argument("--program")
+    parser.add_argument("--program", default="datarus")
+    parser.add_argument("--model", type=pathlib.Path, help="a GGUF file instead of the embedded model")
+    parser.add_argument("--part", default="0/1", help="of the questions: I/N takes every N-th from the I-th on")
     parser.add_argument("--log", type=pathlib.Path, default=pathlib.Path("evaluation.jsonl"))
     args = parser.parse_args()
-    ask = by_program(args.program) if args.program else by_checkpoint(args.checkpoint, args.tokenizer)
-    print(report(run(args.questions.resolve(), ask, args.log)))
+    folder, (first, of) = args.questions.resolve(), map(int, args.part.split("/"))
+    model = args.model and args.model.resolve()
+    answer = functools.partial(ask, args.program, model)
+    print(report(run(folder, read(folder)[first::of], answer, args.log)))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ seconds=$(( minutes * 60 ))
 
 "$python" -m training.questions --out "$work/held-out" --count 300
 "$python" -m training.questions --out "$work/public" --public
+cargo build --release --workspace
 for questions in held-out public; do
-    "$python" -m training.evaluate --questions "$work/$questions" --checkpoint "$work/run/checkpoint.pt" \
-        --tokenizer "$work/tokenizer.json" --log "$work/$questions.jsonl"
+    "$python" -m training.evaluate --questions "$work/$questions" --log "$work/$questions.jsonl" \
+        --program "${CARGO_TARGET_DIR:-target}/release/datarus"
 done

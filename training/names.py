@@ -26,7 +26,7 @@ class Pools:
 
     def __init__(self, evaluation, pieces=()):
         self.pieces = list(pieces)
-        self.invented = 0.4 if pieces else 0.2
+        self.invented = 0.25 if pieces else 0.2
         part = lambda words: w.split(words, evaluation)
         self.evaluation = evaluation
         self.measures, self.modifiers = part(w.MEASURES), part(w.MODIFIERS)

@@ -23,6 +23,7 @@ class _Rows(HTMLParser):
     def __init__(self):
         super().__init__(convert_charrefs=True)
         self.rows, self.heads, self.cell, self.in_head = [], 0, None, False
+        self.down, self.reaching = 0, {}  # Rows below that a cell reaches into, by column.
 
     def handle_starttag(self, tag, attrs):
         if tag == "thead":
@@ -31,14 +32,26 @@ class _Rows(HTMLParser):
             self.rows.append([])
             self.heads += self.in_head
         elif tag in ("th", "td"):
-            self.cell = []
+            self._take_reaching()
+            self.cell, self.down = [], int(dict(attrs).get("rowspan", 1)) - 1
 
     def handle_endtag(self, tag):
         if tag == "thead":
             self.in_head = False
         elif tag in ("th", "td") and self.cell is not None:
-            self.rows[-1].append("".join(self.cell).strip())
+            text = "".join(self.cell).strip()
+            if self.down:
+                self.reaching[len(self.rows[-1])] = (self.down, text)
+            self.rows[-1].append(text)
             self.cell = None
+
+    def _take_reaching(self):
+        row = self.rows[-1]
+        while len(row) in self.reaching:
+            left, text = self.reaching.pop(len(row))
+            if left > 1:
+                self.reaching[len(row)] = (left - 1, text)
+            row.append(text)
 
     def handle_data(self, data):
         if self.cell is not None:
@@ -50,10 +63,11 @@ def table_text(markup):
     parser = _Rows()
     parser.feed(markup)
     rows, heads = parser.rows, parser.heads
-    if heads == 2 and rows[1] and not any(rows[1][1:]) and rows[1][0]:
-        rows[0][0] = rows[1][0]
-        del rows[1]
-        heads = 1
+    if heads == 2:
+        named = sum(map(bool, rows[1]))
+        if 0 < named < len(rows[1]) and not any(rows[1][named:]):
+            rows[0][:named] = rows.pop(1)[:named]
+            heads = 1
     body = rows[heads:]
     if rows and rows[0] and rows[0][0] == "" and all(r and re.fullmatch(r"-?\d+|\.\.\.", r[0]) for r in body):
         rows = [r[1:] for r in rows]

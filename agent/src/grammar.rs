@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 
 use crate::agent::Mode;
-use crate::llm::{Constraint, Next};
-use crate::names::{Names, Place};
-use crate::python::Scanner;
+use crate::llm::{Candidate, Constraint, Next};
+use crate::names::Names;
+use crate::quoted;
 
 const STEP: &str = "<step>";
 const TERMINAL: &str = "<stop_analysis>";
@@ -53,57 +53,40 @@ impl<'a> Grammar<'a> {
             return self.terminal(rest);
         }
         let open = [STEP, TERMINAL].iter().filter_map(|tag| tag.strip_prefix(message));
-        among(open.map(str::to_owned).collect(), Next::Free)
+        among(open.map(Candidate::from).collect(), Next::Free)
     }
 
     fn step(&self, rest: &str) -> Next {
+        let thought = inside(rest, THOUGHT);
         let Some(after) = after_tag(rest, THOUGHT_END) else {
-            let names = self.quoted(inside(rest, THOUGHT), Place::after);
-            return forced_or(rest, THOUGHT, among(names, Next::Until(THOUGHT_END)));
+            let known = self.known(|names| quoted::in_thought(names, thought));
+            return forced_or(rest, THOUGHT, among(known, Next::Until(THOUGHT_END)));
         };
-        match after.split_once("<action_input>") {
-            Some((_, code)) => self.code(code),
-            None => forced(after, ACTION),
-        }
-    }
-
-    fn code(&self, code: &str) -> Next {
-        let free = Next::Until(CODE_END);
-        let Some(names) = self.names else { return free };
-        let mut scanner = Scanner::default();
-        scanner.push_str(code);
-        let Some(written) = scanner.double_quoted() else { return free };
-        let before = code.strip_suffix(written).and_then(|code| code.strip_suffix('"'));
-        among(names.endings(written, Place::after(before.unwrap_or_default())), free)
+        let Some((_, code)) = after.split_once("<action_input>") else {
+            return forced(after, ACTION);
+        };
+        let thought = thought.split(THOUGHT_END).next().unwrap_or_default();
+        let known = self.known(|names| quoted::in_code(names, thought, code));
+        among(known, Next::Until(CODE_END))
     }
 
     fn terminal(&self, rest: &str) -> Next {
+        let thought = inside(rest, THOUGHT);
         let Some(after) = after_tag(rest, THOUGHT_END) else {
-            let names = self.quoted(inside(rest, THOUGHT), |_| Place::Any);
-            return forced_or(rest, THOUGHT, among(names, Next::Until(THOUGHT_END)));
+            let known = self.known(|names| quoted::in_answer(names, "", thought));
+            return forced_or(rest, THOUGHT, among(known, Next::Until(THOUGHT_END)));
         };
         if let Some(end) = after_tag(after, ANSWER_END) {
             return forced(end, TERMINAL_END);
         }
-        let known = self.answer(inside(after, ANSWER));
+        let thought = thought.split(THOUGHT_END).next().unwrap_or_default();
+        let answer = inside(after, ANSWER);
+        let known = self.known(|names| quoted::in_answer(names, thought, answer));
         forced_or(after, ANSWER, among(known, Next::Until(ANSWER_END)))
     }
 
-    /// How a name that is open at the end of `text` may go on; nothing if none is.
-    fn quoted(&self, text: &str, place: impl Fn(&str) -> Place) -> Vec<String> {
-        let Some((names, (before, written))) = self.names.zip(text.rsplit_once('"')) else {
-            return Vec::new();
-        };
-        let is_open = before.matches('"').count() % 2 == 0;
-        if is_open { names.endings(written, place(before)) } else { Vec::new() }
-    }
-
-    /// How a name or a number that is open at the end of an answer may go on.
-    fn answer(&self, text: &str) -> Vec<String> {
-        match (self.quoted(text, |_| Place::Any), self.names) {
-            (endings, Some(names)) if endings.is_empty() => names.number_endings(text),
-            (endings, _) => endings,
-        }
+    fn known(&self, of: impl Fn(&Names) -> Vec<Candidate>) -> Vec<Candidate> {
+        self.names.map(of).unwrap_or_default()
     }
 }
 
@@ -157,7 +140,7 @@ fn inside<'t>(rest: &'t str, tag: &str) -> &'t str {
 }
 
 /// One of some texts, or `free`: a choice among nothing would leave the model without a word.
-fn among(texts: Vec<String>, free: Next) -> Next {
+fn among(texts: Vec<Candidate>, free: Next) -> Next {
     if texts.is_empty() { free } else { Next::Among(texts) }
 }
 
@@ -182,7 +165,7 @@ mod tests {
     }
 
     fn among(texts: &[&str]) -> Next {
-        Next::Among(texts.iter().map(|text| (*text).to_owned()).collect())
+        Next::Among(texts.iter().map(|text| Candidate::from(*text)).collect())
     }
 
     #[test]
@@ -233,10 +216,10 @@ mod tests {
         let check = |message: &str, expected| check(Mode::Agentic, message, expected);
         let thought = "<step>\n<thought>mean of \"re";
         check(thought, among(&["gion\"", "venue\""]));
-        check(&format!("{thought}venue\" by \""), among(&["region\"", "revenue\""]));
         check(&format!("{thought}venue\" by"), Next::Until("</thought>"));
         let answer = "<stop_analysis>\n<thought>x</thought>\n<answer>\"N";
-        check(answer, among(&["orth\""]));
+        let printed = Candidate { text: String::from("orth\""), bonus: 3.0 };
+        check(answer, Next::Among(vec![printed]));
         check(&format!("{answer}orth\""), Next::Until("</answer>"));
     }
 

@@ -14,8 +14,10 @@ pub mod names;
 pub mod observation;
 
 mod chat;
+mod mention;
 mod prompt;
 mod python;
+mod quoted;
 
 pub mod executor;
 pub mod llm;

@@ -182,8 +182,24 @@ pub trait Constraint {
     fn next(&mut self, generated: &str) -> Next;
 }
 
+/// A text that may stand next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// To be written whole.
+    pub text: String,
+    /// What is added to the logit of a token that leads here, where candidates part: 0 leaves the choice to the model
+    /// alone.
+    pub bonus: f32,
+}
+
+impl<T: Into<String>> From<T> for Candidate {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), bonus: 0.0 }
+    }
+}
+
 /// The answer of a [`Constraint`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Anything.
     Free,
@@ -195,7 +211,7 @@ pub enum Next {
     /// One of these texts, whole; the model chooses token by token among those that still fit. Where one candidate
     /// begins another, the shorter is chosen if the model would rather go on with something else. Candidates are
     /// encoded as markup, or as data if that would make a control token.
-    Among(Vec<String>),
+    Among(Vec<Candidate>),
 }
 
 /// A constraint that allows everything.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::agent::FileInfo;
 use crate::executor::Variable;
+use crate::mention::Question;
 
 /// Words of the question that one name may have.
 const MAX_WORDS: usize = 4;
@@ -73,10 +74,15 @@ pub struct Names {
     options: BTreeSet<String>,
     files: BTreeSet<String>,
     columns: BTreeSet<String>,
-    /// Cells of tables, words of outputs and of the question.
-    words: BTreeSet<String>,
+    /// Cells of tables and words of outputs.
+    cells: BTreeSet<String>,
+    /// Runs of words of the questions.
+    phrases: BTreeSet<String>,
     /// Digits with or without a point in outputs and in the question, without a sign.
     numbers: BTreeSet<String>,
+    question: Question,
+    /// The newest output.
+    newest: String,
 }
 
 impl Names {
@@ -99,6 +105,12 @@ impl Names {
         }
     }
 
+    /// Learns the question that is to be answered.
+    pub fn learn_task(&mut self, question: &str) {
+        self.question = Question::new(question);
+        self.learn_question(question);
+    }
+
     /// Learns each run of one to four words, as spelled, without the punctuation around it; one with a dot inside
     /// may be a file.
     pub fn learn_question(&mut self, question: &str) {
@@ -106,7 +118,7 @@ impl Names {
         for first in 0..words.len() {
             for n_words in 1..=MAX_WORDS.min(words.len() - first) {
                 let run = words.iter().skip(first).take(n_words).copied();
-                self.learn_run(&run.collect::<Vec<_>>().join(" "));
+                learn_run(&mut self.phrases, &run.collect::<Vec<_>>().join(" "));
             }
         }
         self.learn_paths(question);
@@ -115,20 +127,22 @@ impl Names {
 
     /// Learns the header of a table as columns; its cells, the words of printed lines, and what stands in quotes.
     pub fn learn_observation(&mut self, observation: &str) {
+        observation.clone_into(&mut self.newest);
         let mut in_table = false;
         for line in observation.lines() {
             let header = line.contains('|') && !in_table;
             in_table = line.contains('|');
             for cell in line.split(['|', ';']).flat_map(|cell| cell.split("  ")) {
-                learn(if header { &mut self.columns } else { &mut self.words }, cell.trim());
+                learn(if header { &mut self.columns } else { &mut self.cells }, cell.trim());
             }
             // Words of a cell are no names by themselves, but a printed line may be a list of names.
             if !in_table && !line.contains("  ") {
-                line.split_whitespace().for_each(|word| self.learn_run(word));
-                line.split(", ").for_each(|part| self.learn_run(part));
+                let bare = |word: &str| word.trim_matches(is_mark).to_owned();
+                line.split_whitespace().for_each(|word| learn(&mut self.cells, &bare(word)));
+                line.split(", ").for_each(|part| learn(&mut self.cells, part));
             }
             // `['a', 'b']`: a list of columns, as Python prints it.
-            let set = if line.starts_with('[') { &mut self.columns } else { &mut self.words };
+            let set = if line.starts_with('[') { &mut self.columns } else { &mut self.cells };
             for quote in ['\'', '"'] {
                 line.split(quote).skip(1).step_by(2).for_each(|quoted| learn(set, quoted));
             }
@@ -137,20 +151,22 @@ impl Names {
         self.learn_numbers(observation);
     }
 
-    /// The ways in which a string that holds `written` so far may go on, closing quote included. Where no name of
-    /// the place is known, any known name may stand.
-    pub fn endings(&self, written: &str, place: Place) -> Vec<String> {
-        let all: &[_] = &[&self.options, &self.files, &self.columns, &self.words];
+    /// The names that a string may become that holds `written` so far, as they stand between double quotes. Where no
+    /// name of the place is known, any known name may stand.
+    pub fn beginning(&self, written: &str, place: Place) -> Vec<String> {
+        let all: &[_] = &[&self.options, &self.files, &self.columns, &self.cells, &self.phrases];
         let sets: &[&BTreeSet<String>] = match place {
             Place::File => &[&self.files],
             Place::Column => &[&self.columns],
-            Place::Value => &[&self.words, &self.columns],
+            Place::Value => &[&self.cells, &self.phrases, &self.columns],
             Place::Option => &[&self.options],
             Place::Any => all,
         };
-        let known = if sets[0].is_empty() { all } else { sets };
-        let rest: BTreeSet<&str> = known.iter().flat_map(|set| endings(set, written)).collect();
-        rest.into_iter().map(|rest| format!("{rest}\"")).collect()
+        let is_unknown = sets.first().is_none_or(|set| set.is_empty());
+        let known = if is_unknown && place != Place::Value { all } else { sets };
+        let names: BTreeSet<&String> =
+            known.iter().flat_map(|set| beginning(set, written)).collect();
+        names.into_iter().cloned().collect()
     }
 
     /// The ways in which the number at the end of `text` may go on; none if it may end, or is unknown.
@@ -161,7 +177,38 @@ impl Names {
         if written.is_empty() || is_word || self.numbers.contains(written) {
             return Vec::new();
         }
-        endings(&self.numbers, written).map(str::to_owned).collect()
+        let ending = |number: &String| number.strip_prefix(written).map(str::to_owned);
+        let newest = beginning(&self.numbers, written).filter(|number| self.is_new(number));
+        let endings: Vec<String> = newest.filter_map(ending).collect();
+        if endings.is_empty() {
+            return beginning(&self.numbers, written).filter_map(ending).collect();
+        }
+        endings
+    }
+
+    /// How strongly the question asks for each of `names`, from 0 to 1.
+    pub fn asked(&self, names: &[String], place: Place) -> Vec<f32> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let mentions = self.question.mentions(&names);
+        let share = |(&name, mention): (&&str, f32)| {
+            let is_name = self.columns.contains(name) || self.files.contains(name);
+            if is_name && place != Place::Value {
+                mention
+            } else if self.cells.contains(name) && self.question.quotes(name) {
+                1.0
+            } else if self.question.leaves(name, &columns) {
+                0.75
+            } else {
+                0.0
+            }
+        };
+        names.iter().zip(mentions).map(share).collect()
+    }
+
+    /// Whether a text stands in the newest output.
+    pub fn is_new(&self, text: &str) -> bool {
+        self.newest.contains(text)
     }
 
     fn learn_numbers(&mut self, text: &str) {
@@ -175,7 +222,7 @@ impl Names {
 
     fn learn_paths(&mut self, text: &str) {
         for word in text.split_whitespace() {
-            let path = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '_');
+            let path = word.trim_matches(is_mark);
             if path.rsplit_once('.').is_some_and(|(stem, kind)| {
                 !stem.is_empty() && kind.starts_with(|c: char| c.is_ascii_alphabetic())
             }) {
@@ -183,17 +230,21 @@ impl Names {
             }
         }
     }
-
-    /// A run of words, both as spelled and without the punctuation around it.
-    fn learn_run(&mut self, run: &str) {
-        learn(&mut self.words, run);
-        learn(&mut self.words, run.trim_matches(|c: char| !c.is_alphanumeric() && c != '_'));
-    }
 }
 
-/// What follows `start` in the texts that begin with it.
-fn endings<'t>(set: &'t BTreeSet<String>, start: &'t str) -> impl Iterator<Item = &'t str> {
-    set.range(start.to_owned()..).map_while(move |text| text.strip_prefix(start))
+/// A run of words, both as spelled and without the punctuation around it.
+fn learn_run(set: &mut BTreeSet<String>, run: &str) {
+    learn(set, run);
+    learn(set, run.trim_matches(is_mark));
+}
+
+fn is_mark(c: char) -> bool {
+    !c.is_alphanumeric() && c != '_'
+}
+
+/// The texts that begin with `start`.
+fn beginning<'t>(set: &'t BTreeSet<String>, start: &'t str) -> impl Iterator<Item = &'t String> {
+    set.range(start.to_owned()..).take_while(move |text| text.starts_with(start))
 }
 
 fn learn(set: &mut BTreeSet<String>, name: &str) {
@@ -209,7 +260,7 @@ mod tests {
 
     #[track_caller]
     fn check(names: &Names, place: Place, written: &str, expected: &[&str]) {
-        assert_eq!(names.endings(written, place), expected, "{place:?} after {written:?}");
+        assert_eq!(names.beginning(written, place), expected, "{place:?} after {written:?}");
     }
 
     fn known() -> Names {
@@ -224,11 +275,11 @@ mod tests {
     #[test]
     fn a_string_may_only_become_a_name_that_was_seen() {
         let names = known();
-        check(&names, Place::Column, "", &["a\\\"b\"", "region\"", "region code\""]);
-        check(&names, Place::Column, "region", &["\"", " code\""]);
+        check(&names, Place::Column, "", &["a\\\"b", "region", "region code"]);
+        check(&names, Place::Column, "region", &["region", "region code"]);
         check(&names, Place::Column, "regiom", &[]);
-        check(&names, Place::File, "", &["sales.csv\""]);
-        check(&names, Place::Option, "", &["\\t\""]);
+        check(&names, Place::File, "", &["sales.csv"]);
+        check(&names, Place::Option, "", &["\\t"]);
     }
 
     #[test]
@@ -256,16 +307,16 @@ mod tests {
     fn where_no_name_of_the_kind_is_known_any_known_name_may_stand() {
         let mut names = Names::default();
         names.learn_question("mean of revenue");
-        check(&names, Place::Column, "rev", &["enue\""]);
+        check(&names, Place::Column, "rev", &["revenue"]);
     }
 
     #[test]
     fn runs_of_words_of_the_question_are_names() {
         let mut names = Names::default();
         names.learn_question("Sales of shop.csv in \"New York\", 2024?");
-        check(&names, Place::Value, "New", &["\"", " York\"", " York\\\", 2024\""]);
-        check(&names, Place::Value, "2024", &["\"", "?\""]);
-        check(&names, Place::File, "", &["shop.csv\""]);
+        check(&names, Place::Value, "New", &["New", "New York", "New York\\\", 2024"]);
+        check(&names, Place::Value, "2024", &["2024", "2024?"]);
+        check(&names, Place::File, "", &["shop.csv"]);
     }
 
     #[test]
@@ -291,14 +342,14 @@ mod tests {
         names.learn_observation(
             "city|n\nSan Juan|3\nKeyError: 'no such'\nNorth Sea  120.5\nunits revenue\nNew York, Rome",
         );
-        check(&names, Place::Column, "", &["city\"", "n\""]);
-        check(&names, Place::Value, "San", &[" Juan\""]);
-        check(&names, Place::Value, "no such", &["\""]);
-        check(&names, Place::Value, "North", &[" Sea\""]);
+        check(&names, Place::Column, "", &["city", "n"]);
+        check(&names, Place::Value, "San", &["San Juan"]);
+        check(&names, Place::Value, "no such", &["no such"]);
+        check(&names, Place::Value, "North", &["North Sea"]);
         check(&names, Place::Value, "Juan", &[]);
-        check(&names, Place::Value, "rev", &["enue\""]);
-        check(&names, Place::Value, "New", &["\"", " York\"", " York, Rome\""]);
+        check(&names, Place::Value, "rev", &["revenue"]);
+        check(&names, Place::Value, "New", &["New", "New York", "New York, Rome"]);
         names.learn_observation("['total', 'tip']");
-        check(&names, Place::Column, "t", &["ip\"", "otal\""]);
+        check(&names, Place::Column, "t", &["tip", "total"]);
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{
-    Completion, Constraint, FinishReason, GenerateRequest, Interrupt, Model, ModelError, Next,
-    Profile, Sampling, Unconstrained,
+    Candidate, Completion, Constraint, FinishReason, GenerateRequest, Interrupt, Model, ModelError,
+    Next, Profile, Sampling, Unconstrained,
 };
 use datarus_agent::transcript::{ChatMessage, Role, Segment};
 
@@ -83,7 +83,7 @@ fn forced(text: &str) -> Next {
 }
 
 fn among(texts: &[&str]) -> Next {
-    Next::Among(texts.iter().map(|text| String::from(*text)).collect())
+    Next::Among(texts.iter().map(|text| Candidate::from(*text)).collect())
 }
 
 #[test]

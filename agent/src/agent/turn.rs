@@ -331,7 +331,7 @@ fn known_names(literals: &[String], task: &Task, profile: Profile) -> Names {
     let mut names = Names::of_literals(literals);
     names.learn_files(&task.files);
     names.learn_variables(&task.variables);
-    names.learn_question(&task.prompt);
+    names.learn_task(&task.prompt);
     for past in visible(profile, task) {
         if let Past::Turn(turn) = past {
             names.learn_question(&turn.prompt);

@@ -6,17 +6,21 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     ends: bool,
+    /// Of the best candidate that begins like this.
+    bonus: f32,
     next: BTreeMap<u32, Choice>,
 }
 
 impl Choice {
-    /// The tree of `candidates`; empty ones are left out.
-    pub(crate) fn new(candidates: impl IntoIterator<Item = Vec<u32>>) -> Self {
+    /// The tree of `candidates` with their bonuses; empty ones are left out.
+    pub(crate) fn new(candidates: impl IntoIterator<Item = (Vec<u32>, f32)>) -> Self {
         let mut root = Self::default();
-        for tokens in candidates.into_iter().filter(|tokens| !tokens.is_empty()) {
+        for (tokens, bonus) in candidates.into_iter().filter(|(tokens, _)| !tokens.is_empty()) {
             let mut node = &mut root;
             for token in tokens {
-                node = node.next.entry(token).or_default();
+                let new = || Self { bonus, ..Self::default() };
+                node = node.next.entry(token).or_insert_with(new);
+                node.bonus = node.bonus.max(bonus);
             }
             node.ends = true;
         }
@@ -37,6 +41,11 @@ impl Choice {
     /// The tokens that may come next.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = u32> {
         self.next.keys().copied()
+    }
+
+    /// The tokens that may come next with the bonus of the best candidate that each leads to.
+    pub(crate) fn bonuses(&self) -> impl Iterator<Item = (u32, f32)> {
+        self.next.iter().map(|(&token, rest)| (token, rest.bonus))
     }
 
     /// What may follow `token`, if it may come next.
@@ -63,7 +72,7 @@ mod tests {
     use super::*;
 
     fn walk(candidates: &[&[u32]], path: &[u32]) -> String {
-        let choice = Choice::new(candidates.iter().map(|tokens| tokens.to_vec()));
+        let choice = Choice::new(candidates.iter().map(|tokens| (tokens.to_vec(), 0.0)));
         let mut node = Some(&choice);
         for &token in path {
             node = node.and_then(|node| node.after(token));
@@ -90,5 +99,14 @@ mod tests {
         check(&[1, 2, 4, 5], "none");
         check(&[7], "outside");
         assert_eq!(walk(&[], &[]), "none");
+    }
+
+    #[test]
+    fn a_token_has_the_bonus_of_the_best_candidate_it_leads_to() {
+        let choice =
+            Choice::new([(vec![1, 2], 0.5), (vec![1, 3], 4.0), (vec![1], -1.0), (vec![5], -2.0)]);
+        let bonuses = |choice: &Choice| choice.bonuses().collect::<Vec<_>>();
+        assert_eq!(bonuses(&choice), [(1, 4.0), (5, -2.0)]);
+        assert_eq!(choice.after(1).map(bonuses), Some(vec![(2, 0.5), (3, 4.0)]));
     }
 }

@@ -68,6 +68,10 @@ def _plain(values):
     """Finite numbers out of an array, masked or not."""
     numbers = []
     for value in getattr(values, "tolist", lambda: list(values))():
-        if isinstance(value, (int, float)) and value - value == 0:
-            numbers.append(float(value))
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            continue
+        if number - number == 0:
+            numbers.append(number)
     return numbers

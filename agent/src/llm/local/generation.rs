@@ -10,7 +10,8 @@ use crate::llm::qwen::Qwen;
 use crate::llm::sampler::Sampler;
 use crate::llm::tokenizer::{TextStream, Tokenizer};
 use crate::llm::{
-    Completion, Constraint, FinishReason, GenerateRequest, ModelError, Next, Usage, seconds,
+    Candidate, Completion, Constraint, FinishReason, GenerateRequest, ModelError, Next, Usage,
+    seconds,
 };
 
 /// A completion in the making.
@@ -135,7 +136,7 @@ impl<'a> Generation<'a> {
         let next = if self.stream.is_settled() { constraint.next(&self.text) } else { Next::Free };
         match next {
             Next::Forced(text) if !text.is_empty() => self.force(&text, on_text),
-            Next::Among(texts) if texts.iter().any(|text| !text.is_empty()) => {
+            Next::Among(texts) if texts.iter().any(|next| !next.text.is_empty()) => {
                 self.choose(&texts, on_text)
             }
             Next::Until(tag) => self.until(tag, on_text),
@@ -195,11 +196,11 @@ impl<'a> Generation<'a> {
     /// One of `texts`, whole.
     fn choose(
         &mut self,
-        texts: &[String],
+        texts: &[Candidate],
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Flow, ModelError> {
-        let candidates =
-            texts.iter().map(|text| self.encode_candidate(text)).collect::<Result<Vec<_>, _>>()?;
+        let encoded = |next: &Candidate| Ok((self.encode_candidate(&next.text)?, next.bonus));
+        let candidates = texts.iter().map(encoded).collect::<Result<Vec<_>, ModelError>>()?;
         let choice = Choice::new(candidates);
         let mut node = &choice;
         loop {
@@ -223,7 +224,12 @@ impl<'a> Generation<'a> {
 
     /// The next token of a choice; `None` ends it, where the model would rather go on with something else.
     fn pick(&mut self, node: &Choice) -> Option<u32> {
-        let logits = self.logits.as_deref().unwrap_or_default();
+        let logits = self.logits.as_deref_mut().unwrap_or_default();
+        for (token, bonus) in node.bonuses() {
+            if let Some(logit) = usize::try_from(token).ok().and_then(|at| logits.get_mut(at)) {
+                *logit += bonus;
+            }
+        }
         if matches!(node.branches(), Branches::OrEnd) {
             let token = self.sampler.sample(logits, &self.sequence);
             return node.after(token).map(|_| token);

@@ -1,0 +1,262 @@
+//! What a question mentions: how well the words of a name fit words of the question.
+//!
+//! People name columns loosely ("average delay per carrier" for `arr_delay` and `Carrier`). Spelling alone tells most
+//! of it, and a small model is bad at spelling.
+
+use std::collections::BTreeSet;
+
+/// Shortest beginning of a word that counts as the word: `temp` for `temperature`.
+const MIN_PREFIX: usize = 3;
+
+/// Words that say what is asked about any table; they name no value.
+const COMMON: [&str; 97] = [
+    "a",
+    "about",
+    "above",
+    "all",
+    "an",
+    "and",
+    "any",
+    "are",
+    "as",
+    "average",
+    "avg",
+    "below",
+    "between",
+    "by",
+    "can",
+    "cases",
+    "column",
+    "compare",
+    "compute",
+    "correlation",
+    "could",
+    "count",
+    "data",
+    "difference",
+    "differ",
+    "do",
+    "does",
+    "each",
+    "entries",
+    "equal",
+    "equals",
+    "every",
+    "file",
+    "find",
+    "for",
+    "from",
+    "give",
+    "greater",
+    "has",
+    "have",
+    "high",
+    "higher",
+    "how",
+    "i",
+    "in",
+    "is",
+    "it",
+    "know",
+    "less",
+    "list",
+    "lower",
+    "many",
+    "maximum",
+    "me",
+    "mean",
+    "median",
+    "minimum",
+    "more",
+    "much",
+    "need",
+    "number",
+    "of",
+    "often",
+    "on",
+    "one",
+    "or",
+    "over",
+    "percent",
+    "percentage",
+    "please",
+    "records",
+    "rows",
+    "share",
+    "show",
+    "smaller",
+    "sum",
+    "table",
+    "tell",
+    "test",
+    "than",
+    "that",
+    "the",
+    "their",
+    "there",
+    "this",
+    "to",
+    "total",
+    "under",
+    "value",
+    "values",
+    "want",
+    "was",
+    "what",
+    "where",
+    "which",
+    "with",
+    "you",
+];
+
+/// The words of a question.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Question {
+    words: Vec<String>,
+}
+
+/// Where a name was found.
+struct Mention {
+    /// Words of the question.
+    places: BTreeSet<usize>,
+    /// Of the name's words that were found.
+    share: f32,
+}
+
+impl Question {
+    /// Reads a question.
+    pub(crate) fn new(text: &str) -> Self {
+        Self { words: words(text) }
+    }
+
+    /// How well the question mentions each of `names`, from 0 (not at all) to 1 (all of its words).
+    ///
+    /// A name whose words are also those of a longer mention (`mass` beside `body_mass`, for "body mass") counts half.
+    pub(crate) fn mentions(&self, names: &[&str]) -> Vec<f32> {
+        let found: Vec<Mention> = names.iter().map(|name| self.mention(name)).collect();
+        let is_part = |one: &Mention| {
+            found.iter().any(|other| {
+                one.places.len() < other.places.len() && one.places.is_subset(&other.places)
+            })
+        };
+        found.iter().map(|one| if is_part(one) { one.share / 2.0 } else { one.share }).collect()
+    }
+
+    /// Whether `text` stands in the question, word by word, and is more than words that any question has.
+    pub(crate) fn quotes(&self, text: &str) -> bool {
+        let wanted = words(text);
+        let is_common = wanted.iter().all(|word| COMMON.contains(&word.as_str()));
+        !is_common && self.words.windows(wanted.len()).any(|run| run == wanted)
+    }
+
+    /// Whether `text` is a whole run of words of the question that are neither common nor part of one of `names`:
+    /// what is left when all else is understood, such as a value that no output has shown.
+    pub(crate) fn leaves(&self, text: &str, names: &[&str]) -> bool {
+        let wanted = words(text);
+        let named: BTreeSet<usize> =
+            names.iter().flat_map(|name| self.mention(name).places).collect();
+        let is_left = |at: &usize| {
+            let word = self.words.get(*at).filter(|word| !COMMON.contains(&word.as_str()));
+            word.is_some() && !named.contains(at)
+        };
+        let left: Vec<usize> = (0..self.words.len()).filter(is_left).collect();
+        let mut runs = left.chunk_by(|a, b| a + 1 == *b);
+        runs.any(|run| run.iter().filter_map(|at| self.words.get(*at)).eq(&wanted))
+    }
+
+    fn mention(&self, name: &str) -> Mention {
+        let wanted = words(without_brackets(name));
+        let place = |word: &String| self.words.iter().position(|asked| is_same(word, asked));
+        let places: BTreeSet<usize> = wanted.iter().filter_map(place).collect();
+        #[expect(clippy::cast_precision_loss, reason = "names have few words")]
+        let share = places.len() as f32 / wanted.len().max(1) as f32;
+        Mention { places, share }
+    }
+}
+
+/// `Price (EUR)` is asked for as the price.
+fn without_brackets(name: &str) -> &str {
+    name.split_once(" (").map_or(name, |(before, _)| before)
+}
+
+/// Whether a word of a name is meant by a word of a question: the same but for its number, or its beginning.
+fn is_same(word: &str, asked: &str) -> bool {
+    let is_beginning = word.len() >= MIN_PREFIX && asked.starts_with(word);
+    is_beginning || singular(word) == singular(asked)
+}
+
+fn singular(word: &str) -> String {
+    let ends = [
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("ss", "ss"),
+        ("s", ""),
+    ];
+    let stem = |(end, with): &(&str, &str)| Some(format!("{}{with}", word.strip_suffix(end)?));
+    ends.iter().find_map(stem).filter(|stem| stem.len() >= 2).unwrap_or_else(|| word.to_owned())
+}
+
+/// Words in small letters, of `snake_case`, `camelCase` and prose alike.
+fn words(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut before = ' ';
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            if !before.is_alphanumeric() || (c.is_uppercase() && before.is_lowercase()) {
+                found.push(String::new());
+            }
+            if let Some(word) = found.last_mut() {
+                word.extend(c.to_lowercase());
+            }
+        }
+        before = c;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(question: &str, names: &[&str], expected: &[f32]) {
+        assert_eq!(Question::new(question).mentions(names), expected, "{question} {names:?}");
+    }
+
+    #[test]
+    fn a_name_is_mentioned_by_its_words_in_any_spelling() {
+        check("body mass?", &["body_mass", "bodyMass", "BODY MASS", "year"], &[1.0, 1.0, 1.0, 0.0]);
+        check("by species", &["Species"], &[1.0]);
+        check("which cities", &["city"], &[1.0]);
+        check("mean of arr_delay", &["arr_delay", "dep_delay"], &[1.0, 0.25]);
+        check("the average price", &["Price (EUR)", "age"], &[1.0, 0.0]);
+        check("over all temperatures", &["temp_max"], &[0.5]);
+        check("", &["a"], &[0.0]);
+    }
+
+    #[test]
+    fn a_longer_mention_of_the_same_words_counts_more() {
+        check("body mass", &["body_mass", "mass"], &[1.0, 0.5]);
+    }
+
+    #[test]
+    fn a_text_is_quoted_as_whole_words() {
+        let question = Question::new("How many rows have region North Sea?");
+        let quotes =
+            ["North Sea", "north", "Nor", "How many", ""].map(|text| question.quotes(text));
+        assert_eq!(quotes, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_question_may_be_a_value() {
+        let question = Question::new("How many rows have region New Port?");
+        let left = |text| question.leaves(text, &["region"]);
+        assert_eq!(
+            ["New Port", "New", "region New Port", "rows"].map(left),
+            [true, false, false, false]
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! How a name that is open between quotes may go on, and which name is how likely.
+//!
+//! A small model knows where a name belongs but not always which one. What the question mentions, what the thought
+//! has settled and what the newest output shows decide most of it.
+
+use crate::llm::Candidate;
+use crate::names::{Names, Place};
+use crate::python::Scanner;
+
+/// For a name that the question asks for, by how much of it is mentioned.
+const ASKED: f32 = 6.0;
+
+/// For a name that the thought before has settled.
+const PLANNED: f32 = 6.0;
+
+/// For a name in the newest output.
+const NEW: f32 = 3.0;
+
+/// For a name that stands in the same sentence already.
+const USED: f32 = -8.0;
+
+/// In the thought of a step.
+pub(crate) fn in_thought(names: &Names, thought: &str) -> Vec<Candidate> {
+    let Some((before, written)) = open(thought) else { return Vec::new() };
+    let place = Place::after(before);
+    let known = names.beginning(written, place);
+    let asked = names.asked(&known, place);
+    let bonus = |(name, asked): (&String, f32)| ASKED * asked + used(before, name);
+    let bonuses: Vec<f32> = known.iter().zip(asked).map(bonus).collect();
+    candidates(&known, bonuses, written)
+}
+
+/// In code that follows `thought`.
+pub(crate) fn in_code(names: &Names, thought: &str, code: &str) -> Vec<Candidate> {
+    let mut scanner = Scanner::default();
+    scanner.push_str(code);
+    let Some(written) = scanner.double_quoted() else { return Vec::new() };
+    let before = code.strip_suffix(written).and_then(|code| code.strip_suffix('"'));
+    let known = names.beginning(written, Place::after(before.unwrap_or_default()));
+    let bonuses = known.iter().map(|name| planned(thought, name)).collect();
+    candidates(&known, bonuses, written)
+}
+
+/// In an answer that follows `thought`, or in the thought before it, which follows none.
+pub(crate) fn in_answer(names: &Names, thought: &str, answer: &str) -> Vec<Candidate> {
+    let Some((before, written)) = open(answer) else {
+        return names.number_endings(answer).into_iter().map(Candidate::from).collect();
+    };
+    let known = names.beginning(written, Place::Any);
+    let asked = names.asked(&known, Place::Any);
+    let bonus = |(name, asked): (&String, f32)| {
+        let new = if names.is_new(name) { NEW } else { 0.0 };
+        planned(thought, name) + new.max(ASKED * asked) + used(before, name)
+    };
+    let bonuses = known.iter().zip(asked).map(bonus).collect();
+    candidates(&known, bonuses, written)
+}
+
+/// What stands before the quote that is open at the end of `text`, and after it.
+fn open(text: &str) -> Option<(&str, &str)> {
+    let (before, written) = text.rsplit_once('"')?;
+    (before.matches('"').count() % 2 == 0).then_some((before, written))
+}
+
+fn quotes(text: &str, name: &str) -> bool {
+    text.split('"').skip(1).step_by(2).any(|quoted| quoted == name)
+}
+
+fn used(before: &str, name: &str) -> f32 {
+    if quotes(before, name) { USED } else { 0.0 }
+}
+
+fn planned(thought: &str, name: &str) -> f32 {
+    if quotes(thought, name) { PLANNED } else { 0.0 }
+}
+
+/// The rest of each name, closing quote included.
+fn candidates(names: &[String], bonuses: Vec<f32>, written: &str) -> Vec<Candidate> {
+    let rest = |name: &String| name.strip_prefix(written).map(|rest| format!("{rest}\""));
+    let made = names.iter().zip(bonuses);
+    made.filter_map(|(name, bonus)| Some(Candidate { text: rest(name)?, bonus })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Names {
+        let mut names = Names::default();
+        names.learn_task("mean revenue of units sold for North Sea by region");
+        names.learn_observation("region|revenue|units\nNorth Sea|120.5|3");
+        names
+    }
+
+    #[track_caller]
+    fn likeliest(candidates: Vec<Candidate>, expected: &str) {
+        let best = candidates.iter().max_by(|a, b| a.bonus.total_cmp(&b.bonus));
+        assert_eq!(best.map(|best| best.text.as_str()), Some(expected), "{candidates:?}");
+        let ties = candidates.iter().filter(|other| best.is_some_and(|b| b.bonus <= other.bonus));
+        assert_eq!(ties.count(), 1, "{candidates:?}");
+    }
+
+    #[test]
+    fn a_thought_names_what_is_asked_for_and_nothing_twice() {
+        let mut names = known();
+        names.learn_task("mean revenue by region");
+        likeliest(in_thought(&names, "mean of \"revenue\" by \""), "region\"");
+        likeliest(in_thought(&names, "mean of \"region\" by \""), "revenue\"");
+    }
+
+    #[test]
+    fn code_follows_its_thought() {
+        likeliest(in_code(&known(), "total of \"units\"", "df[\""), "units\"");
+    }
+
+    #[test]
+    fn a_value_is_what_the_question_says_of_it() {
+        likeliest(in_thought(&known(), "rows with \"region\" == \""), "North Sea\"");
+    }
+
+    #[test]
+    fn an_answer_tells_what_was_printed_last() {
+        let mut names = known();
+        names.learn_observation("East  99.0\nName: revenue, dtype: float64");
+        names.learn_task("best?");
+        likeliest(in_answer(&names, "", "\"East\" has the highest \"rev"), "enue\"");
+        let numbers = in_answer(&names, "", "\"East\" has 9");
+        assert_eq!(numbers, [Candidate::from("9.0")]);
+    }
+
+    #[test]
+    fn outside_of_quotes_nothing_is_limited() {
+        assert_eq!(in_thought(&known(), "mean of \"revenue\" by"), []);
+        assert_eq!(in_code(&known(), "", "df"), []);
+    }
+}
