@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use crate::agent::Mode;
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
+use crate::numbers::Digits;
 use crate::quoted;
 
 const STEP: &str = "<step>";
@@ -60,21 +61,21 @@ impl<'a> Grammar<'a> {
         let thought = inside(rest, THOUGHT);
         let Some(after) = after_tag(rest, THOUGHT_END) else {
             let known = self.known(|names| quoted::in_thought(names, thought));
-            return forced_or(rest, THOUGHT, among(known, Next::Until(THOUGHT_END)));
+            return forced_or(rest, THOUGHT, among(known, Next::until(THOUGHT_END)));
         };
         let Some((_, code)) = after.split_once("<action_input>") else {
             return forced(after, ACTION);
         };
         let thought = thought.split(THOUGHT_END).next().unwrap_or_default();
         let known = self.known(|names| quoted::in_code(names, thought, code));
-        among(known, Next::Until(CODE_END))
+        among(known, Next::until(CODE_END))
     }
 
     fn terminal(&self, rest: &str) -> Next {
         let thought = inside(rest, THOUGHT);
         let Some(after) = after_tag(rest, THOUGHT_END) else {
             let known = self.known(|names| quoted::in_answer(names, "", thought));
-            return forced_or(rest, THOUGHT, among(known, Next::Until(THOUGHT_END)));
+            return forced_or(rest, THOUGHT, among(known, Next::until(THOUGHT_END)));
         };
         if let Some(end) = after_tag(after, ANSWER_END) {
             return forced(end, TERMINAL_END);
@@ -82,7 +83,19 @@ impl<'a> Grammar<'a> {
         let thought = thought.split(THOUGHT_END).next().unwrap_or_default();
         let answer = inside(after, ANSWER);
         let known = self.known(|names| quoted::in_answer(names, thought, answer));
-        forced_or(after, ANSWER, among(known, Next::Until(ANSWER_END)))
+        forced_or(after, ANSWER, among(known, self.told(answer)))
+    }
+
+    /// What may follow an answer so far outside of quotes.
+    fn told(&self, answer: &str) -> Next {
+        let digits = self.names.map(|names| names.digits(answer));
+        match digits {
+            Some(Digits::Among(endings)) => {
+                Next::Among(endings.into_iter().map(Candidate::from).collect())
+            }
+            Some(Digits::Without(without)) => Next::Until { tag: ANSWER_END, without },
+            None => Next::until(ANSWER_END),
+        }
     }
 
     fn known(&self, of: impl Fn(&Names) -> Vec<Candidate>) -> Vec<Candidate> {
@@ -102,8 +115,8 @@ impl Constraint for Grammar<'_> {
 
 fn reflection(message: &str) -> Next {
     match after_tag(message, THINK_END) {
-        Some(after) => forced_or(after, ANSWER, Next::Until(ANSWER_END)),
-        None => forced_or(message, THINK, Next::Until(THINK_END)),
+        Some(after) => forced_or(after, ANSWER, Next::until(ANSWER_END)),
+        None => forced_or(message, THINK, Next::until(THINK_END)),
     }
 }
 
@@ -174,14 +187,14 @@ mod tests {
         check("", among(&["<step>", "<stop_analysis>"]));
         check("<st", among(&["ep>", "op_analysis>"]));
         check("<step>", forced("\n<thought>"));
-        check("<step>\n<thought>Look", Next::Until("</thought>"));
-        check("<step>\n<thought>Look `</thought>", Next::Until("</thought>"));
+        check("<step>\n<thought>Look", Next::until("</thought>"));
+        check("<step>\n<thought>Look `</thought>", Next::until("</thought>"));
         check("<step>\n<thought>Look</thought>", forced(ACTION));
         check("<step>\n<thought>Look</thought>\n\n", forced(ACTION.trim_start()));
         check("<step>\n<thought>Look</thought>\n<action>\n", Next::Free);
         check("<stop_analysis>", forced("\n<thought>"));
         check("<stop_analysis>\n<thought>x</thought>", forced("\n<answer>"));
-        check("<stop_analysis>\n<thought>x</thought>\n<answer>North", Next::Until("</answer>"));
+        check("<stop_analysis>\n<thought>x</thought>\n<answer>North", Next::until("</answer>"));
         check(
             "<stop_analysis>\n<thought>x</thought>\n<answer>North</answer>",
             forced(TERMINAL_END),
@@ -192,23 +205,23 @@ mod tests {
     fn reflection_thinks_and_then_answers() {
         let check = |message, expected| check(Mode::Reflection, message, expected);
         check("", forced("<think>"));
-        check("<think>well", Next::Until("</think>"));
+        check("<think>well", Next::until("</think>"));
         check("<think>well</think>", forced("\n<answer>"));
-        check("<think>well</think>\n<answer>so", Next::Until("</answer>"));
+        check("<think>well</think>\n<answer>so", Next::until("</answer>"));
     }
 
     #[test]
     fn strings_in_code_hold_known_names_alone() {
         let step = |code: &str| format!("<step>\n<thought>x</thought>{ACTION}{code}");
         let check = |code: &str, expected| check(Mode::Agentic, &step(code), expected);
-        check("df[", Next::Until("</action_input>"));
+        check("df[", Next::until("</action_input>"));
         check("df[\"", among(&["region\"", "revenue\""]));
         check("df[\"re", among(&["gion\"", "venue\""]));
-        check("df[\"region\"", Next::Until("</action_input>"));
-        check("# a \"", Next::Until("</action_input>"));
-        check("x = '\"", Next::Until("</action_input>"));
-        check("x = \"\"\"", Next::Until("</action_input>"));
-        check("df[\"zz", Next::Until("</action_input>"));
+        check("df[\"region\"", Next::until("</action_input>"));
+        check("# a \"", Next::until("</action_input>"));
+        check("x = '\"", Next::until("</action_input>"));
+        check("x = \"\"\"", Next::until("</action_input>"));
+        check("df[\"zz", Next::until("</action_input>"));
     }
 
     #[test]
@@ -216,11 +229,12 @@ mod tests {
         let check = |message: &str, expected| check(Mode::Agentic, message, expected);
         let thought = "<step>\n<thought>mean of \"re";
         check(thought, among(&["gion\"", "venue\""]));
-        check(&format!("{thought}venue\" by"), Next::Until("</thought>"));
+        check(&format!("{thought}venue\" by"), Next::until("</thought>"));
         let answer = "<stop_analysis>\n<thought>x</thought>\n<answer>\"N";
         let printed = Candidate { text: String::from("orth\""), bonus: 3.0 };
         check(answer, Next::Among(vec![printed]));
-        check(&format!("{answer}orth\""), Next::Until("</answer>"));
+        let free = Next::Until { tag: "</answer>", without: String::from("023456789") };
+        check(&format!("{answer}orth\""), free);
     }
 
     #[test]
@@ -229,8 +243,9 @@ mod tests {
         let check = |text, expected| check(Mode::Agentic, &answer(text), expected);
         check("It is 1", among(&["20.5"]));
         check("It is -120", among(&[".5"]));
-        check("It is 120.5", Next::Until("</answer>"));
-        check("It is 7", Next::Until("</answer>"));
-        check("It is R1", Next::Until("</answer>"));
+        let without = |digits: &str| Next::Until { tag: "</answer>", without: digits.to_owned() };
+        check("It is ", without("023456789"));
+        check("It is 120.5", without("0123456789"));
+        check("It is R", without(""));
     }
 }

@@ -15,6 +15,7 @@ pub mod observation;
 
 mod chat;
 mod mention;
+mod numbers;
 mod prompt;
 mod python;
 mod quoted;

@@ -203,15 +203,27 @@ impl<T: Into<String>> From<T> for Candidate {
 pub enum Next {
     /// Anything.
     Free,
-    /// Any text up to this tag: of the tokens that are added to the vocabulary, the end and this tag alone, so that
-    /// no other tag stands in an answer or in code.
-    Until(&'static str),
+    /// Any text up to a tag: of the tokens that are added to the vocabulary, the end and this tag alone, so that no
+    /// other tag stands in an answer or in code.
+    Until {
+        /// The tag.
+        tag: &'static str,
+        /// Characters that the next token may not be.
+        without: String,
+    },
     /// Exactly this text, as [`Markup`](crate::transcript::Segment::Markup): appended in one batch.
     Forced(String),
     /// One of these texts, whole; the model chooses token by token among those that still fit. Where one candidate
     /// begins another, the shorter is chosen if the model would rather go on with something else. Candidates are
     /// encoded as markup, or as data if that would make a control token.
     Among(Vec<Candidate>),
+}
+
+impl Next {
+    /// Any text up to `tag`.
+    pub(crate) fn until(tag: &'static str) -> Self {
+        Self::Until { tag, without: String::new() }
+    }
 }
 
 /// A constraint that allows everything.

@@ -1,15 +1,14 @@
-//! The names that may be written between quotes, and the numbers that an answer may tell: what has been seen, spelled
-//! as it was seen.
+//! The names that may be written between quotes: what has been seen, spelled as it was seen.
 //!
-//! A small model garbles a rare name or a number while copying it. Since each name it can mean stands in the
-//! question, in the list of files and variables, or in an output, a string that is none of these is a mistake for
-//! certain; so is a number in an answer that no cell has printed.
+//! A small model garbles a rare name while copying it. Since each name it can mean stands in the question, in the
+//! list of files and variables, or in an output, a string that is none of these is a mistake for certain.
 
 use std::collections::BTreeSet;
 
 use crate::agent::FileInfo;
 use crate::executor::Variable;
 use crate::mention::Question;
+use crate::numbers::{Digits, Numbers};
 
 /// Words of the question that one name may have.
 const MAX_WORDS: usize = 4;
@@ -78,8 +77,7 @@ pub struct Names {
     cells: BTreeSet<String>,
     /// Runs of words of the questions.
     phrases: BTreeSet<String>,
-    /// Digits with or without a point in outputs and in the question, without a sign.
-    numbers: BTreeSet<String>,
+    numbers: Numbers,
     question: Question,
     /// The newest output.
     newest: String,
@@ -108,6 +106,7 @@ impl Names {
     /// Learns the question that is to be answered.
     pub fn learn_task(&mut self, question: &str) {
         self.question = Question::new(question);
+        self.numbers.learn_question(question);
         self.learn_question(question);
     }
 
@@ -122,7 +121,6 @@ impl Names {
             }
         }
         self.learn_paths(question);
-        self.learn_numbers(question);
     }
 
     /// Learns the header of a table as columns; its cells, the words of printed lines, and what stands in quotes.
@@ -148,7 +146,7 @@ impl Names {
             }
         }
         self.learn_paths(observation);
-        self.learn_numbers(observation);
+        self.numbers.learn_output(observation);
     }
 
     /// The names that a string may become that holds `written` so far, as they stand between double quotes. Where no
@@ -169,21 +167,9 @@ impl Names {
         names.into_iter().cloned().collect()
     }
 
-    /// The ways in which the number at the end of `text` may go on; none if it may end, or is unknown.
-    pub fn number_endings(&self, text: &str) -> Vec<String> {
-        let before = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let written = text.strip_prefix(before).unwrap_or_default();
-        let is_word = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        if written.is_empty() || is_word || self.numbers.contains(written) {
-            return Vec::new();
-        }
-        let ending = |number: &String| number.strip_prefix(written).map(str::to_owned);
-        let newest = beginning(&self.numbers, written).filter(|number| self.is_new(number));
-        let endings: Vec<String> = newest.filter_map(ending).collect();
-        if endings.is_empty() {
-            return beginning(&self.numbers, written).filter_map(ending).collect();
-        }
-        endings
+    /// How a number at the end of an answer so far may go on.
+    pub(crate) fn digits(&self, answer: &str) -> Digits {
+        self.numbers.after(answer)
     }
 
     /// How strongly the question asks for each of `names`, from 0 to 1.
@@ -209,15 +195,6 @@ impl Names {
     /// Whether a text stands in the newest output.
     pub fn is_new(&self, text: &str) -> bool {
         self.newest.contains(text)
-    }
-
-    fn learn_numbers(&mut self, text: &str) {
-        for number in text.split(|c: char| !c.is_ascii_digit() && c != '.') {
-            let number = number.trim_matches('.');
-            if !number.is_empty() {
-                self.numbers.insert(number.to_owned());
-            }
-        }
     }
 
     fn learn_paths(&mut self, text: &str) {
@@ -317,23 +294,6 @@ mod tests {
         check(&names, Place::Value, "New", &["New", "New York", "New York\\\", 2024"]);
         check(&names, Place::Value, "2024", &["2024", "2024?"]);
         check(&names, Place::File, "", &["shop.csv"]);
-    }
-
-    #[test]
-    fn a_number_may_only_become_one_that_was_printed() {
-        let mut names = Names::default();
-        names.learn_question("the 3 largest?");
-        names.learn_observation("a|b\n120.5|-7\n129|1e-05");
-        let check = |text: &str, expected: &[&str]| {
-            assert_eq!(names.number_endings(text), expected, "{text}");
-        };
-        check("It is 12", &["0.5", "9"]);
-        check("It is 120.", &["5"]);
-        check("The 3", &[]);
-        check("It is -7", &[]);
-        check("It is 8", &[]);
-        check("column x12", &[]);
-        check("nothing", &[]);
     }
 
     #[test]
