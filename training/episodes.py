@@ -36,6 +36,7 @@ class Episode:
 
     def __init__(self):
         self.pieces, self.tasks = [], []
+        self.moves, self.variable, self.kinds = [], "df", {}  # What `forms` are made of.
 
     def add(self, text, kind):
         """Appends a piece."""
@@ -53,11 +54,13 @@ class Episode:
     def step(self, thought, code, seen, go_on, kind="model"):
         """A step, its observation, and the environment's word to go on."""
         self.propose(thought, code, kind)
+        self.moves.append(("seen", seen, ""))
         self.add(f"\n<observation>\n{seen}\n</observation>\n</step><|im_end|>\n", "world")
         self.user(go_on)
 
     def propose(self, thought, code, kind):
         """A step up to the end of its code."""
+        self.moves.append(("step" if kind == "model" else kind, thought, code))
         self.add("<step>", kind)
         self.add("\n<thought>", "forced")
         self.add(f"{thought}</thought>", kind)
@@ -66,6 +69,7 @@ class Episode:
 
     def stop(self, thought, answer):
         """The end of a turn."""
+        self.moves.append(("stop", thought, answer))
         self.add("<stop_analysis>", "model")
         self.add("\n<thought>", "forced")
         self.add(f"{thought}</thought>", "model")
@@ -192,11 +196,12 @@ class Scene:
         self.namespace = {"__name__": "__main__"}
         self.v = "df"
         self.episode = Episode()
+        self.episode.kinds = {column.text: column.kind for column in table.columns}
 
     def play(self, loaded):
         """The whole chat, or none when the table does not fit the question; `loaded`: the user has read the table."""
         if loaded:
-            self.v = self._variable(["df", "df", "data", "table", "frame"])
+            self.v = self.episode.variable = self._variable(["df", "df", "data", "table", "frame"])
         task = self._task(seen=not loaded)
         if task is None:
             return None
@@ -219,7 +224,7 @@ class Scene:
 
     def decide(self):
         """A question about a table in memory and its first step; false when the table does not fit."""
-        self.v = self._variable(["df", "df", "df", "data"])
+        self.v = self.episode.variable = self._variable(["df", "df", "df", "data"])
         task = self._task(seen=False)
         if task is None or not task.steps and task.family != "cannot":
             return False

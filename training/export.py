@@ -50,8 +50,8 @@ def put_shape(writer, shape):
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
 
 
-def put_tokenizer(writer, path):
-    """The tokenizer, whole as JSON and in the form of llama.cpp."""
+def put_tokenizer(writer, path, forms):
+    """The tokenizer, whole as JSON and in the form of llama.cpp, and what it is used for."""
     text = path.read_text(encoding="utf-8")
     data = json.loads(text)
     vocabulary = sorted(data["model"]["vocab"], key=data["model"]["vocab"].get)
@@ -74,14 +74,15 @@ def put_tokenizer(writer, path):
     writer.add_string("datarus.dialect", "datarus")
     writer.add_string("datarus.profile", "compact")
     writer.add_array("datarus.literals", LITERALS)
+    writer.add_array("datarus.forms", forms)
 
 
-def write(checkpoint, tokenizer, out):
+def write(checkpoint, tokenizer, forms, out):
     """Writes matrices as Q8_0, norms and biases as F32; the output layer is the embedding."""
     saved = torch.load(checkpoint, weights_only=False, map_location="cpu")
     writer = gguf.GGUFWriter(str(out), "qwen2")
     put_shape(writer, saved["shape"])
-    put_tokenizer(writer, tokenizer)
+    put_tokenizer(writer, tokenizer, forms)
     for name, tensor in saved["model"].items():
         array = tensor.float().numpy()
         if array.ndim == 2:
@@ -96,12 +97,12 @@ def write(checkpoint, tokenizer, out):
 
 
 def main():
-    """`python -m training.export --checkpoint FILE --tokenizer FILE --out FILE`"""
+    """`python -m training.export --checkpoint FILE --tokenizer FILE --forms FILE --out FILE`"""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    for name in ("checkpoint", "tokenizer", "out"):
+    for name in ("checkpoint", "tokenizer", "forms", "out"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     args = parser.parse_args()
-    write(args.checkpoint, args.tokenizer, args.out)
+    write(args.checkpoint, args.tokenizer, json.loads(args.forms.read_text(encoding="utf-8")), args.out)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ seconds=$(( minutes * 60 ))
 "$python" -m training.generate --out "$work" --shards $(( seconds * 1000 / 180000 + 2 ))
 "$python" -m training.generate --out "$work" --decisions --shards $(( seconds * 1500 / 67000 + 2 ))
 "$python" -m training.train --data "$work" --tokenizer "$work/tokenizer.json" --out "$work/run" --minutes "$minutes"
+"$python" -m training.forms --out "$work/forms.json"
 "$python" -m training.export --checkpoint "$work/run/checkpoint.pt" --tokenizer "$work/tokenizer.json" \
-    --out agent/embedded/datarus-mini.gguf
+    --forms "$work/forms.json" --out agent/embedded/datarus-mini.gguf
 
 "$python" -m training.questions --out "$work/held-out" --count 300
 "$python" -m training.questions --out "$work/public" --public

@@ -1,15 +1,14 @@
 //! What a model may write next: the form of a step as a [`Constraint`] on decoding.
 //!
-//! Tags that follow from what stands there are forced and cost no decode step. With [`Names`], strings in code and
-//! what stands between double quotes in thoughts and answers are limited to names that have been seen, and numbers
-//! in an answer to numbers that were printed.
+//! Tags that follow from what stands there are forced and cost no decode step. A small model is limited further: to
+//! [`Forms`] that it was taught, and between quotes to [`Names`] that have been seen.
 
 use std::borrow::Cow;
 
 use crate::agent::Mode;
+use crate::forms::{Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
-use crate::numbers::Digits;
 use crate::quoted;
 
 const STEP: &str = "<step>";
@@ -20,7 +19,9 @@ const ACTION: &str = "\n<action>python_executor</action>\n<action_input>\n";
 const ANSWER: &str = "\n<answer>";
 const ANSWER_END: &str = "</answer>";
 const TERMINAL_END: &str = "\n</stop_analysis>";
+const ACTION_TAIL: &str = "<action_input>\n";
 const CODE_END: &str = "</action_input>";
+const CODE_TAIL: &str = "\n</action_input>";
 const THINK: &str = "<think>";
 const THINK_END: &str = "</think>";
 
@@ -30,13 +31,24 @@ pub struct Grammar<'a> {
     mode: Mode,
     /// The text of earlier completions that this one continues.
     before: &'a str,
-    names: Option<&'a Names>,
+    known: Option<Known<'a>>,
+}
+
+/// What limits a model that was taught forms.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What has been seen.
+    pub names: &'a Names,
+    /// What it was taught to write.
+    pub forms: &'a Forms,
+    /// Of the last step of the turn; empty before the first.
+    pub code: &'a str,
 }
 
 impl<'a> Grammar<'a> {
-    /// For a message that so far holds `before`. With `names`, what is quoted is limited to them.
-    pub fn new(mode: Mode, before: &'a str, names: Option<&'a Names>) -> Self {
-        Self { mode, before, names }
+    /// For a message that so far holds `before`. With `known`, it keeps to known forms and names.
+    pub fn new(mode: Mode, before: &'a str, known: Option<Known<'a>>) -> Self {
+        Self { mode, before, known }
     }
 
     fn after(&self, message: &str) -> Next {
@@ -60,46 +72,71 @@ impl<'a> Grammar<'a> {
     fn step(&self, rest: &str) -> Next {
         let thought = inside(rest, THOUGHT);
         let Some(after) = after_tag(rest, THOUGHT_END) else {
-            let known = self.known(|names| quoted::in_thought(names, thought));
-            return forced_or(rest, THOUGHT, among(known, Next::until(THOUGHT_END)));
+            let next = self.known.map(|known| known.thought(thought));
+            return forced_or(rest, THOUGHT, next.unwrap_or(Next::Until(THOUGHT_END)));
         };
-        let Some((_, code)) = after.split_once("<action_input>") else {
+        let Some((_, code)) = after.split_once(ACTION_TAIL) else {
             return forced(after, ACTION);
         };
         let thought = thought.split(THOUGHT_END).next().unwrap_or_default();
-        let known = self.known(|names| quoted::in_code(names, thought, code));
-        among(known, Next::until(CODE_END))
+        let next = self.known.map(|known| known.code(thought, code));
+        next.unwrap_or(Next::Until(CODE_END))
     }
 
     fn terminal(&self, rest: &str) -> Next {
         let thought = inside(rest, THOUGHT);
         let Some(after) = after_tag(rest, THOUGHT_END) else {
-            let known = self.known(|names| quoted::in_answer(names, "", thought));
-            return forced_or(rest, THOUGHT, among(known, Next::until(THOUGHT_END)));
+            let next = self.known.map(|known| known.last_thought(thought));
+            return forced_or(rest, THOUGHT, next.unwrap_or(Next::Until(THOUGHT_END)));
         };
         if let Some(end) = after_tag(after, ANSWER_END) {
             return forced(end, TERMINAL_END);
         }
         let thought = thought.split(THOUGHT_END).next().unwrap_or_default();
         let answer = inside(after, ANSWER);
-        let known = self.known(|names| quoted::in_answer(names, thought, answer));
-        forced_or(after, ANSWER, among(known, self.told(answer)))
+        let next = self.known.map(|known| known.answer(thought, answer));
+        forced_or(after, ANSWER, next.unwrap_or(Next::Until(ANSWER_END)))
+    }
+}
+
+impl<'a> Known<'a> {
+    /// Code and output.
+    fn last_step(&self) -> (&'a str, &'a str) {
+        if self.code.is_empty() { ("", "") } else { (self.code, self.names.newest()) }
     }
 
-    /// What may follow an answer so far outside of quotes.
-    fn told(&self, answer: &str) -> Next {
-        let digits = self.names.map(|names| names.digits(answer));
-        match digits {
-            Some(Digits::Among(endings)) => {
-                Next::Among(endings.into_iter().map(Candidate::from).collect())
-            }
-            Some(Digits::Without(without)) => Next::Until { tag: ANSWER_END, without },
-            None => Next::until(ANSWER_END),
+    fn thought(&self, written: &str) -> Next {
+        let names = self.names;
+        let following = self.forms.thought(written, THOUGHT_END, &names.fill(), names.demand());
+        next(following, THOUGHT_END, |kind| quoted::in_thought(self.names, kind, written))
+    }
+
+    fn code(&self, thought: &str, written: &str) -> Next {
+        let following = self.forms.code(thought, written, CODE_TAIL, &self.names.fill());
+        next(following, CODE_END, |_| quoted::in_code(self.names, thought, written))
+    }
+
+    fn last_thought(&self, written: &str) -> Next {
+        let following = self.forms.last_thought(self.last_step(), written, THOUGHT_END);
+        next(following, THOUGHT_END, |_| quoted::in_answer(self.names, "", written))
+    }
+
+    fn answer(&self, thought: &str, written: &str) -> Next {
+        let fill = self.names.fill_answer();
+        let following = self.forms.answer(self.last_step(), thought, written, ANSWER_END, &fill);
+        next(following, ANSWER_END, |_| quoted::in_answer(self.names, thought, written))
+    }
+}
+
+/// What may follow by the forms, between quotes one of `names`; any text up to `end` where no form fits.
+fn next(following: Following, end: &'static str, names: impl Fn(Kind) -> Vec<Candidate>) -> Next {
+    match following {
+        Following::Among(texts) => {
+            let candidate = |(text, bonus)| Candidate { text, bonus };
+            Next::Among(texts.into_iter().map(candidate).collect())
         }
-    }
-
-    fn known(&self, of: impl Fn(&Names) -> Vec<Candidate>) -> Vec<Candidate> {
-        self.names.map(of).unwrap_or_default()
+        Following::Name(kind) => among(names(kind), Next::Until(end)),
+        Following::Unknown => among(names(Kind::Any), Next::Until(end)),
     }
 }
 
@@ -115,8 +152,8 @@ impl Constraint for Grammar<'_> {
 
 fn reflection(message: &str) -> Next {
     match after_tag(message, THINK_END) {
-        Some(after) => forced_or(after, ANSWER, Next::until(ANSWER_END)),
-        None => forced_or(message, THINK, Next::until(THINK_END)),
+        Some(after) => forced_or(after, ANSWER, Next::Until(ANSWER_END)),
+        None => forced_or(message, THINK, Next::Until(THINK_END)),
     }
 }
 
@@ -168,7 +205,8 @@ mod tests {
         // However the message is cut into completions, what may follow is the same.
         for split in (0..=message.len()).filter(|&at| message.is_char_boundary(at)) {
             let (before, generated) = message.split_at(split);
-            let next = Grammar::new(mode, before, Some(&names)).next(generated);
+            let known = Known { names: &names, forms: &Forms::default(), code: "" };
+            let next = Grammar::new(mode, before, Some(known)).next(generated);
             assert_eq!(next, expected, "{before:?} + {generated:?}");
         }
     }
@@ -187,14 +225,14 @@ mod tests {
         check("", among(&["<step>", "<stop_analysis>"]));
         check("<st", among(&["ep>", "op_analysis>"]));
         check("<step>", forced("\n<thought>"));
-        check("<step>\n<thought>Look", Next::until("</thought>"));
-        check("<step>\n<thought>Look `</thought>", Next::until("</thought>"));
+        check("<step>\n<thought>Look", Next::Until("</thought>"));
+        check("<step>\n<thought>Look `</thought>", Next::Until("</thought>"));
         check("<step>\n<thought>Look</thought>", forced(ACTION));
         check("<step>\n<thought>Look</thought>\n\n", forced(ACTION.trim_start()));
         check("<step>\n<thought>Look</thought>\n<action>\n", Next::Free);
         check("<stop_analysis>", forced("\n<thought>"));
         check("<stop_analysis>\n<thought>x</thought>", forced("\n<answer>"));
-        check("<stop_analysis>\n<thought>x</thought>\n<answer>North", Next::until("</answer>"));
+        check("<stop_analysis>\n<thought>x</thought>\n<answer>North", Next::Until("</answer>"));
         check(
             "<stop_analysis>\n<thought>x</thought>\n<answer>North</answer>",
             forced(TERMINAL_END),
@@ -205,23 +243,23 @@ mod tests {
     fn reflection_thinks_and_then_answers() {
         let check = |message, expected| check(Mode::Reflection, message, expected);
         check("", forced("<think>"));
-        check("<think>well", Next::until("</think>"));
+        check("<think>well", Next::Until("</think>"));
         check("<think>well</think>", forced("\n<answer>"));
-        check("<think>well</think>\n<answer>so", Next::until("</answer>"));
+        check("<think>well</think>\n<answer>so", Next::Until("</answer>"));
     }
 
     #[test]
     fn strings_in_code_hold_known_names_alone() {
         let step = |code: &str| format!("<step>\n<thought>x</thought>{ACTION}{code}");
         let check = |code: &str, expected| check(Mode::Agentic, &step(code), expected);
-        check("df[", Next::until("</action_input>"));
+        check("df[", Next::Until("</action_input>"));
         check("df[\"", among(&["region\"", "revenue\""]));
         check("df[\"re", among(&["gion\"", "venue\""]));
-        check("df[\"region\"", Next::until("</action_input>"));
-        check("# a \"", Next::until("</action_input>"));
-        check("x = '\"", Next::until("</action_input>"));
-        check("x = \"\"\"", Next::until("</action_input>"));
-        check("df[\"zz", Next::until("</action_input>"));
+        check("df[\"region\"", Next::Until("</action_input>"));
+        check("# a \"", Next::Until("</action_input>"));
+        check("x = '\"", Next::Until("</action_input>"));
+        check("x = \"\"\"", Next::Until("</action_input>"));
+        check("df[\"zz", Next::Until("</action_input>"));
     }
 
     #[test]
@@ -229,23 +267,10 @@ mod tests {
         let check = |message: &str, expected| check(Mode::Agentic, message, expected);
         let thought = "<step>\n<thought>mean of \"re";
         check(thought, among(&["gion\"", "venue\""]));
-        check(&format!("{thought}venue\" by"), Next::until("</thought>"));
+        check(&format!("{thought}venue\" by"), Next::Until("</thought>"));
         let answer = "<stop_analysis>\n<thought>x</thought>\n<answer>\"N";
         let printed = Candidate { text: String::from("orth\""), bonus: 3.0 };
         check(answer, Next::Among(vec![printed]));
-        let free = Next::Until { tag: "</answer>", without: String::from("023456789") };
-        check(&format!("{answer}orth\""), free);
-    }
-
-    #[test]
-    fn numbers_in_an_answer_are_printed_ones() {
-        let answer = |text| format!("<stop_analysis>\n<thought>x</thought>\n<answer>{text}");
-        let check = |text, expected| check(Mode::Agentic, &answer(text), expected);
-        check("It is 1", among(&["20.5"]));
-        check("It is -120", among(&[".5"]));
-        let without = |digits: &str| Next::Until { tag: "</answer>", without: digits.to_owned() };
-        check("It is ", without("023456789"));
-        check("It is 120.5", without("0123456789"));
-        check("It is R", without(""));
+        check(&format!("{answer}orth\""), Next::Until("</answer>"));
     }
 }

@@ -9,13 +9,13 @@ pub mod transcript;
 
 pub mod agent;
 pub mod dialect;
+pub mod forms;
 pub mod grammar;
 pub mod names;
 pub mod observation;
 
 mod chat;
 mod mention;
-mod numbers;
 mod prompt;
 mod python;
 mod quoted;

@@ -71,6 +71,8 @@ pub struct ModelInfo {
     pub profile: Profile,
     /// String literals that the model may write besides names that it has seen; only in [`Profile::Compact`].
     pub literals: Vec<String>,
+    /// Forms of thoughts, code and answers that it keeps to; only in [`Profile::Compact`].
+    pub forms: Vec<String>,
     /// Longest sequence in tokens.
     pub context_length: usize,
 }
@@ -203,27 +205,15 @@ impl<T: Into<String>> From<T> for Candidate {
 pub enum Next {
     /// Anything.
     Free,
-    /// Any text up to a tag: of the tokens that are added to the vocabulary, the end and this tag alone, so that no
-    /// other tag stands in an answer or in code.
-    Until {
-        /// The tag.
-        tag: &'static str,
-        /// Characters that the next token may not be.
-        without: String,
-    },
+    /// Any text up to this tag: of the tokens that are added to the vocabulary, the end and this tag alone, so that
+    /// no other tag stands in an answer or in code.
+    Until(&'static str),
     /// Exactly this text, as [`Markup`](crate::transcript::Segment::Markup): appended in one batch.
     Forced(String),
     /// One of these texts, whole; the model chooses token by token among those that still fit. Where one candidate
     /// begins another, the shorter is chosen if the model would rather go on with something else. Candidates are
     /// encoded as markup, or as data if that would make a control token.
     Among(Vec<Candidate>),
-}
-
-impl Next {
-    /// Any text up to `tag`.
-    pub(crate) fn until(tag: &'static str) -> Self {
-        Self::Until { tag, without: String::new() }
-    }
 }
 
 /// A constraint that allows everything.

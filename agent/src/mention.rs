@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 /// Shortest beginning of a word that counts as the word: `temp` for `temperature`.
 const MIN_PREFIX: usize = 3;
 
+/// How well a name is mentioned that alone has some word of the question.
+const ALONE: f32 = 0.9;
+
 /// Words that say what is asked about any table; they name no value.
 const COMMON: [&str; 97] = [
     "a",
@@ -131,7 +134,8 @@ impl Question {
 
     /// How well the question mentions each of `names`, from 0 (not at all) to 1 (all of its words).
     ///
-    /// A name whose words are also those of a longer mention (`mass` beside `body_mass`, for "body mass") counts half.
+    /// A name whose words are also those of a longer mention (`mass` beside `body_mass`, for "body mass") counts half;
+    /// one that alone has some word of the question is meant ([`ALONE`]).
     pub(crate) fn mentions(&self, names: &[&str]) -> Vec<f32> {
         let found: Vec<Mention> = names.iter().map(|name| self.mention(name)).collect();
         let is_part = |one: &Mention| {
@@ -139,7 +143,21 @@ impl Question {
                 one.places.len() < other.places.len() && one.places.is_subset(&other.places)
             })
         };
-        found.iter().map(|one| if is_part(one) { one.share / 2.0 } else { one.share }).collect()
+        let is_alone = |one: &Mention| {
+            one.places
+                .iter()
+                .any(|place| found.iter().filter(|other| other.places.contains(place)).count() == 1)
+        };
+        let share = |one: &Mention| {
+            if is_part(one) {
+                one.share / 2.0
+            } else if is_alone(one) {
+                one.share.max(ALONE)
+            } else {
+                one.share
+            }
+        };
+        found.iter().map(share).collect()
     }
 
     /// Whether `text` stands in the question, word by word, and is more than words that any question has.
@@ -233,7 +251,12 @@ mod tests {
         check("which cities", &["city"], &[1.0]);
         check("mean of arr_delay", &["arr_delay", "dep_delay"], &[1.0, 0.25]);
         check("the average price", &["Price (EUR)", "age"], &[1.0, 0.0]);
-        check("over all temperatures", &["temp_max"], &[0.5]);
+        check("over all temperatures", &["temp_max", "temp_min"], &[0.5, 0.5]);
+        check(
+            "mean spread by station",
+            &["Field Spread", "Station", "Station Year"],
+            &[0.9, 1.0, 0.5],
+        );
         check("", &["a"], &[0.0]);
     }
 

@@ -1,17 +1,31 @@
-//! The names that may be written between quotes: what has been seen, spelled as it was seen.
+//! The names that may be written between quotes, and the numbers beside them: what has been seen, spelled as it was
+//! seen.
 //!
-//! A small model garbles a rare name while copying it. Since each name it can mean stands in the question, in the
-//! list of files and variables, or in an output, a string that is none of these is a mistake for certain.
+//! A small model garbles a rare name or a number while copying it. Since each name it can mean stands in the
+//! question, in the list of files and variables, or in an output, a string that is none of these is a mistake for
+//! certain; so is a number in an answer that no cell has printed.
 
 use std::collections::BTreeSet;
 
 use crate::agent::FileInfo;
 use crate::executor::Variable;
+use crate::forms::{Demand, Fill, Kind, numbers};
 use crate::mention::Question;
-use crate::numbers::{Digits, Numbers};
 
 /// Words of the question that one name may have.
 const MAX_WORDS: usize = 4;
+
+/// How well a column is mentioned that the question is about.
+const MENTIONED: f32 = 0.8;
+
+/// The same of a column that holds a value which the question names.
+const HELD: f32 = 0.7;
+
+/// Up to which number code may hold one that was not asked for.
+const SMALL: usize = 10;
+
+/// Numbers as questions spell them out, from two on.
+const SPELLED: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
 /// Longest name, in characters: longer text in a table is prose, not a name.
 const MAX_CHARACTERS: usize = 80;
@@ -73,11 +87,20 @@ pub struct Names {
     options: BTreeSet<String>,
     files: BTreeSet<String>,
     columns: BTreeSet<String>,
+    /// Columns whose first values are no numbers, and those with decimals.
+    texts: BTreeSet<String>,
+    decimals: BTreeSet<String>,
+    /// Columns whose first values are no dates, and those of which the question names a value.
+    undated: BTreeSet<String>,
+    holding: BTreeSet<String>,
     /// Cells of tables and words of outputs.
     cells: BTreeSet<String>,
     /// Runs of words of the questions.
     phrases: BTreeSet<String>,
-    numbers: Numbers,
+    /// Numbers of the question.
+    asked: BTreeSet<String>,
+    /// `DataFrames`.
+    variables: BTreeSet<String>,
     question: Question,
     /// The newest output.
     newest: String,
@@ -98,6 +121,7 @@ impl Names {
 
     /// Learns the columns of `DataFrames`.
     pub fn learn_variables(&mut self, variables: &[Variable]) {
+        self.variables.extend(variables.iter().map(|variable| variable.name.clone()));
         for column in variables.iter().flat_map(|variable| &variable.columns) {
             learn(&mut self.columns, column);
         }
@@ -106,7 +130,7 @@ impl Names {
     /// Learns the question that is to be answered.
     pub fn learn_task(&mut self, question: &str) {
         self.question = Question::new(question);
-        self.numbers.learn_question(question);
+        self.asked = numbers(question).chain(spelled(question)).collect();
         self.learn_question(question);
     }
 
@@ -145,8 +169,8 @@ impl Names {
                 line.split(quote).skip(1).step_by(2).for_each(|quoted| learn(set, quoted));
             }
         }
+        self.learn_kinds(observation);
         self.learn_paths(observation);
-        self.numbers.learn_output(observation);
     }
 
     /// The names that a string may become that holds `written` so far, as they stand between double quotes. Where no
@@ -167,9 +191,46 @@ impl Names {
         names.into_iter().cloned().collect()
     }
 
-    /// How a number at the end of an answer so far may go on.
-    pub(crate) fn digits(&self, answer: &str) -> Digits {
-        self.numbers.after(answer)
+    /// What thoughts and code may hold besides names: numbers of the question, or else small ones.
+    pub(crate) fn fill(&self) -> Fill {
+        let most = if self.asked.is_empty() { SMALL } else { 0 };
+        let small = (1..=most).map(|number| number.to_string());
+        Fill {
+            numbers: self.asked.iter().cloned().chain(small).collect(),
+            variables: self.variables(),
+        }
+    }
+
+    /// What a thought about the question should take up; nothing while no column is known.
+    pub(crate) fn demand(&self) -> Option<Demand> {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let mentions = self.question.mentions(&columns);
+        let known_value = self.cells.iter().any(|cell| self.is_quoted_value(cell));
+        let leaves = |phrase: &String| self.question.leaves(phrase, &columns);
+        (!columns.is_empty()).then(|| Demand {
+            columns: mentions.iter().filter(|mention| **mention > MENTIONED).count(),
+            value: known_value || self.phrases.iter().any(leaves),
+            known_value,
+            number: !self.asked.is_empty(),
+        })
+    }
+
+    /// Whether a printed cell stands in the question and is no name of a column.
+    fn is_quoted_value(&self, cell: &str) -> bool {
+        let is_name = || self.columns.contains(cell) || self.files.contains(cell);
+        self.question.quotes(cell) && cell.parse::<f64>().is_err() && !is_name()
+    }
+
+    /// What an answer may hold besides names: numbers that were asked for or printed last.
+    pub(crate) fn fill_answer(&self) -> Fill {
+        let newest = numbers(&self.newest);
+        let told = self.asked.iter().cloned().chain(newest);
+        Fill { numbers: told.collect(), variables: self.variables() }
+    }
+
+    fn variables(&self) -> BTreeSet<String> {
+        let usual = || BTreeSet::from([String::from("df")]);
+        if self.variables.is_empty() { usual() } else { self.variables.clone() }
     }
 
     /// How strongly the question asks for each of `names`, from 0 to 1.
@@ -180,7 +241,8 @@ impl Names {
         let share = |(&name, mention): (&&str, f32)| {
             let is_name = self.columns.contains(name) || self.files.contains(name);
             if is_name && place != Place::Value {
-                mention
+                let held = if self.holding.contains(name) { HELD } else { 0.0 };
+                mention.max(held)
             } else if self.cells.contains(name) && self.question.quotes(name) {
                 1.0
             } else if self.question.leaves(name, &columns) {
@@ -192,9 +254,45 @@ impl Names {
         names.iter().zip(mentions).map(share).collect()
     }
 
+    /// The newest output.
+    pub(crate) fn newest(&self) -> &str {
+        &self.newest
+    }
+
     /// Whether a text stands in the newest output.
     pub fn is_new(&self, text: &str) -> bool {
         self.newest.contains(text)
+    }
+
+    /// Whether a name may name what is expected, by the values that were seen.
+    pub(crate) fn may_be(&self, name: &str, kind: Kind) -> bool {
+        match kind {
+            Kind::Any => true,
+            Kind::Measure => !self.texts.contains(name),
+            Kind::Group => !self.decimals.contains(name),
+            Kind::Date => !self.undated.contains(name),
+        }
+    }
+
+    /// Learns of a table which columns hold numbers, dates, or a value that the question names.
+    fn learn_kinds(&mut self, observation: &str) {
+        let mut rows = observation.lines().filter(|line| line.contains('|'));
+        let Some(header) = rows.next() else { return };
+        for row in rows {
+            for (name, cell) in header.split('|').zip(row.split('|')) {
+                if cell != "NaN" && cell.parse::<f64>().is_err() {
+                    learn(&mut self.texts, name);
+                } else if cell.contains('.') {
+                    learn(&mut self.decimals, name);
+                }
+                if !is_date(cell) {
+                    learn(&mut self.undated, name);
+                }
+                if cell.parse::<f64>().is_err() && self.question.quotes(cell) {
+                    learn(&mut self.holding, name);
+                }
+            }
+        }
     }
 
     fn learn_paths(&mut self, text: &str) {
@@ -209,6 +307,13 @@ impl Names {
     }
 }
 
+/// A year, a month or a day as ISO writes it.
+fn is_date(text: &str) -> bool {
+    let mut parts = text.split('-').map(|part| (part.len(), part.parse::<u32>()));
+    matches!(parts.next(), Some((4, Ok(1000..=2999))))
+        && parts.all(|part| matches!(part, (2, Ok(1..=31))))
+}
+
 /// A run of words, both as spelled and without the punctuation around it.
 fn learn_run(set: &mut BTreeSet<String>, run: &str) {
     learn(set, run);
@@ -217,6 +322,14 @@ fn learn_run(set: &mut BTreeSet<String>, run: &str) {
 
 fn is_mark(c: char) -> bool {
     !c.is_alphanumeric() && c != '_'
+}
+
+/// The numbers that a question spells out.
+fn spelled(question: &str) -> impl Iterator<Item = String> {
+    let words = question.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    words
+        .filter_map(|word| SPELLED.iter().position(|name| *name == word))
+        .map(|at| (at + 2).to_string())
 }
 
 /// The texts that begin with `start`.
@@ -294,6 +407,32 @@ mod tests {
         check(&names, Place::Value, "New", &["New", "New York", "New York\\\", 2024"]);
         check(&names, Place::Value, "2024", &["2024", "2024?"]);
         check(&names, Place::File, "", &["shop.csv"]);
+    }
+
+    #[test]
+    fn numbers_are_those_that_were_asked_for_or_printed_last() {
+        let mut names = Names::default();
+        assert_eq!(names.fill().numbers.len(), SMALL);
+        names.learn_task("the three largest above -1.5?");
+        names.learn_observation("a|b\n2013-10|7.");
+        names.learn_observation("-2.5e-07");
+        let texts = |fill: Fill| fill.numbers.into_iter().collect::<Vec<_>>();
+        assert_eq!(texts(names.fill()), ["-1.5", "3"]);
+        assert_eq!(texts(names.fill_answer()), ["-1.5", "-2.5e-07", "3"]);
+        assert_eq!(names.fill().variables, BTreeSet::from([String::from("df")]));
+    }
+
+    #[test]
+    fn the_first_values_tell_what_a_column_may_be() {
+        let mut names = Names::default();
+        names.learn_observation("city|n|share|gap\nRome|3|0.5|NaN\nOslo|4|1.0|NaN");
+        let may_be = |kind| ["city", "n", "share", "gap"].map(|name| names.may_be(name, kind));
+        assert_eq!(may_be(Kind::Measure), [false, true, true, true]);
+        assert_eq!(may_be(Kind::Group), [true, true, false, true]);
+        assert_eq!(
+            ["2024", "2024-03", "2024-03-01", "24", "2024-3", "x"].map(is_date)[..],
+            [true, true, true, false, false, false]
+        );
     }
 
     #[test]

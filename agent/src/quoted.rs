@@ -3,12 +3,13 @@
 //! A small model knows where a name belongs but not always which one. What the question mentions, what the thought
 //! has settled and what the newest output shows decide most of it.
 
+use crate::forms::Kind;
 use crate::llm::Candidate;
 use crate::names::{Names, Place};
 use crate::python::Scanner;
 
 /// For a name that the question asks for, by how much of it is mentioned.
-const ASKED: f32 = 6.0;
+const ASKED: f32 = 8.0;
 
 /// For a name that the thought before has settled.
 const PLANNED: f32 = 6.0;
@@ -16,17 +17,22 @@ const PLANNED: f32 = 6.0;
 /// For a name in the newest output.
 const NEW: f32 = 3.0;
 
-/// For a name that stands in the same sentence already.
-const USED: f32 = -8.0;
-
-/// In the thought of a step.
-pub(crate) fn in_thought(names: &Names, thought: &str) -> Vec<Candidate> {
+/// In the thought of a step, where a name of some kind is expected.
+pub(crate) fn in_thought(names: &Names, kind: Kind, thought: &str) -> Vec<Candidate> {
     let Some((before, written)) = open(thought) else { return Vec::new() };
     let place = Place::after(before);
-    let known = names.beginning(written, place);
+    let known = unused(names.beginning(written, place), before);
+    let (fit, others): (Vec<String>, Vec<String>) =
+        known.into_iter().partition(|name| names.may_be(name, kind));
+    let known = if fit.is_empty() { others } else { fit };
     let asked = names.asked(&known, place);
-    let bonus = |(name, asked): (&String, f32)| ASKED * asked + used(before, name);
-    let bonuses: Vec<f32> = known.iter().zip(asked).map(bonus).collect();
+    // A value that the question says is meant; without one, any value that was seen will do.
+    if place == Place::Value && asked.iter().any(|asked| *asked > 0.0) {
+        let meant = known.into_iter().zip(asked).filter(|(_, asked)| *asked > 0.0);
+        let (known, asked): (Vec<String>, Vec<f32>) = meant.unzip();
+        return candidates(&known, asked.into_iter().map(|asked| ASKED * asked).collect(), written);
+    }
+    let bonuses = asked.into_iter().map(|asked| ASKED * asked).collect();
     candidates(&known, bonuses, written)
 }
 
@@ -44,11 +50,11 @@ pub(crate) fn in_code(names: &Names, thought: &str, code: &str) -> Vec<Candidate
 /// In an answer that follows `thought`, or in the thought before it, which follows none.
 pub(crate) fn in_answer(names: &Names, thought: &str, answer: &str) -> Vec<Candidate> {
     let Some((before, written)) = open(answer) else { return Vec::new() };
-    let known = names.beginning(written, Place::Any);
+    let known = unused(names.beginning(written, Place::Any), before);
     let asked = names.asked(&known, Place::Any);
     let bonus = |(name, asked): (&String, f32)| {
         let new = if names.is_new(name) { NEW } else { 0.0 };
-        planned(thought, name) + new.max(ASKED * asked) + used(before, name)
+        planned(thought, name) + new.max(ASKED * asked)
     };
     let bonuses = known.iter().zip(asked).map(bonus).collect();
     candidates(&known, bonuses, written)
@@ -64,8 +70,11 @@ fn quotes(text: &str, name: &str) -> bool {
     text.split('"').skip(1).step_by(2).any(|quoted| quoted == name)
 }
 
-fn used(before: &str, name: &str) -> f32 {
-    if quotes(before, name) { USED } else { 0.0 }
+/// Without those that the sentence names already, unless nothing else is left.
+fn unused(names: Vec<String>, before: &str) -> Vec<String> {
+    let (used, unused): (Vec<String>, Vec<String>) =
+        names.into_iter().partition(|name| quotes(before, name));
+    if unused.is_empty() { used } else { unused }
 }
 
 fn planned(thought: &str, name: &str) -> f32 {
@@ -102,8 +111,8 @@ mod tests {
     fn a_thought_names_what_is_asked_for_and_nothing_twice() {
         let mut names = known();
         names.learn_task("mean revenue by region");
-        likeliest(in_thought(&names, "mean of \"revenue\" by \""), "region\"");
-        likeliest(in_thought(&names, "mean of \"region\" by \""), "revenue\"");
+        likeliest(in_thought(&names, Kind::Any, "mean of \"revenue\" by \""), "region\"");
+        likeliest(in_thought(&names, Kind::Any, "mean of \"region\" by \""), "revenue\"");
     }
 
     #[test]
@@ -113,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_value_is_what_the_question_says_of_it() {
-        likeliest(in_thought(&known(), "rows with \"region\" == \""), "North Sea\"");
+        likeliest(in_thought(&known(), Kind::Any, "rows with \"region\" == \""), "North Sea\"");
     }
 
     #[test]
@@ -126,7 +135,7 @@ mod tests {
 
     #[test]
     fn outside_of_quotes_nothing_is_limited() {
-        assert_eq!(in_thought(&known(), "mean of \"revenue\" by"), []);
+        assert_eq!(in_thought(&known(), Kind::Any, "mean of \"revenue\" by"), []);
         assert_eq!(in_code(&known(), "", "df"), []);
     }
 }

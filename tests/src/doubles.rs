@@ -37,6 +37,7 @@ impl ScriptedModel {
             dialect: None,
             profile,
             literals: Vec::new(),
+            forms: Vec::new(),
             context_length: 100_000,
         };
         let script = script.iter().map(|&text| text.to_owned()).collect();

@@ -7,7 +7,8 @@ use super::{Agent, AgentError, AgentEvent, Outcome, Part, Past, Step, Task, Turn
 use crate::chat::{Chat, visible};
 use crate::dialect::{Action, Dialect, Reader, Reading};
 use crate::executor::{Execution, Status};
-use crate::grammar::Grammar;
+use crate::forms::Forms;
+use crate::grammar::{Grammar, Known};
 use crate::llm::{
     Completion, FinishReason, GenerateRequest, ModelError, ModelInfo, Profile, Usage,
 };
@@ -40,6 +41,7 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     profile: Profile,
     chat: Chat,
     names: Names,
+    forms: Forms,
     steps: Vec<Step>,
     usage: Usage,
     /// Completions asked for: each draws with a seed of its own.
@@ -73,6 +75,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         let profile = info.profile;
         let dialect = dialect_of(info)?;
         let names = known_names(&info.literals, task, profile);
+        let forms = Forms::new(&info.forms);
         let chat = opening_chat(agent, dialect, task, on_event)?;
         Ok(Self {
             agent,
@@ -82,6 +85,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             profile,
             chat,
             names,
+            forms,
             steps: Vec::new(),
             usage: Usage::default(),
             n_completions: 0,
@@ -147,8 +151,10 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         reader: &mut Reader,
     ) -> Result<Completion, AgentError> {
         let agent = &mut *self.agent;
-        let names = (self.profile == Profile::Compact).then_some(&self.names);
-        let mut grammar = Grammar::new(self.task.mode, written, names);
+        let code = self.steps.last().map_or("", |step| step.code.as_str());
+        let known = Known { names: &self.names, forms: &self.forms, code };
+        let known = (self.profile == Profile::Compact).then_some(known);
+        let mut grammar = Grammar::new(self.task.mode, written, known);
         let request = GenerateRequest {
             messages: self.chat.messages(),
             stop: self.dialect.stop(self.task.mode),

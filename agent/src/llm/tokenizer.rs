@@ -124,25 +124,6 @@ impl Tokenizer {
         }
     }
 
-    /// Makes the tokens that are one of `characters` each impossible.
-    ///
-    /// # Errors
-    /// When the vocabulary cannot express one of them.
-    pub(crate) fn forbid_characters(
-        &self,
-        logits: &mut [f32],
-        characters: &str,
-    ) -> Result<(), ModelError> {
-        for character in characters.chars() {
-            if let [id] = self.encode_markup(character.encode_utf8(&mut [0; 4]))?.as_slice()
-                && let Some(logit) = logits.get_mut(*id as usize)
-            {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
-        Ok(())
-    }
-
     /// Ids of text of ours; added tokens are recognised.
     ///
     /// # Errors

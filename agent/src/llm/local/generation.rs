@@ -139,7 +139,7 @@ impl<'a> Generation<'a> {
             Next::Among(texts) if texts.iter().any(|next| !next.text.is_empty()) => {
                 self.choose(&texts, on_text)
             }
-            Next::Until { tag, without } => self.until(tag, &without, on_text),
+            Next::Until(tag) => self.until(tag, on_text),
             Next::Free | Next::Forced(_) | Next::Among(_) => self.free(on_text),
         }
     }
@@ -171,20 +171,14 @@ impl<'a> Generation<'a> {
         Ok(self.append(token, on_text))
     }
 
-    /// One token of the model's own choice, of the added ones only `tag`, and none that is a character of `without`.
-    fn until(
-        &mut self,
-        tag: &str,
-        without: &str,
-        on_text: &mut dyn FnMut(&str),
-    ) -> Result<Flow, ModelError> {
+    /// One token of the model's own choice, of the added ones only `tag`.
+    fn until(&mut self, tag: &str, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
         if !self.compute()? {
             return Ok(Flow::End(FinishReason::Cancelled));
         }
         let allowed = self.tokenizer.encode_markup(tag)?;
         if let Some(logits) = &mut self.logits {
             self.tokenizer.forbid_added(logits, &allowed);
-            self.tokenizer.forbid_characters(logits, without)?;
         }
         self.free(on_text)
     }
