@@ -6,45 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod before;
+mod demand;
 mod output;
+mod pattern;
 
-use output::Output;
+use before::{Before, Parts};
+pub(crate) use demand::Demand;
+pub(crate) use pattern::{Kind, numbers};
+use pattern::{NUMBER, Rest, is_of, rest, segment};
 
-/// Place of a name or value; it stands between double quotes.
-const NAME: char = '\u{e000}';
-/// The same of a numeric column, of a column that is none, and of a column of dates.
-const MEASURE: char = '\u{e007}';
-const GROUP: char = '\u{e008}';
-const DATE: char = '\u{e009}';
-/// Place of a number.
-const NUMBER: char = '\u{e001}';
-/// Place of the variable that holds the table.
-const VARIABLE: char = '\u{e002}';
-/// Place of the first name of the text that the form follows, again; then of the second, and so on.
-const SAME_NAME: char = '\u{e010}';
-/// Place of the first number of that text, again; then of the second, and so on.
-const SAME_NUMBER: char = '\u{e020}';
-/// Place of the first name of the thought before an answer, again; then of the second, and so on.
-const SAME_THOUGHT: char = '\u{e030}';
-/// How many places of one kind there are.
-const MAX_SAME: u32 = 16;
-/// Places of the rows of the output's column that the code names first, or second.
-const COLUMNS: [char; 2] = ['\u{e100}', '\u{e140}'];
-const MAX_ROWS: u32 = 64;
-/// Places of the output's cells from the first one on, and from the last one back.
-const CELL: char = '\u{e200}';
-const LAST: char = '\u{e300}';
-const MAX_CELLS: u32 = 256;
-/// Places of lists in quotes: all header cells of the output, the first six or eight, and all its cells.
-const HEADER: char = '\u{e003}';
-const HEADER_6: char = '\u{e004}';
-const HEADER_8: char = '\u{e005}';
-const ALL: char = '\u{e006}';
 /// Between the parts of a form.
 const SEPARATOR: char = '\u{1f}';
-
-/// What stands before a string that is an option, not a name.
-const OPTIONS: [&str; 3] = ["sep=", "aggfunc=", "to_period("];
 
 /// Forms by what they follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,59 +45,6 @@ struct EndForm {
 pub(crate) struct Fill {
     pub(crate) numbers: BTreeSet<String>,
     pub(crate) variables: BTreeSet<String>,
-}
-
-/// What a question holds that the places of a thought should take up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Demand {
-    /// Columns that it mentions.
-    pub(crate) columns: usize,
-    /// Whether some words of it may be a value.
-    pub(crate) value: bool,
-    /// Whether a value that was printed stands in it.
-    pub(crate) known_value: bool,
-    /// Whether a number stands in it.
-    pub(crate) number: bool,
-}
-
-/// For each column that the question mentions and the thought would not, or the other way round.
-const COLUMN_OFF: f32 = -2.0;
-/// For a value or a number that the question does not give, or a known value that the thought would not take up.
-const VALUE_OFF: f32 = -6.0;
-const VALUE_LOST: f32 = -3.0;
-
-impl Demand {
-    /// How well the places of a thought's form fit, 0 at best.
-    fn fit(self, form: &str) -> f32 {
-        let n_names = form.chars().filter(|c| kind_of(*c).is_some()).count();
-        let n_values = form.match_indices("== ").count();
-        let columns = n_names.saturating_sub(form.match_indices("== \"").count());
-        #[expect(clippy::cast_precision_loss, reason = "a form has few places")]
-        let mut fit = COLUMN_OFF * columns.abs_diff(self.columns) as f32;
-        if form.contains(NUMBER) && !self.number {
-            fit += VALUE_OFF;
-        }
-        if form.contains("== \"") && !self.value {
-            fit += VALUE_OFF;
-        }
-        if n_values == 0 && self.known_value {
-            fit += VALUE_LOST;
-        }
-        fit
-    }
-}
-
-/// What a name may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Anything.
-    Any,
-    /// A numeric column.
-    Measure,
-    /// A column that can group, or a value.
-    Group,
-    /// A column of dates.
-    Date,
 }
 
 /// What may follow a text that keeps to some form.
@@ -207,98 +127,6 @@ impl Forms {
     }
 }
 
-/// Names and numbers of a text, which may stand again in what follows it.
-#[derive(Default)]
-struct Parts<'t> {
-    names: Vec<&'t str>,
-    numbers: Vec<String>,
-}
-
-impl<'t> Parts<'t> {
-    fn of(text: &'t str) -> Self {
-        let (mut names, mut outside) = (Vec::new(), String::new());
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('"') {
-            outside.push_str(before);
-            outside.push('"');
-            let len = name_len(after).unwrap_or(after.len());
-            let (name, closed) = after.split_at(len);
-            // An option such as a separator is part of its form.
-            if !OPTIONS.iter().any(|option| before.ends_with(option)) {
-                names.push(name);
-            }
-            rest = closed.strip_prefix('"').unwrap_or_default();
-        }
-        outside.push_str(rest);
-        Self { names, numbers: numbers(&outside).collect() }
-    }
-}
-
-/// What a form follows: code (or for code, the thought), what it printed, and the last thought.
-struct Before<'t> {
-    code: Parts<'t>,
-    output: Output<'t>,
-    thought: Parts<'t>,
-}
-
-impl<'t> Before<'t> {
-    fn step((code, output): (&'t str, &'t str)) -> Self {
-        Self { code: Parts::of(code), output: Output::of(output), thought: Parts::default() }
-    }
-
-    /// The form with all put in that stands before; none where it is not there.
-    fn put(&self, form: &str) -> Option<String> {
-        let mut made = String::with_capacity(form.len());
-        for c in form.chars() {
-            match self.filled(c) {
-                Filled::Text => made.push(c),
-                Filled::With(text) => made.push_str(text?),
-                Filled::List(list) => made.push_str(&list?),
-            }
-        }
-        Some(made)
-    }
-
-    fn filled(&self, c: char) -> Filled<'_> {
-        let number = |at: usize| self.code.numbers.get(at).map(String::as_str);
-        let below =
-            |column: usize, row: usize| self.output.below(self.code.names.get(column)?, row);
-        match c {
-            HEADER => Filled::List(self.output.header(usize::MAX)),
-            HEADER_6 => Filled::List(self.output.header(6)),
-            HEADER_8 => Filled::List(self.output.header(8)),
-            ALL => Filled::List(self.output.all()),
-            _ => index(c, SAME_NAME, MAX_SAME)
-                .map(|at| self.code.names.get(at).copied())
-                .or_else(|| index(c, SAME_NUMBER, MAX_SAME).map(number))
-                .or_else(|| {
-                    index(c, SAME_THOUGHT, MAX_SAME).map(|at| self.thought.names.get(at).copied())
-                })
-                .or_else(|| index(c, COLUMNS[0], MAX_ROWS).map(|row| below(0, row)))
-                .or_else(|| index(c, COLUMNS[1], MAX_ROWS).map(|row| below(1, row)))
-                .or_else(|| index(c, CELL, MAX_CELLS).map(|at| self.output.cell(at)))
-                .or_else(|| index(c, LAST, MAX_CELLS).map(|at| self.output.last(at)))
-                .map_or(Filled::Text, Filled::With),
-        }
-    }
-}
-
-/// What stands for a character of a form.
-enum Filled<'t> {
-    /// Itself, also where it is a free place.
-    Text,
-    /// What stood before, if it did.
-    With(Option<&'t str>),
-    /// A list, if it was printed.
-    List(Option<String>),
-}
-
-/// Which of `count` marks from `first` on a character is, from 0.
-fn index(c: char, first: char, count: u32) -> Option<usize> {
-    let at = u32::from(c).checked_sub(u32::from(first)).filter(|at| *at < count)?;
-    usize::try_from(at).ok()
-}
-
 /// Whether code that reads a file fits the file that `thought` names: a reader knows its own endings.
 fn reads(code: &str, thought: &str) -> bool {
     let Some(file) = Parts::of(thought).names.first().copied() else { return true };
@@ -311,11 +139,6 @@ fn reads(code: &str, thought: &str) -> bool {
         _ => return true,
     };
     !code.contains(".read_") || code.contains(wanted)
-}
-
-/// Whether a text is a whole instance of a form.
-fn is_of(form: &str, text: &str) -> bool {
-    matches!(rest(form, text), Some(Rest::Text { text: "", then: None }))
 }
 
 fn alike(forms: &[String]) -> impl Iterator<Item = (&str, f32)> {
@@ -362,123 +185,6 @@ fn following<'f>(
         None if texts.is_empty() => Following::Unknown,
         None => Following::Among(texts),
     }
-}
-
-/// What a form still asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Rest<'f, 'w> {
-    /// The rest of the name that is open.
-    Name(Kind),
-    /// This text, then a place, or nothing more.
-    Text { text: &'f str, then: Option<char> },
-    /// A number or a variable, the same as before if there was one; then the rest of the form.
-    Fill { place: char, variable: Option<&'w str>, after: &'f str },
-}
-
-/// What `form` asks for after `written`; `None` if that is no beginning of it.
-fn rest<'f, 'w>(form: &'f str, written: &'w str) -> Option<Rest<'f, 'w>> {
-    let (mut form, mut written) = (form, written);
-    let mut variable = None;
-    loop {
-        let (text, place, after) = segment(form);
-        if let Some(text) = text.strip_prefix(written).filter(|text| !text.is_empty()) {
-            return Some(Rest::Text { text, then: place });
-        }
-        written = written.strip_prefix(text)?;
-        let Some(place) = place else {
-            return written.is_empty().then_some(Rest::Text { text: "", then: None });
-        };
-        if let Some(kind) = kind_of(place) {
-            let Some(len) = name_len(written) else { return Some(Rest::Name(kind)) };
-            written = written.get(len..)?;
-        } else if written.is_empty() {
-            return Some(Rest::Fill { place, variable, after });
-        } else {
-            let len = if place == NUMBER { number_len(written) } else { word_len(written) };
-            let (filled, rest) = written.split_at_checked(len.filter(|&len| len > 0)?)?;
-            if place == VARIABLE && *variable.get_or_insert(filled) != filled {
-                return None;
-            }
-            written = rest;
-        }
-        form = after;
-    }
-}
-
-/// What the name at a place may name; `None` for other places.
-fn kind_of(place: char) -> Option<Kind> {
-    match place {
-        NAME => Some(Kind::Any),
-        MEASURE => Some(Kind::Measure),
-        GROUP => Some(Kind::Group),
-        DATE => Some(Kind::Date),
-        _ => None,
-    }
-}
-
-/// The text up to the next place, that place, and what follows it.
-fn segment(form: &str) -> (&str, Option<char>, &str) {
-    let at = form.find([NAME, MEASURE, GROUP, DATE, NUMBER, VARIABLE]).unwrap_or(form.len());
-    let (text, rest) = form.split_at(at);
-    let mut rest = rest.chars();
-    (text, rest.next(), rest.as_str())
-}
-
-/// Length of the name that ends before the next quote.
-fn name_len(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices().find_map(|(at, c)| {
-        let ends = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends.then_some(at)
-    })
-}
-
-fn word_len(text: &str) -> Option<usize> {
-    Some(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
-}
-
-/// The numbers of a text as they stand there; what follows a letter or a digit is none and has no sign.
-pub(crate) fn numbers(text: &str) -> impl Iterator<Item = String> {
-    let mut rest = text;
-    let mut before = ' ';
-    std::iter::from_fn(move || {
-        while let Some(first) = rest.chars().next() {
-            let begins = !before.is_alphanumeric() && !matches!(before, '_' | '.');
-            let len = number_len(rest).filter(|_| begins);
-            let (piece, after) = rest.split_at(len.unwrap_or(first.len_utf8()));
-            before = piece.chars().next_back().unwrap_or(first);
-            rest = after;
-            if len.is_some() {
-                return Some(piece.to_owned());
-            }
-        }
-        None
-    })
-}
-
-/// Length of the number that `text` begins with: a sign, digits, a fraction, an exponent.
-fn number_len(text: &str) -> Option<usize> {
-    let digits = |from: usize| {
-        let rest = text.get(from..).unwrap_or_default();
-        rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len()
-    };
-    let sign = usize::from(text.starts_with('-'));
-    let whole = digits(sign);
-    let mut len = sign + whole;
-    if whole == 0 {
-        return None;
-    }
-    let fraction = digits(len + 1);
-    if text.get(len..)?.starts_with('.') && fraction > 0 {
-        len += 1 + fraction;
-    }
-    if let Some(exponent) = text.get(len..)?.strip_prefix('e') {
-        let sign = usize::from(exponent.starts_with(['-', '+']));
-        let n_digits = digits(len + 1 + sign);
-        len += if n_digits > 0 { 1 + sign + n_digits } else { 0 };
-    }
-    Some(len)
 }
 
 #[cfg(test)]
@@ -558,47 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn a_thought_takes_up_what_the_question_holds() {
-        let demand = Demand { columns: 2, value: false, known_value: false, number: false };
-        let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));
-        assert_eq!(fit("mean of \"N\" by \"N\"."), 0.0);
-        assert_eq!(fit("mean of \"N\"."), COLUMN_OFF);
-        assert_eq!(fit("\"N\" by \"N\" where \"N\" == \"N\""), COLUMN_OFF + VALUE_OFF);
-        assert_eq!(fit("\"N\" and \"N\" > #"), VALUE_OFF);
-        let known = Demand { value: true, known_value: true, ..demand };
-        assert_eq!(known.fit("rows"), 2.0 * COLUMN_OFF + VALUE_LOST);
-    }
-
-    #[test]
     fn a_reader_fits_its_file() {
         let fits = |code: &str| reads(code, "Load \"a.parquet\" and look.");
         assert_eq!(
             ["pd.read_csv(\"", "pd.read_parquet(\"", "df.head()"].map(fits),
             [false, true, true]
         );
-    }
-
-    #[test]
-    fn what_stood_before_stands_again() {
-        let thought = Before { code: Parts::of("3 of \"a\" by \"b\""), ..Before::step(("", "")) };
-        let form = "\u{e002}[\"\u{e011}\"].f(\u{e020}, \"\u{e010}\")";
-        assert_eq!(thought.put(form).as_deref(), Some("\u{e002}[\"b\"].f(3, \"a\")"));
-        assert_eq!(thought.put("\u{e021}"), None);
-        assert_eq!(Parts::of("read(\"x\", sep=\"\\t\")").names, ["x"]);
-    }
-
-    #[test]
-    fn an_answer_reads_its_places_off_the_output() {
-        let table = Before::step(("df.nlargest(2, \"n\")", "city|n\nRome|9\nOslo|7"));
-        assert_eq!(table.put("\u{e100} and \u{e101}").as_deref(), Some("9 and 7"));
-        assert_eq!(table.put("\u{e003}.").as_deref(), Some("\"city\", \"n\"."));
-        let series = Before::step(("", "city\nRome  9\nOslo  7\nName: n, dtype: int64"));
-        assert_eq!(series.put("\u{e201} \u{e202}, \u{e301}").as_deref(), Some("Rome 9, Oslo"));
-    }
-
-    #[test]
-    fn a_number_ends_where_it_ends() {
-        let lengths = ["12", "-1.5e-07 x", "3.", "1e", "x", "-"].map(number_len);
-        assert_eq!(lengths, [Some(2), Some(8), Some(1), Some(1), None, None]);
     }
 }

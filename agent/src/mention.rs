@@ -171,11 +171,11 @@ impl Question {
     /// what is left when all else is understood, such as a value that no output has shown.
     pub(crate) fn leaves(&self, text: &str, names: &[&str]) -> bool {
         let wanted = words(text);
-        let named: BTreeSet<usize> =
+        let taken: BTreeSet<usize> =
             names.iter().flat_map(|name| self.mention(name).places).collect();
         let is_left = |at: &usize| {
             let word = self.words.get(*at).filter(|word| !COMMON.contains(&word.as_str()));
-            word.is_some() && !named.contains(at)
+            word.is_some() && !taken.contains(at)
         };
         let left: Vec<usize> = (0..self.words.len()).filter(is_left).collect();
         let mut runs = left.chunk_by(|a, b| a + 1 == *b);

@@ -1,0 +1,143 @@
+//! What a form follows, and the places that it fills again.
+
+use super::output::Output;
+use super::pattern::{name_len, numbers};
+
+/// Place of the first name of the text that the form follows, again; then of the second, and so on.
+const SAME_NAME: char = '\u{e010}';
+/// Place of the first number of that text, again; then of the second, and so on.
+const SAME_NUMBER: char = '\u{e020}';
+/// Place of the first name of the thought before an answer, again; then of the second, and so on.
+const SAME_THOUGHT: char = '\u{e030}';
+/// How many places of one kind there are.
+const MAX_SAME: u32 = 16;
+/// Places of the rows of the output's column that the code names first, or second.
+const COLUMNS: [char; 2] = ['\u{e100}', '\u{e140}'];
+const MAX_ROWS: u32 = 64;
+/// Places of the output's cells from the first one on, and from the last one back.
+const CELL: char = '\u{e200}';
+const LAST: char = '\u{e300}';
+const MAX_CELLS: u32 = 256;
+/// Places of lists in quotes: all header cells of the output, the first six or eight, and all its cells.
+const HEADER: char = '\u{e003}';
+const HEADER_6: char = '\u{e004}';
+const HEADER_8: char = '\u{e005}';
+const ALL: char = '\u{e006}';
+
+/// What stands before a string that is an option, not a name.
+const OPTIONS: [&str; 3] = ["sep=", "aggfunc=", "to_period("];
+
+/// Names and numbers of a text, which may stand again in what follows it.
+#[derive(Default)]
+pub(super) struct Parts<'t> {
+    pub(super) names: Vec<&'t str>,
+    pub(super) numbers: Vec<String>,
+}
+
+impl<'t> Parts<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let (mut names, mut outside) = (Vec::new(), String::new());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('"') {
+            outside.push_str(before);
+            outside.push('"');
+            let len = name_len(after).unwrap_or(after.len());
+            let (name, closed) = after.split_at(len);
+            // An option such as a separator is part of its form.
+            if !OPTIONS.iter().any(|option| before.ends_with(option)) {
+                names.push(name);
+            }
+            rest = closed.strip_prefix('"').unwrap_or_default();
+        }
+        outside.push_str(rest);
+        Self { names, numbers: numbers(&outside).collect() }
+    }
+}
+
+/// What a form follows: code (or for code, the thought), what it printed, and the last thought.
+pub(super) struct Before<'t> {
+    pub(super) code: Parts<'t>,
+    pub(super) output: Output<'t>,
+    pub(super) thought: Parts<'t>,
+}
+
+impl<'t> Before<'t> {
+    pub(super) fn step((code, output): (&'t str, &'t str)) -> Self {
+        Self { code: Parts::of(code), output: Output::of(output), thought: Parts::default() }
+    }
+
+    /// The form with all put in that stands before; none where it is not there.
+    pub(super) fn put(&self, form: &str) -> Option<String> {
+        let mut made = String::with_capacity(form.len());
+        for c in form.chars() {
+            match self.filled(c) {
+                Filled::Text => made.push(c),
+                Filled::With(text) => made.push_str(text?),
+                Filled::List(list) => made.push_str(&list?),
+            }
+        }
+        Some(made)
+    }
+
+    fn filled(&self, c: char) -> Filled<'_> {
+        let number = |at: usize| self.code.numbers.get(at).map(String::as_str);
+        let below =
+            |column: usize, row: usize| self.output.below(self.code.names.get(column)?, row);
+        match c {
+            HEADER => Filled::List(self.output.header(usize::MAX)),
+            HEADER_6 => Filled::List(self.output.header(6)),
+            HEADER_8 => Filled::List(self.output.header(8)),
+            ALL => Filled::List(self.output.all()),
+            _ => index(c, SAME_NAME, MAX_SAME)
+                .map(|at| self.code.names.get(at).copied())
+                .or_else(|| index(c, SAME_NUMBER, MAX_SAME).map(number))
+                .or_else(|| {
+                    index(c, SAME_THOUGHT, MAX_SAME).map(|at| self.thought.names.get(at).copied())
+                })
+                .or_else(|| index(c, COLUMNS[0], MAX_ROWS).map(|row| below(0, row)))
+                .or_else(|| index(c, COLUMNS[1], MAX_ROWS).map(|row| below(1, row)))
+                .or_else(|| index(c, CELL, MAX_CELLS).map(|at| self.output.cell(at)))
+                .or_else(|| index(c, LAST, MAX_CELLS).map(|at| self.output.last(at)))
+                .map_or(Filled::Text, Filled::With),
+        }
+    }
+}
+
+/// What stands for a character of a form.
+enum Filled<'t> {
+    /// Itself, also where it is a free place.
+    Text,
+    /// What stood before, if it did.
+    With(Option<&'t str>),
+    /// A list, if it was printed.
+    List(Option<String>),
+}
+
+/// Which of `count` marks from `first` on a character is, from 0.
+fn index(c: char, first: char, count: u32) -> Option<usize> {
+    let at = u32::from(c).checked_sub(u32::from(first)).filter(|at| *at < count)?;
+    usize::try_from(at).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stood_before_stands_again() {
+        let thought = Before { code: Parts::of("3 of \"a\" by \"b\""), ..Before::step(("", "")) };
+        let form = "\u{e002}[\"\u{e011}\"].f(\u{e020}, \"\u{e010}\")";
+        assert_eq!(thought.put(form).as_deref(), Some("\u{e002}[\"b\"].f(3, \"a\")"));
+        assert_eq!(thought.put("\u{e021}"), None);
+        assert_eq!(Parts::of("read(\"x\", sep=\"\\t\")").names, ["x"]);
+    }
+
+    #[test]
+    fn an_answer_reads_its_places_off_the_output() {
+        let table = Before::step(("df.nlargest(2, \"n\")", "city|n\nRome|9\nOslo|7"));
+        assert_eq!(table.put("\u{e100} and \u{e101}").as_deref(), Some("9 and 7"));
+        assert_eq!(table.put("\u{e003}.").as_deref(), Some("\"city\", \"n\"."));
+        let series = Before::step(("", "city\nRome  9\nOslo  7\nName: n, dtype: int64"));
+        assert_eq!(series.put("\u{e201} \u{e202}, \u{e301}").as_deref(), Some("Rome 9, Oslo"));
+    }
+}
