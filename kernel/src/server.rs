@@ -2,7 +2,7 @@
 //!
 //! Python cells are relayed to the companion byte for byte, prompts are answered by the agent, and a few requests
 //! are answered here. Follow a request through `server/clients.rs` (what clients send), `server/relay.rs` (what the
-//! companion sends) and `server/turn.rs` (prompts).
+//! companion sends), `server/turn.rs` (prompts) and `server/live.rs` (prompts in a page with our extension).
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,11 @@ use crate::zmtp::ZmtpError;
 
 mod clients;
 mod death;
+mod live;
+mod owed;
 mod own;
+mod pages;
+mod prompt_cell;
 mod relay;
 mod request;
 mod schedule;
@@ -33,13 +37,15 @@ mod step;
 mod stop;
 mod turn;
 
+use owed::OwedSteps;
 use own::OwnRequests;
+use pages::Pages;
+use prompt_cell::PromptCell;
 use relay::Relayed;
 use request::Request;
 use schedule::Schedule;
 use sockets::Sockets;
 use step::Escalation;
-use turn::PromptCell;
 
 /// How many messages of the companion may wait here before it is held back.
 const COMPANION_BACKLOG: usize = 256;
@@ -102,6 +108,8 @@ pub async fn run_with(
         info_after: Vec::new(),
         schedule: Schedule::default(),
         own: OwnRequests::default(),
+        pages: Pages::default(),
+        owed: OwedSteps::default(),
         prompt: None,
         turns: 0,
         escalation: None,
@@ -134,6 +142,8 @@ struct Server {
     info_after: Vec<(String, Request)>,
     schedule: Schedule,
     own: OwnRequests,
+    pages: Pages,
+    owed: OwedSteps,
     prompt: Option<PromptCell>,
     /// How many prompts there were: the number of the newest.
     turns: u64,

@@ -8,6 +8,7 @@ mod death;
 mod headless;
 mod hostile_data;
 mod interrupt;
+mod live;
 mod observations;
 mod prompt_cell;
 mod python_cell;

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tests::doubles::ScriptedModel;
 use tests::frontend::{Ended, Frontend, config, python};
 
-fn step(thought: &str, code: &str) -> String {
+pub(crate) fn step(thought: &str, code: &str) -> String {
     format!(
         "<step>\n<thought>{thought}</thought>\n<action>python_executor</action>\n<action_input>\n{code}\n</action_input>"
     )
 }
 
-fn answer(text: &str) -> String {
+pub(crate) fn answer(text: &str) -> String {
     format!("<stop_analysis>\n<thought>Found.</thought>\n<answer>{text}</answer>\n</stop_analysis>")
 }
 
@@ -207,13 +207,13 @@ async fn a_flag_that_does_not_exist_is_named() {
 }
 
 /// Writes until it is told to stop; or, when it is stubborn, for ever.
-struct Endless {
+pub(crate) struct Endless {
     info: ModelInfo,
     stubborn: bool,
 }
 
 impl Endless {
-    fn loader(stubborn: bool) -> datarus_kernel::prompt::Loader {
+    pub(crate) fn loader(stubborn: bool) -> datarus_kernel::prompt::Loader {
         let info = ScriptedModel::new(Profile::Full, &[]).info;
         Box::new(move |_| Ok(Box::new(Endless { info: info.clone(), stubborn }) as Box<dyn Model>))
     }

@@ -21,6 +21,9 @@ const ASKED: &str = "datarus";
 /// The module that the launcher put there. It is reached past the user's namespace.
 const MODULE: &str = "__import__('sys').modules['datarus_companion']";
 
+/// How often the state is asked for again when the companion refuses to say.
+const MAX_ASKED: u8 = 20;
+
 /// Own requests by the ids of their messages.
 ///
 /// Steps stay after their end, for outputs that come late, such as those of threads.
@@ -33,8 +36,12 @@ pub(super) enum Own {
     Number(u64),
     /// To tell the agent.
     Variables(blocking::Sender<Vec<Variable>>),
-    /// To run a step. Holds the header of the prompt's request.
+    /// To run a step. Holds the header of the prompt's request, under which it is shown.
     Step(Bytes),
+    /// To run a step that a page shows when it has ended.
+    UnseenStep,
+    /// To know the state after a step that the page's request with this id ran; asked so many times.
+    State(String, u8),
 }
 
 /// An `execute_reply` to a request of our own.
@@ -55,6 +62,11 @@ impl OwnReply {
     pub(super) fn answer(&self) -> Option<Value> {
         let text = self.user_expressions.get(ASKED)?.pointer("/data/text~1plain")?.as_str()?;
         serde_json::from_str(text).ok()
+    }
+
+    /// Takes the answer from another reply.
+    pub(super) fn adopt_answer(&mut self, other: OwnReply) {
+        self.user_expressions = other.user_expressions;
     }
 
     /// The answer of `state()`.
@@ -93,9 +105,23 @@ impl Server {
         self.execute(code, &format!("{MODULE}.state()"), Own::Step(prompt))
     }
 
+    /// Runs a step of the agent that is not shown in the prompt cell.
+    pub(super) fn execute_unseen(&mut self, code: &str) -> String {
+        self.execute(code, &format!("{MODULE}.state()"), Own::UnseenStep)
+    }
+
+    /// Asks for the state after a step that the page's request `msg_id` ran.
+    pub(super) fn ask_state(&mut self, msg_id: String) {
+        self.ask_state_again(msg_id, 0);
+    }
+
+    fn ask_state_again(&mut self, msg_id: String, times: u8) {
+        self.execute("", &format!("{MODULE}.state()"), Own::State(msg_id, times));
+    }
+
     /// Each message has an id of its own: ipykernel drops an identical one without an answer.
     fn execute(&mut self, code: &str, expression: &str, own: Own) -> String {
-        let silent = !matches!(own, Own::Step(_));
+        let silent = !matches!(own, Own::Step(_) | Own::UnseenStep);
         let content = json!({
             "code": code,
             "silent": silent,
@@ -113,27 +139,36 @@ impl Server {
 
     /// Takes the companion's answer to a request of ours.
     pub(super) fn on_own_answer(&mut self, msg_id: &str, frames: &Frames) {
-        let reply = || frames.content::<OwnReply>().unwrap_or_default();
-        match self.own.get(msg_id) {
-            Some(Own::Step(_)) => self.on_step_reply(msg_id, reply()),
-            Some(Own::Number(_) | Own::Variables(_)) => match self.own.remove(msg_id) {
-                Some(Own::Number(turn)) => self.on_number(turn, reply().answer()),
-                Some(Own::Variables(answer)) => {
-                    let state = reply().state().unwrap_or_default();
-                    // The agent may have been stopped meanwhile.
-                    let _ = answer.send(state.variables);
-                }
-                Some(Own::Step(_)) | None => {}
-            },
-            None => {}
+        let reply = frames.content::<OwnReply>().unwrap_or_default();
+        if matches!(self.own.get(msg_id), Some(Own::Step(_) | Own::UnseenStep)) {
+            // It stays, for outputs that come late.
+            return self.on_step_reply(msg_id, reply);
+        }
+        match self.own.remove(msg_id) {
+            Some(Own::Number(turn)) => self.on_number(turn, reply.answer()),
+            Some(Own::Variables(answer)) => {
+                let state = reply.state().unwrap_or_default();
+                // The agent may have been stopped meanwhile.
+                let _ = answer.send(state.variables);
+            }
+            // ipykernel refuses for a moment what comes after a cell that failed.
+            Some(Own::State(step, times)) if reply.status == "aborted" && times < MAX_ASKED => {
+                self.ask_state_again(step, times + 1);
+            }
+            Some(Own::State(step, _)) => self.on_step_state(&step, reply),
+            Some(Own::Step(_) | Own::UnseenStep) | None => {}
         }
     }
 
     /// Takes what the companion publishes for a request of ours. Only steps have anything to show.
     pub(super) fn on_own_output(&mut self, msg_id: &str, msg_type: &str, frames: Frames) {
-        if let Some(Own::Step(prompt)) = self.own.get(msg_id) {
-            let prompt = prompt.clone();
-            self.on_step_output(msg_id, &prompt, msg_type, frames);
+        match self.own.get(msg_id) {
+            Some(Own::Step(prompt)) => {
+                let prompt = prompt.clone();
+                self.on_step_output(msg_id, &prompt, msg_type, frames);
+            }
+            Some(Own::UnseenStep) => self.on_unseen_output(msg_id, msg_type, &frames),
+            Some(Own::Number(_) | Own::Variables(_) | Own::State(..)) | None => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::Server;
+use super::own::OwnReply;
 use super::request::Request;
 use crate::connection::Channel;
 use crate::message::content::{ErrorContent, StreamName};
@@ -64,7 +65,8 @@ impl Server {
         self.hand_over(request, stop_on_error);
     }
 
-    fn hand_over(&mut self, request: Request, stop_on_error: bool) {
+    /// Sends a request to the companion as it is.
+    pub(super) fn hand_over(&mut self, request: Request, stop_on_error: bool) {
         let Request { channel, header, frames } = request;
         self.companion.send(channel, frames.clone().into_multipart());
         // Comm messages have no reply.
@@ -87,7 +89,7 @@ impl Server {
         }
         let asked = self.answered(&parent.msg_id);
         let executed = parent.msg_type == "execute_request" && parent.subshell_id.is_none();
-        let status = executed.then(|| frames.content::<Status>().unwrap_or_default());
+        let status = executed.then(|| frames.content::<OwnReply>().unwrap_or_default());
         self.sockets.send(channel, frames.into_multipart());
         if let Some(status) = status {
             self.journal.end_cell(&parent.msg_id, &status.status, status.execution_count);
@@ -96,7 +98,7 @@ impl Server {
             if status.status == "error" && asked.is_some_and(|asked| asked.stop_on_error) {
                 self.abort_waiting();
             }
-            self.advance();
+            self.on_step_reply(&parent.msg_id, status);
         }
     }
 
@@ -125,7 +127,8 @@ impl Server {
             self.journal.output(&parent.msg_id, &header.msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
-        self.publish(frames);
+        self.publish(frames.clone());
+        self.on_unseen_output(&parent.msg_id, &header.msg_type, &frames);
         if hint {
             let hint = self.session.stream(&parent_header, StreamName::Stderr, HINT);
             self.publish(hint);
@@ -160,15 +163,6 @@ impl Server {
             self.companion.restart();
         }
     }
-}
-
-/// What is read of an `execute_reply`.
-#[derive(Debug, Default, Deserialize)]
-struct Status {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    execution_count: Option<u64>,
 }
 
 /// What is read of an `error`.

@@ -1,0 +1,320 @@
+//! A turn in the cells of a page: the page inserts them and runs the steps, the kernel says which.
+//!
+//! A step is run by the page's own `execute_request`, which passes to the companion although the prompt has not
+//! ended. Its arrival is the acknowledgement. When it does not come, the kernel runs the step itself; should it
+//! come later, it is answered from what was recorded: no step runs twice.
+
+use std::sync::mpsc as blocking;
+use std::time::{Duration, Instant};
+
+use datarus_agent::agent::AgentEvent;
+use datarus_agent::executor::{Execution, ExecutorError, Output};
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::Server;
+use super::owed::Owed;
+use super::request::Request;
+use super::step::{Runner, RunningStep};
+use super::turn::Numbered;
+use crate::cells::{End, step_id};
+use crate::page::bar::Gauge;
+use crate::page::view::LiveTurn;
+use crate::page::{CellState, Phase, ToPage};
+
+/// How long the page may take to say what stands in the notebook.
+const STATE: Duration = Duration::from_secs(1);
+
+/// How long the page may take to run a step.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
+/// What is remembered of a turn that a page shows.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The page's comm.
+    pub(super) comm: String,
+    /// The session in which it runs steps.
+    pub(super) session: String,
+    /// The cells.
+    pub(super) turn: LiveTurn,
+    /// What it is doing.
+    pub(super) gauge: Gauge,
+    /// The turn waits for the page to say what stands in the notebook.
+    opening: Option<(Numbered, Instant)>,
+    /// A step that has not begun.
+    pending: Option<PendingStep>,
+    /// What the model was told of the step beyond its outputs.
+    note: Option<String>,
+    /// The step that was run without the page, and is not in it yet.
+    unseen: Option<usize>,
+    /// How the turn ended, see [`crate::page::ToPage::Done`].
+    status: &'static str,
+}
+
+/// A step that the agent wants to be run.
+#[derive(Debug)]
+struct PendingStep {
+    number: usize,
+    cell_id: String,
+    code: String,
+    timeout: Duration,
+    outcome: Outcome,
+    /// When the kernel runs it itself.
+    until: Instant,
+}
+
+type Outcome = blocking::Sender<Result<Execution, ExecutorError>>;
+
+impl Live {
+    /// When something is to be done next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let opening = self.opening.as_ref().map(|(_, until)| *until);
+        let pending = self.pending.as_ref().map(|pending| pending.until);
+        [Some(self.gauge.deadline()), opening, pending].into_iter().flatten().min()
+    }
+}
+
+impl Server {
+    /// Begins a turn in the page that asked, if it is one that shows cells; else the turn begins at once.
+    pub(super) fn open_turn(&mut self, numbered: Numbered) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let page = self.pages.of_session(&prompt.request.header.session);
+        let (Some(page), Some(cell_id)) = (page, prompt.request.cell().cell_id) else {
+            return self.start_agent(numbered);
+        };
+        let turn = prompt.view.turn().to_owned();
+        prompt.live = Some(Live {
+            comm: page.comm.clone(),
+            session: page.session.clone(),
+            turn: LiveTurn::new(&turn, &cell_id, prompt.mode()),
+            gauge: Gauge::new(&turn, prompt.started_at),
+            opening: Some((numbered, Instant::now() + STATE)),
+            pending: None,
+            note: None,
+            unseen: None,
+            status: "failed",
+        });
+        self.tell_page(vec![ToPage::Begin { turn, prompt: cell_id, remove: Vec::new() }]);
+    }
+
+    /// Takes what stands in the notebook.
+    pub(super) fn on_state(&mut self, comm: &str, turn: &str, _cells: Vec<CellState>) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let Some(live) = prompt.live.as_mut().filter(|live| live.comm == comm) else { return };
+        if prompt.view.turn() == turn
+            && let Some((numbered, _)) = live.opening.take()
+        {
+            self.start_agent(numbered);
+        }
+    }
+
+    /// Tells the page of the turn that runs.
+    pub(super) fn tell_page(&mut self, messages: Vec<ToPage>) {
+        let Some(prompt) = &self.prompt else { return };
+        let Some(live) = &prompt.live else { return };
+        let (comm, parent) = (live.comm.clone(), prompt.request.parent().clone());
+        self.tell(&comm, &parent, messages);
+    }
+
+    /// Shows the page what has changed.
+    pub(super) fn show_live(&mut self, now: Instant) {
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        let mut told = live.turn.flush();
+        told.extend(live.gauge.bar(now).map(ToPage::Bar));
+        self.tell_page(told);
+    }
+
+    /// Notes what a turn does from now on.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
+            live.gauge.enter(phase);
+            let bar = live.gauge.bar(Instant::now()).map(ToPage::Bar);
+            self.tell_page(bar.into_iter().collect());
+        }
+    }
+
+    /// Takes what the agent says, before it is shown.
+    pub(super) fn on_live_event(&mut self, event: &mut AgentEvent) {
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        if let AgentEvent::StepDone(step) = event {
+            // The model was told more than what stands in the notebook.
+            if let (Some(note), Some(Output::Stream { text, .. })) =
+                (live.note.take(), step.execution.outputs.first())
+                && *text == note
+            {
+                step.execution.outputs.remove(0);
+            }
+            live.turn.correct(step);
+        }
+        live.turn.on_event(event);
+        match event {
+            AgentEvent::Text { step, part, .. } => {
+                live.gauge.wrote(Instant::now(), Phase::of(*part), *step);
+            }
+            AgentEvent::StepDone(_) => self.enter(Phase::Reading),
+            AgentEvent::StepReady { .. } | AgentEvent::Notice(_) => {}
+        }
+    }
+
+    /// Has the page run a step. Says false when no page shows the turn.
+    pub(super) fn issue_step(
+        &mut self,
+        code: &str,
+        timeout: Duration,
+        outcome: Outcome,
+    ) -> Result<(), Outcome> {
+        let Some(prompt) = &mut self.prompt else { return Err(outcome) };
+        let Some(live) = &mut prompt.live else { return Err(outcome) };
+        let number = prompt.view.newest_step();
+        let cell_id = step_id(prompt.view.turn(), number);
+        live.pending = Some(PendingStep {
+            number,
+            cell_id: cell_id.clone(),
+            code: code.trim_end().to_owned(),
+            timeout,
+            outcome,
+            until: Instant::now() + ARRIVAL,
+        });
+        self.show_turn();
+        self.enter(Phase::Running);
+        self.tell_page(vec![ToPage::Execute { id: cell_id }]);
+        Ok(())
+    }
+
+    /// Takes the page's own request for a step, and one for a step that was run without it. Gives back all others.
+    pub(super) fn take_issued(&mut self, request: Request) -> Option<Request> {
+        let Some(cell_id) = request.cell().cell_id else { return Some(request) };
+        let code = request.execute().map(|content| content.code).unwrap_or_default();
+        if let Some(pending) = self.take_pending(|live| {
+            live.session == request.header.session
+                && live.pending.as_ref().is_some_and(|pending| pending.cell_id == cell_id)
+        }) {
+            self.run_issued(request, &code, pending);
+            return None;
+        }
+        self.take_owed(request, &cell_id, &code)
+    }
+
+    fn take_pending(&mut self, fits: impl Fn(&Live) -> bool) -> Option<PendingStep> {
+        let live = self.prompt.as_mut()?.live.as_mut()?;
+        if fits(live) { live.pending.take() } else { None }
+    }
+
+    /// The frames pass unchanged, as those of any Python cell do, but at once.
+    fn run_issued(&mut self, request: Request, code: &str, pending: PendingStep) {
+        let PendingStep { number, timeout, outcome, .. } = pending;
+        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut())
+            && code.trim_end() != pending.code
+        {
+            live.turn.edit(number, code);
+            live.note = Some(changed_by_user(code));
+        }
+        let msg_id = request.header.msg_id.clone();
+        let step = RunningStep::new(msg_id, number, Runner::Page, timeout, outcome);
+        if let Some(prompt) = &mut self.prompt {
+            prompt.step = Some(step);
+        }
+        self.hand_over(request, false);
+    }
+
+    /// Notes for the model what became of its code; the outputs that it sees begin with it.
+    pub(super) fn annotate(&self, execution: &mut Execution) {
+        let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
+        if let Some(note) = live.and_then(|live| live.note.clone()) {
+            execution.outputs.insert(0, Output::Stream { name: "stdout".into(), text: note });
+        }
+    }
+
+    /// Does what is due for the page.
+    pub(super) fn on_live_deadline(&mut self, now: Instant) {
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        if let Some((numbered, _)) = live.opening.take_if(|(_, until)| *until <= now) {
+            self.start_agent(numbered);
+        }
+        let late = |live: &Live| live.pending.as_ref().is_some_and(|step| step.until <= now);
+        if let Some(pending) = self.take_pending(late) {
+            self.run_unacknowledged(pending);
+        }
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        let bar = live.gauge.bar(now).map(ToPage::Bar);
+        self.tell_page(bar.into_iter().collect());
+    }
+
+    fn run_unacknowledged(&mut self, pending: PendingStep) {
+        let PendingStep { number, cell_id, code, timeout, outcome, .. } = pending;
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        live.unseen = Some(number);
+        let session = live.session.clone();
+        tracing::info!(%cell_id, "the page did not run a step in time");
+        let msg_id = self.execute_unseen(&code);
+        self.owed.add(Owed::running(cell_id, session, code, msg_id.clone()));
+        let step = RunningStep::new(msg_id, number, Runner::KernelForPage, timeout, outcome);
+        if let Some(prompt) = &mut self.prompt {
+            prompt.step = Some(step);
+        }
+    }
+
+    /// A step that has not begun will not be run any more, also if the page's request for it is on its way.
+    pub(super) fn withdraw_pending(&mut self) {
+        let session = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
+        let session = session.map(|live| live.session.clone());
+        if let (Some(session), Some(pending)) = (session, self.take_pending(|_| true)) {
+            self.owed.add(Owed::withdrawn(pending.cell_id, session, pending.code));
+        }
+    }
+
+    /// Puts a step into the page that the page did not run.
+    pub(super) fn upsert_unseen(&mut self, number: usize) {
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        let unseen = live.filter(|live| live.unseen == Some(number));
+        let upsert = unseen.and_then(|live| {
+            live.unseen = None;
+            live.turn.upsert_step(number)
+        });
+        self.tell_page(upsert.into_iter().collect());
+    }
+
+    /// Makes the page's cells those that a notebook keeps. `end` is what programs read of it; none, when the turn could
+    /// not be done.
+    pub(super) fn end_live(&mut self, end: Option<&Value>) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let cell = prompt.as_cell();
+        let Some(live) = &mut prompt.live else { return };
+        let record = live.turn.record(end.and_then(|end| End::deserialize(end).ok()));
+        let told = live.turn.end(&cell, &record);
+        live.status = record.status();
+        self.tell_page(told);
+    }
+
+    /// Tells the page that the turn is over: the last thing before the reply.
+    pub(super) fn close_live(&mut self) {
+        let Some(prompt) = &self.prompt else { return };
+        let Some(live) = &prompt.live else { return };
+        let (turn, cell) = (prompt.view.turn().to_owned(), live.turn.prompt().to_owned());
+        self.tell_page(vec![ToPage::Done { turn, prompt: cell, status: live.status.to_owned() }]);
+    }
+
+    /// Ends the agent of a turn, and nothing else.
+    pub(super) fn stop_agent(&mut self, turn: &str) {
+        if let Some(prompt) = self.prompt.as_mut().filter(|prompt| prompt.view.turn() == turn) {
+            prompt.stopped_alone = true;
+            self.interrupt();
+        }
+    }
+}
+
+fn changed_by_user(code: &str) -> String {
+    let code = code.trim_end();
+    format!("[the user changed this step before it ran; what ran is]\n{code}\n[its output]\n")
+}
