@@ -27,6 +27,9 @@ export class Live {
   /** Counts attempts to connect: only the newest goes on. */
   #attempt = 0;
   #restarting = false;
+  /** Cells that the page runs now, and what the kernel knows of them should nothing come of it.
+   * @type {Map<string, Json | undefined>} */
+  #executing = new Map();
   /** Turns whose cells are all there but maybe not in the file. @type {Set<string>} */
   #ended = new Set();
   /** Those of them that the save under way holds. @type {string[]} */
@@ -161,7 +164,11 @@ export class Live {
     /** @param {Json} m */
     upsert: (m) => {
       const running = this.turns.has(m.metadata?.datarus?.turn);
-      cells.upsert(this.model, m, { prompt: this.#promptOf(m), running });
+      // A run that came too late is answered with the same outputs: they are not to stand there twice.
+      const late = this.#executing.has(m.id);
+      if (late) this.#executing.set(m.id, m);
+      const wanted = late ? { ...m, outputs: [], execution_count: null } : m;
+      cells.upsert(this.model, wanted, { prompt: this.#promptOf(m), running });
       if (m.cell_type === "markdown") this.#render(m.id);
       this.asks.delete(m.id);
       this.changed();
@@ -247,8 +254,14 @@ export class Live {
     const [panel] = this.panels;
     const { deletedCells } = this.model;
     const recordTiming = panel?.content.notebookConfig?.recordTiming ?? false;
+    this.#executing.set(id, undefined);
+    const execution = this.lab.cells.CodeCell.execute(cell, this.context.sessionContext, { deletedCells, recordTiming });
     // A step that fails or whose kernel dies shows that itself.
-    this.lab.cells.CodeCell.execute(cell, this.context.sessionContext, { deletedCells, recordTiming }).catch(() => {});
+    execution.catch(() => {}).then(() => {
+      const known = this.#executing.get(id);
+      this.#executing.delete(id);
+      if (known && !cell.isDisposed) cells.fill(cell.model, known);
+    });
   }
 
   // ---- what the reader says

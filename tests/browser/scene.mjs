@@ -8,22 +8,33 @@ import { fileURLToPath } from "node:url";
 import { openBrowser, openNotebook, startLab, TIMEOUT } from "./lab.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const python = process.env.DATARUS_BROWSER_PYTHON ?? process.env.DATARUS_PYTHON ?? "python3";
+
+/** The Python that has JupyterLab, and the one that runs cells; they may be the same. */
+const companion = process.env.DATARUS_PYTHON ?? "python3";
+const python = process.env.DATARUS_LAB_PYTHON ?? companion;
+/** `lab` or `notebook`. */
+const app = process.env.DATARUS_LAB_APP ?? "lab";
+
+/** The kernel with a model that follows script.json. */
 const kernels = {
   datarus: {
-    argv: [python, join(here, "stand_in_kernel.py"), "-f", "{connection_file}"],
+    argv: [
+      process.env.DATARUS_SCRIPTED_KERNEL ?? join(here, "../../target/debug/scripted-kernel"),
+      "-f", "{connection_file}",
+    ],
     display_name: "Datarus",
     language: "python",
     interrupt_mode: "message",
+    env: { DATARUS_PYTHON: companion, DATARUS_SCRIPT: join(here, "script.json") },
   },
 };
 
 /** One application and one browser for a file of tests. */
 export class Stage {
-  static async open({ app = "lab", env = {} } = {}) {
+  static async open() {
     const stage = new Stage();
     stage.root = await mkdtemp(join(tmpdir(), "dr-page-"));
-    stage.lab = await startLab({ python, root: stage.root, app, kernels, env });
+    stage.lab = await startLab({ python, root: stage.root, app, kernels });
     const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
     const { browser } = await openBrowser({ executable, width: 1200, height: 900 });
     stage.browser = browser;
@@ -34,6 +45,21 @@ export class Stage {
     await this.browser?.close();
     await this.lab?.stop();
     await rm(this.root, { recursive: true, force: true });
+  }
+
+  /** Plays a scene with a notebook of its own; when it fails, its picture is kept where DATARUS_PICTURES says. */
+  async play(cells, play) {
+    const scene = await this.scene(cells);
+    try {
+      await play(scene);
+    } catch (error) {
+      const folder = process.env.DATARUS_PICTURES;
+      if (folder) await scene.page.screenshot({ path: join(folder, `${scene.name}.png`) });
+      throw error;
+    } finally {
+      await scene.close();
+    }
+    assert.deepEqual(scene.errors, [], "the browser's console stays without errors");
   }
 
   /** Opens a new notebook whose code cells are `sources`. */
@@ -77,7 +103,7 @@ export class Scene {
     await openNotebook(this.page, this.stage.lab, this.name);
   }
 
-  /** Ends the scene; the console must have stayed without errors. */
+  /** Ends the scene and its kernel. */
   async close() {
     const { address, token } = this.stage.lab;
     const sessions = await (await fetch(`${address}/api/sessions?token=${token}`)).json();
@@ -86,7 +112,6 @@ export class Scene {
       if (path !== this.name) continue;
       await fetch(`${address}/api/sessions/${id}?token=${token}`, { method: "DELETE" });
     }
-    assert.deepEqual(this.errors, []);
   }
 
   /** The cells as they would be saved, with what the page alone knows: whether they run. */
@@ -123,10 +148,6 @@ export class Scene {
     );
   }
 
-  cell(id) {
-    return this.page.locator(`.jp-Cell[data-datarus-id="${id}"]`);
-  }
-
   /** The element of the cell at `index`. */
   at(index) {
     return this.page.locator(".jp-Notebook .jp-Cell").nth(index);
@@ -143,6 +164,42 @@ export class Scene {
     await this.enter(index);
     await this.page.keyboard.type(text);
     await this.page.keyboard.press("Control+Enter");
+  }
+
+  /** Runs the cell at `index` from outside of it. */
+  async run(index) {
+    await this.at(index).locator(".jp-InputPrompt").click();
+    await this.page.keyboard.press("Control+Enter");
+  }
+
+  /** Where the cell with this id stands. */
+  async indexOf(id) {
+    return (await this.cells()).findIndex((cell) => cell.id === id);
+  }
+
+  /** A command of the application. */
+  command(name, args = {}) {
+    return this.page.evaluate(([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => undefined), [name, args]);
+  }
+
+  /** Texts of ours that have too little contrast to their ground, see WCAG 2.2, 1.4.3. */
+  faint() {
+    return this.page.evaluate(() => {
+      const channels = (colour) => colour.match(/[\d.]+/g).map(Number);
+      const linear = (value) => (value <= 10 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+      const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+      const ground = (node) => {
+        const own = channels(getComputedStyle(node).backgroundColor);
+        return own[3] === 0 && node.parentElement ? ground(node.parentElement) : own;
+      };
+      return [...document.querySelectorAll(".datarus-badge, .datarus-part span, .datarus-button, .datarus-review select")]
+        .filter((node) => node.textContent && node.checkVisibility({ opacityProperty: true }) && !node.disabled)
+        .map((node) => {
+          const pair = [light(channels(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
+          return [node.textContent, Math.round(((pair[0] + 0.05) / (pair[1] + 0.05)) * 10) / 10];
+        })
+        .filter(([, contrast]) => contrast < 4.5);
+    });
   }
 
   /** Clicks a button by its name. */
