@@ -21,6 +21,7 @@ mod event;
 pub mod headless;
 pub mod install;
 pub mod iopub;
+mod journal;
 pub mod message;
 pub mod model;
 pub mod notebook;

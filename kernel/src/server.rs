@@ -14,20 +14,23 @@ use crate::config::Config;
 use crate::connection::{Channel, ConnectionInfo};
 use crate::event::{Event, Signal};
 use crate::iopub::StreamGatherer;
+use crate::journal::Journals;
 use crate::message::Session;
 use crate::message::content::ExecutionState;
 use crate::prompt::{AgentThread, Loader};
-use crate::session::Journal;
+use crate::session::History;
 use crate::wire::{Frames, ReplayGuard, SigningKey};
 use crate::zmtp::ZmtpError;
 
 mod clients;
 mod death;
 mod live;
+mod opening;
 mod owed;
 mod own;
 mod pages;
 mod prompt_cell;
+mod recovery;
 mod relay;
 mod request;
 mod schedule;
@@ -110,11 +113,12 @@ pub async fn run_with(
         own: OwnRequests::default(),
         pages: Pages::default(),
         owed: OwedSteps::default(),
+        journals: Journals::new(config.state.clone()),
         prompt: None,
         turns: 0,
         escalation: None,
         lost_variables: None,
-        journal: Journal::default(),
+        history: History::default(),
         agent: AgentThread::start(config.clone(), loader, events),
         config,
         inbox: Inbox { events: inbox, companion: companion_inbox },
@@ -144,13 +148,14 @@ struct Server {
     own: OwnRequests,
     pages: Pages,
     owed: OwedSteps,
+    journals: Journals,
     prompt: Option<PromptCell>,
     /// How many prompts there were: the number of the newest.
     turns: u64,
     escalation: Option<Escalation>,
     /// Why the variables are lost, until a cell has been told.
     lost_variables: Option<String>,
-    journal: Journal,
+    history: History,
     agent: AgentThread,
     config: Config,
     inbox: Inbox,

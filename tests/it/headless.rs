@@ -30,6 +30,7 @@ fn config(python: &Path) -> Config {
         python: python.to_owned(),
         model: None,
         folder: PathBuf::from("."),
+        state: None,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
         limits: Limits {
             max_steps: 5,

@@ -12,9 +12,9 @@ use tests::doubles::ScriptedModel;
 use tests::frontend::{Ended, Frontend, config, python};
 use tests::page::Page;
 
-use crate::prompt_cell::{Endless, answer, step};
+use crate::prompt_cell::{Endless, Parrot, answer, step};
 
-fn scripted(script: &[String]) -> Loader {
+pub(crate) fn scripted(script: &[String]) -> Loader {
     let script = script.to_vec();
     Box::new(move |_: &Config| {
         let script: Vec<_> = script.iter().map(String::as_str).collect();
@@ -336,4 +336,72 @@ async fn a_companion_that_dies_under_a_step_of_the_page_is_told_to_all() {
     let ran = page.ran.clone();
     assert_eq!(client.end_of(&ran[0].1).await.reply["ename"], "PythonDied");
     assert_eq!(client.end_of(&ran[1].1).await.text("stdout"), "alive\n");
+}
+
+/// What the model is told of the notebook.
+fn heard(ended: &Ended) -> String {
+    summary(ended)[STEP_MIME]["outcome"]["answer"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_model_sees_the_notebook_as_the_user_has_left_it() {
+    let mut client = Frontend::start(config(&python()), Parrot::loader()).await;
+    let mut page = Page::open(&mut client, "a.ipynb", json!({})).await;
+    for (id, code) in [("c1", "print('first cell')"), ("c2", "print('second cell')")] {
+        page.write(id, code);
+        let cell = page.run(&mut client, id).await;
+        client.end_of(&cell).await;
+    }
+    page.cells.retain(|cell| cell.id != "c1");
+    let told = heard(&page.ask(&mut client, "p", "> what is there?").await);
+    assert!(told.contains("second cell") && !told.contains("first cell"), "{told}");
+    // A turn that was taken back is forgotten.
+    let turn = page.cell("p").metadata["datarus"]["turn"].clone();
+    let told = heard(&page.ask(&mut client, "q", "> and now?").await);
+    assert!(told.contains("what is there?"), "{told}");
+    page.cells.retain(|cell| cell.id == "p" || cell.metadata.get("datarus").is_none());
+    page.say(&mut client, json!({"op": "undo", "turn": turn})).await;
+    let told = heard(&page.ask(&mut client, "r", "> and in the end?").await);
+    assert!(!told.contains("what is there?"), "{told}");
+}
+
+#[tokio::test]
+async fn an_answer_that_stands_is_kept_and_a_changed_question_replaces_its_turn() {
+    let script = [step("Look.", "1"), answer("One."), answer("Two."), answer("Three.")];
+    let (mut client, mut page) = open(&script).await;
+    page.ask(&mut client, "p", "> how many?").await;
+    let before = page.cells.clone();
+    let again = page.run(&mut client, "p").await;
+    assert_eq!(page.until(&mut client, "done").await["status"], "done");
+    let kept = client.end_of(&again).await;
+    assert_eq!(kept.reply["status"], "ok");
+    let said = kept.contents("display_data")[0]["data"]["text/markdown"].as_str().unwrap();
+    assert!(said.contains("kept") && said.contains("%%ask --again"), "{said}");
+    assert_eq!(page.cells, before);
+
+    page.write("mine", "1");
+    for (question, told) in
+        [("> how many now?", "Two."), ("%%ask --again\nhow many now?", "Three.")]
+    {
+        page.cell("p").source = question.into();
+        let changed = page.run(&mut client, "p").await;
+        page.until(&mut client, "done").await;
+        client.end_of(&changed).await;
+        let sources: Vec<_> = page.cells.iter().map(|cell| cell.source.as_str()).collect();
+        assert_eq!((sources[0], sources[2], sources[3]), (question, told, "1"), "{sources:?}");
+    }
+    let again = page.run(&mut client, "p").await;
+    page.until(&mut client, "done").await;
+    assert_eq!(client.end_of(&again).await.reply["ename"], "ModelError", "asked again each time");
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_say_what_stands_gets_its_turn_all_the_same() {
+    let (mut client, mut page) = open(&[step("Look.", "1"), answer("One.")]).await;
+    page.write("p", "> one?");
+    page.tells = false;
+    let prompt = page.run(&mut client, "p").await;
+    assert_eq!(page.until(&mut client, "done").await["status"], "done");
+    client.end_of(&prompt).await;
+    assert_eq!(page.cells.last().unwrap().source, "One.");
 }

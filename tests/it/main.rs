@@ -12,6 +12,7 @@ mod live;
 mod observations;
 mod prompt_cell;
 mod python_cell;
+mod recovery;
 mod scene;
 mod tag_parser;
 mod tidy;

@@ -157,7 +157,14 @@ async fn a_step_is_interrupted_with_its_turn_and_what_waits_is_aborted() {
 }
 
 /// Answers with all that it was told.
-struct Parrot(ModelInfo);
+pub(crate) struct Parrot(ModelInfo);
+
+impl Parrot {
+    pub(crate) fn loader() -> datarus_kernel::prompt::Loader {
+        let info = ScriptedModel::new(Profile::Full, &[]).info;
+        Box::new(move |_| Ok(Box::new(Parrot(info.clone())) as Box<dyn Model>))
+    }
+}
 
 impl Model for Parrot {
     fn info(&self) -> &ModelInfo {
@@ -184,9 +191,7 @@ impl Model for Parrot {
 
 #[tokio::test]
 async fn the_agent_is_told_of_variables_cells_and_turns_so_far() {
-    let info = ScriptedModel::new(Profile::Full, &[]).info;
-    let loader = Box::new(move |_: &_| Ok(Box::new(Parrot(info.clone())) as Box<dyn Model>));
-    let mut client = Frontend::start(config(&python()), loader).await;
+    let mut client = Frontend::start(config(&python()), Parrot::loader()).await;
     client.run("import pandas as pd\nsold = pd.DataFrame({'region': ['N'], 'revenue': [7]})").await;
     client.run("print('a printed line')").await;
     client.run("> the first question").await;

@@ -130,7 +130,7 @@ fn only_these_files_of_the_kernel_name_the_agent() {
         "kernel/src/display.rs",
         "kernel/src/event.rs",
         "kernel/src/outputs.rs",
-        "kernel/src/session.rs",
+        "kernel/src/session",
         "kernel/src/server",
         "kernel/src/config.rs",
         "kernel/src/model.rs",

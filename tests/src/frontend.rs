@@ -100,6 +100,7 @@ pub fn config(python: &Path) -> Config {
         python: python.to_owned(),
         model: None,
         folder: PathBuf::from("."),
+        state: None,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
         limits: Limits {
             max_steps: 8,
@@ -298,6 +299,11 @@ impl Frontend {
             };
             self.received.push(message);
         }
+    }
+
+    /// How many messages that were received and not taken fit.
+    pub fn count(&self, fits: impl Fn(&Message) -> bool) -> usize {
+        self.received.iter().filter(|message| fits(message)).count()
     }
 
     async fn receive(&mut self) -> Message {

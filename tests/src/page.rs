@@ -34,6 +34,8 @@ pub struct Page {
     comm: String,
     /// The notebook.
     pub cells: Vec<PageCell>,
+    /// Whether it says what stands in the notebook when a turn begins.
+    pub tells: bool,
     /// Whether it runs the steps that it is told to run.
     pub runs: bool,
     /// The steps that it ran: the cell and the request.
@@ -58,7 +60,7 @@ impl Page {
         let content = json!({"comm_id": comm, "target_name": "datarus", "data": data});
         client.send(Channel::Shell, "comm_open", content).await;
         let (cells, ran, told) = (Vec::new(), Vec::new(), Vec::new());
-        Page { comm, cells, runs: true, ran, told }
+        Page { comm, cells, tells: true, runs: true, ran, told }
     }
 
     /// Says something to the kernel.
@@ -137,6 +139,13 @@ impl Page {
         data
     }
 
+    /// How many words of the kernel were received and not heard yet.
+    pub fn waiting(&self, client: &Frontend) -> usize {
+        let comm = &self.comm;
+        client
+            .count(|message| message.msg_type == "comm_msg" && message.content["comm_id"] == **comm)
+    }
+
     async fn take(&mut self, client: &mut Frontend, data: &Value) {
         let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
         let id = text("id");
@@ -144,8 +153,10 @@ impl Page {
             "begin" => {
                 let gone = data["remove"].as_array().expect("a list");
                 self.cells.retain(|cell| !gone.contains(&json!(cell.id)));
-                let state = self.state(&text("turn"));
-                self.say(client, state).await;
+                if self.tells {
+                    let state = self.state(&text("turn"));
+                    self.say(client, state).await;
+                }
             }
             "insert" => self.insert(data),
             "append" => {

@@ -178,6 +178,19 @@ impl LiveTurn {
         told
     }
 
+    /// All that the page has, for one that has none of it.
+    pub(crate) fn upserts(&self) -> Vec<ToPage> {
+        let done = cells::step_cells(&self.record(None));
+        let as_cell = |shown: &ShownCell| {
+            let mut cell = done.iter().find(|cell| cell["id"] == shown.id).cloned();
+            let cell = cell.get_or_insert_with(|| json!({"cell_type": "markdown", "id": shown.id}));
+            cell["source"] = json!(shown.source);
+            cell["metadata"] = json!(shown.metadata);
+            cell.take()
+        };
+        upserts(&self.prompt, &self.shown.iter().map(as_cell).collect::<Vec<_>>())
+    }
+
     /// The cell of a step, as it is put into a page that did not run it.
     pub(crate) fn upsert_step(&self, number: usize) -> Option<ToPage> {
         let id = step_id(&self.turn, number);
@@ -251,8 +264,15 @@ impl LiveStep {
     }
 }
 
+/// Puts finished cells below the cell `above`.
+pub(crate) fn upserts(above: &str, cells: &[Value]) -> Vec<ToPage> {
+    let ids = cells.iter().map(|cell| text(cell, "id"));
+    let above = std::iter::once(above.to_owned()).chain(ids);
+    cells.iter().zip(above).map(|(cell, above)| upsert(cell, &above)).collect()
+}
+
 /// What becomes of the prompt's metadata.
-fn prompt_patch(prompt: &Value) -> ToPage {
+pub(crate) fn prompt_patch(prompt: &Value) -> ToPage {
     let mut metadata = metadata(prompt);
     // The rest is the user's.
     metadata.retain(|field, _| matches!(field.as_str(), "tags" | "datarus"));

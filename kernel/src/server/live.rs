@@ -14,17 +14,17 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::Server;
+use super::opening::Opening;
 use super::owed::Owed;
+use super::pages::Page;
+use super::prompt_cell::{ByPage, PromptCell};
+use super::recovery::Rival;
 use super::request::Request;
 use super::step::{Runner, RunningStep};
-use super::turn::Numbered;
 use crate::cells::{End, step_id};
 use crate::page::bar::Gauge;
 use crate::page::view::LiveTurn;
-use crate::page::{CellState, Phase, ToPage};
-
-/// How long the page may take to say what stands in the notebook.
-const STATE: Duration = Duration::from_secs(1);
+use crate::page::{Phase, ToPage};
 
 /// How long the page may take to run a step.
 const ARRIVAL: Duration = Duration::from_secs(2);
@@ -34,14 +34,18 @@ const ARRIVAL: Duration = Duration::from_secs(2);
 pub(super) struct Live {
     /// The page's comm.
     pub(super) comm: String,
+    /// Its notebook.
+    pub(super) path: String,
     /// The session in which it runs steps.
     pub(super) session: String,
     /// The cells.
     pub(super) turn: LiveTurn,
     /// What it is doing.
     pub(super) gauge: Gauge,
-    /// The turn waits for the page to say what stands in the notebook.
-    opening: Option<(Numbered, Instant)>,
+    /// The turn waits for the page.
+    pub(super) opening: Option<Opening>,
+    /// Another page that may have to take the turn over.
+    pub(super) rival: Option<Rival>,
     /// A step that has not begun.
     pending: Option<PendingStep>,
     /// What the model was told of the step beyond its outputs.
@@ -49,7 +53,7 @@ pub(super) struct Live {
     /// The step that was run without the page, and is not in it yet.
     unseen: Option<usize>,
     /// How the turn ended, see [`crate::page::ToPage::Done`].
-    status: &'static str,
+    pub(super) status: &'static str,
 }
 
 /// A step that the agent wants to be run.
@@ -67,48 +71,43 @@ struct PendingStep {
 type Outcome = blocking::Sender<Result<Execution, ExecutorError>>;
 
 impl Live {
-    /// When something is to be done next.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let opening = self.opening.as_ref().map(|(_, until)| *until);
-        let pending = self.pending.as_ref().map(|pending| pending.until);
-        [Some(self.gauge.deadline()), opening, pending].into_iter().flatten().min()
-    }
-}
-
-impl Server {
-    /// Begins a turn in the page that asked, if it is one that shows cells; else the turn begins at once.
-    pub(super) fn open_turn(&mut self, numbered: Numbered) {
-        let Some(prompt) = &mut self.prompt else { return };
-        let page = self.pages.of_session(&prompt.request.header.session);
-        let (Some(page), Some(cell_id)) = (page, prompt.request.cell().cell_id) else {
-            return self.start_agent(numbered);
-        };
-        let turn = prompt.view.turn().to_owned();
-        prompt.live = Some(Live {
+    /// A turn in `page`, below the cell `cell_id`.
+    pub(super) fn new(page: &Page, cell_id: &str, prompt: &PromptCell, opening: Opening) -> Live {
+        let turn = prompt.view.turn();
+        Live {
             comm: page.comm.clone(),
+            path: page.path.clone(),
             session: page.session.clone(),
-            turn: LiveTurn::new(&turn, &cell_id, prompt.mode()),
-            gauge: Gauge::new(&turn, prompt.started_at),
-            opening: Some((numbered, Instant::now() + STATE)),
+            turn: LiveTurn::new(turn, cell_id, prompt.mode()),
+            gauge: Gauge::new(turn, prompt.started_at),
+            opening: Some(opening),
+            rival: None,
             pending: None,
             note: None,
             unseen: None,
             status: "failed",
-        });
-        self.tell_page(vec![ToPage::Begin { turn, prompt: cell_id, remove: Vec::new() }]);
-    }
-
-    /// Takes what stands in the notebook.
-    pub(super) fn on_state(&mut self, comm: &str, turn: &str, _cells: Vec<CellState>) {
-        let Some(prompt) = &mut self.prompt else { return };
-        let Some(live) = prompt.live.as_mut().filter(|live| live.comm == comm) else { return };
-        if prompt.view.turn() == turn
-            && let Some((numbered, _)) = live.opening.take()
-        {
-            self.start_agent(numbered);
         }
     }
 
+    /// Goes on in another page; the step `running` ran without it.
+    pub(super) fn move_to(&mut self, page: &Page, running: Option<usize>) {
+        self.comm.clone_from(&page.comm);
+        self.path.clone_from(&page.path);
+        self.session.clone_from(&page.session);
+        self.rival = None;
+        self.unseen = running;
+    }
+
+    /// When something is to be done next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let opening = self.opening.as_ref().map(|opening| opening.until);
+        let pending = self.pending.as_ref().map(|pending| pending.until);
+        let rival = self.rival.as_ref().map(|rival| rival.until);
+        [Some(self.gauge.deadline()), opening, rival, pending].into_iter().flatten().min()
+    }
+}
+
+impl Server {
     /// Tells the page of the turn that runs.
     pub(super) fn tell_page(&mut self, messages: Vec<ToPage>) {
         let Some(prompt) = &self.prompt else { return };
@@ -119,9 +118,8 @@ impl Server {
 
     /// Shows the page what has changed.
     pub(super) fn show_live(&mut self, now: Instant) {
-        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
-            return;
-        };
+        let shown = self.prompt.as_mut().filter(|prompt| !prompt.is_undone());
+        let Some(live) = shown.and_then(|prompt| prompt.live.as_mut()) else { return };
         let mut told = live.turn.flush();
         told.extend(live.gauge.bar(now).map(ToPage::Bar));
         self.tell_page(told);
@@ -152,6 +150,10 @@ impl Server {
             live.turn.correct(step);
         }
         live.turn.on_event(event);
+        self.keep_step(event);
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
         match event {
             AgentEvent::Text { step, part, .. } => {
                 live.gauge.wrote(Instant::now(), Phase::of(*part), *step);
@@ -184,6 +186,15 @@ impl Server {
         self.enter(Phase::Running);
         self.tell_page(vec![ToPage::Execute { id: cell_id }]);
         Ok(())
+    }
+
+    /// Tells a page that took the turn over what the first one had been told of the step that has not begun.
+    pub(super) fn tell_pending(&mut self) {
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        let Some(pending) = live.and_then(|live| live.pending.as_mut()) else { return };
+        pending.until = Instant::now() + ARRIVAL;
+        let id = pending.cell_id.clone();
+        self.tell_page(vec![ToPage::Execute { id }]);
     }
 
     /// Takes the page's own request for a step, and one for a step that was run without it. Gives back all others.
@@ -232,12 +243,8 @@ impl Server {
 
     /// Does what is due for the page.
     pub(super) fn on_live_deadline(&mut self, now: Instant) {
-        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
-            return;
-        };
-        if let Some((numbered, _)) = live.opening.take_if(|(_, until)| *until <= now) {
-            self.start_agent(numbered);
-        }
+        self.on_opening_deadline(now);
+        self.on_rival_deadline(now);
         let late = |live: &Live| live.pending.as_ref().is_some_and(|step| step.until <= now);
         if let Some(pending) = self.take_pending(late) {
             self.run_unacknowledged(pending);
@@ -292,9 +299,11 @@ impl Server {
         let cell = prompt.as_cell();
         let Some(live) = &mut prompt.live else { return };
         let record = live.turn.record(end.and_then(|end| End::deserialize(end).ok()));
-        let told = live.turn.end(&cell, &record);
         live.status = record.status();
-        self.tell_page(told);
+        let told = live.turn.end(&cell, &record);
+        if !prompt.is_undone() {
+            self.tell_page(told);
+        }
     }
 
     /// Tells the page that the turn is over: the last thing before the reply.
@@ -308,7 +317,15 @@ impl Server {
     /// Ends the agent of a turn, and nothing else.
     pub(super) fn stop_agent(&mut self, turn: &str) {
         if let Some(prompt) = self.prompt.as_mut().filter(|prompt| prompt.view.turn() == turn) {
-            prompt.stopped_alone = true;
+            prompt.by_page.get_or_insert(ByPage::Stopped);
+            self.interrupt();
+        }
+    }
+
+    /// Ends the agent of a turn that was taken back.
+    pub(super) fn undo_running(&mut self, turn: &str) {
+        if let Some(prompt) = self.prompt.as_mut().filter(|prompt| prompt.view.turn() == turn) {
+            prompt.by_page = Some(ByPage::Undone);
             self.interrupt();
         }
     }

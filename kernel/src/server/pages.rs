@@ -42,6 +42,11 @@ impl Pages {
         self.0.iter().find(|page| page.comm == comm)
     }
 
+    /// The page of this notebook that opened last.
+    pub(super) fn of_path(&self, path: &str) -> Option<&Page> {
+        self.0.iter().rev().find(|page| page.path == path)
+    }
+
     fn add(&mut self, page: Page) {
         self.0.retain(|known| known.comm != page.comm);
         if self.0.len() >= MAX_PAGES {
@@ -79,6 +84,7 @@ impl Server {
                 self.handle_comm(&request, |server| {
                     if closes {
                         server.pages.remove(&comm.id);
+                        server.leave_page(&comm.id);
                     } else {
                         server.on_page_message(&comm.id, comm.data);
                     }
@@ -105,13 +111,21 @@ impl Server {
         };
         let Open { path, settings, .. } = open;
         let session = request.header.session.clone();
-        self.pages.add(Page { comm: comm.id, session, path, settings });
+        let page = Page { comm: comm.id, session, path, settings };
+        self.pages.add(page.clone());
+        self.restore(&page);
     }
 
     fn on_page_message(&mut self, comm: &str, data: Value) {
         match serde_json::from_value::<ToKernel>(data) {
-            Ok(ToKernel::State { turn, cells }) => self.on_state(comm, &turn, cells),
+            Ok(ToKernel::State { turn, cells }) => self.on_state(comm, &turn, &cells),
             Ok(ToKernel::Stop { turn }) => self.stop_agent(&turn),
+            Ok(ToKernel::Undo { turn }) => {
+                self.undo_running(&turn);
+                self.history.forget_turn(&turn);
+                self.drop_kept(comm, &turn);
+            }
+            Ok(ToKernel::Held { turn }) => self.drop_kept(comm, &turn),
             Ok(message) => tracing::debug!(?message, "not handled"),
             Err(error) => tracing::warn!(%error, "a page sent what is no message"),
         }

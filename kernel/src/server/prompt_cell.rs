@@ -24,7 +24,7 @@ pub(super) struct PromptCell {
     /// What is shown in the prompt cell itself.
     pub(super) view: TurnView,
     /// What is shown in a page's cells instead, if the page that asked has our extension.
-    pub(super) live: Option<Live>,
+    pub(super) live: Option<Box<Live>>,
     /// The step that runs now.
     pub(super) step: Option<RunningStep>,
     /// The DataFrames, where they are known from the last step.
@@ -43,14 +43,23 @@ pub(super) struct PromptCell {
     pub(super) started_at: Instant,
     /// Stops the model.
     pub(super) interrupt: Interrupt,
-    /// Whether what waits behind it runs all the same after a stop.
-    pub(super) stopped_alone: bool,
+    /// What the page did to it: then what waits behind it runs all the same.
+    pub(super) by_page: Option<ByPage>,
     /// When a stopped turn is not waited for any longer.
     pub(super) give_up_at: Option<Instant>,
     /// When gathered text is shown.
     pub(super) show_at: Option<Instant>,
     /// The steps that are done.
     pub(super) steps: Vec<Step>,
+}
+
+/// How the user ended a turn in the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByPage {
+    /// The agent alone was to stop.
+    Stopped,
+    /// The turn was taken back: nothing of it is to stay.
+    Undone,
 }
 
 impl PromptCell {
@@ -71,7 +80,7 @@ impl PromptCell {
             started: Timestamp::now(),
             started_at: Instant::now(),
             interrupt: Interrupt::default(),
-            stopped_alone: false,
+            by_page: None,
             give_up_at: None,
             show_at: None,
             steps: Vec::new(),
@@ -81,7 +90,7 @@ impl PromptCell {
     /// When something is to be done for it next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let step = self.step.as_ref().and_then(RunningStep::deadline);
-        let live = self.live.as_ref().and_then(Live::deadline);
+        let live = self.live.as_deref().and_then(Live::deadline);
         [self.show_at, self.give_up_at, step, live].into_iter().flatten().min()
     }
 
@@ -94,6 +103,11 @@ impl PromptCell {
     pub(super) fn interrupt(&mut self, patience: Duration) {
         self.interrupt.set();
         self.give_up_at.get_or_insert_with(|| Instant::now() + patience);
+    }
+
+    /// Whether it was taken back while it ran: nothing more of it is shown or kept.
+    pub(super) fn is_undone(&self) -> bool {
+        self.by_page == Some(ByPage::Undone)
     }
 
     /// How it is to be answered.

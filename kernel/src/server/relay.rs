@@ -59,7 +59,7 @@ impl Server {
         if let Some(content) = content.as_ref().filter(|_| traced) {
             self.tell_lost_variables(&request);
             let cell_id = request.cell().cell_id;
-            self.journal.begin_cell(&request.header.msg_id, cell_id, &content.code);
+            self.history.begin_cell(&request.header.msg_id, cell_id, &content.code);
         }
         let stop_on_error = traced && content.is_some_and(|content| content.stop_on_error);
         self.hand_over(request, stop_on_error);
@@ -92,7 +92,7 @@ impl Server {
         let status = executed.then(|| frames.content::<OwnReply>().unwrap_or_default());
         self.sockets.send(channel, frames.into_multipart());
         if let Some(status) = status {
-            self.journal.end_cell(&parent.msg_id, &status.status, status.execution_count);
+            self.history.end_cell(&parent.msg_id, &status.status, status.execution_count);
             self.schedule.replied(&parent.msg_id);
             self.reply_info_after(|cell| cell == parent.msg_id);
             if status.status == "error" && asked.is_some_and(|asked| asked.stop_on_error) {
@@ -124,7 +124,7 @@ impl Server {
         let ended = header.msg_type == "status" && is_idle(&frames);
         let hint = header.msg_type == "error" && self.may_be_a_question(&parent.msg_id, &frames);
         if header.msg_type != "status" {
-            self.journal.output(&parent.msg_id, &header.msg_type, &frames.content);
+            self.history.output(&parent.msg_id, &header.msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
         self.publish(frames.clone());
@@ -147,7 +147,7 @@ impl Server {
     fn may_be_a_question(&self, msg_id: &str, error: &Frames) -> bool {
         let ename = error.content::<Failed>().unwrap_or_default().ename;
         matches!(ename.as_str(), "SyntaxError" | "NameError")
-            && self.journal.code_of(msg_id).is_some_and(reads_like_prose)
+            && self.history.code_of(msg_id).is_some_and(reads_like_prose)
     }
 
     fn tell_lost_variables(&mut self, request: &Request) {

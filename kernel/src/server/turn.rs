@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use datarus_agent::agent::{AgentEvent, Outcome, Task, Turn};
+use datarus_agent::agent::{AgentEvent, Outcome, Past, Task, Turn};
 use datarus_agent::executor::{Status, Variable};
 use datarus_agent::llm::{ModelInfo, Usage};
 use rustix::process::Signal;
@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// Gives the agent its task.
-    pub(super) fn start_agent(&mut self, numbered: Numbered) {
+    pub(super) fn start_agent(&mut self, numbered: Numbered, history: Vec<Past>) {
         let Some(prompt) = &self.prompt else { return };
         let named = prompt.request.cell().files();
         let task = Task {
@@ -104,12 +104,13 @@ impl Server {
             mode: prompt.mode(),
             files: named.unwrap_or_else(|| data_files(&self.config.folder)),
             variables: numbered.variables,
-            history: self.journal.history(),
+            history,
         };
         let (number, interrupt) = (prompt.number, prompt.interrupt.clone());
         if interrupt.is_set() {
             return self.end_interrupted();
         }
+        self.keep_begin();
         if self.agent.run(number, task, interrupt) {
             self.enter(Phase::Reading);
         } else {
@@ -176,7 +177,8 @@ impl Server {
         }
     }
 
-    fn show(&mut self, shown: Shown) {
+    /// Shows it in the prompt cell.
+    pub(super) fn show(&mut self, shown: Shown) {
         let Some(prompt) = &self.prompt else { return };
         let parent = prompt.request.parent();
         let frames = match shown {
@@ -245,20 +247,24 @@ impl Server {
         let seconds = prompt.started_at.elapsed().as_secs_f64();
         let end = TurnEnd { outcome: &turn.outcome, usage: turn.usage, seconds, facts };
         let cell_id = prompt.request.cell().cell_id;
-        let stopped_alone = prompt.stopped_alone;
+        let (undone, alone) = (prompt.is_undone(), prompt.by_page.is_some());
+        let name = prompt.live.is_some().then(|| prompt.view.turn().to_owned());
         if prompt.live.is_some() {
             let (summary, json) = (prompt.view.summary(&end), prompt.view.end_json(&end));
             self.end_live(Some(&json));
+            self.keep_end(&json, &summary);
             self.show(summary);
         } else {
             let shown = prompt.view.end(&end);
             self.show(shown);
         }
         let interrupted = turn.outcome == Outcome::Interrupted;
-        self.journal.add_turn(cell_id, turn);
+        if !undone {
+            self.history.add_turn(cell_id, name, turn);
+        }
         // So that a Run All stops.
         let error = ErrorContent::new("KeyboardInterrupt", "the turn was stopped");
-        self.close_turn((interrupted && !stopped_alone).then_some(error));
+        self.close_turn((interrupted && !alone).then_some(error));
     }
 
     /// Ends a turn that could not be done.
@@ -267,12 +273,14 @@ impl Server {
         self.end_live(None);
         let Some(prompt) = &self.prompt else { return };
         let error = ErrorContent::new(failure.name, &failure.reason);
+        self.keep_failure(&error);
         let shown = self.session.error(prompt.request.parent(), &error);
         self.publish(shown);
         self.close_turn(Some(error));
     }
 
-    fn close_turn(&mut self, error: Option<ErrorContent>) {
+    /// Answers the prompt's request.
+    pub(super) fn close_turn(&mut self, error: Option<ErrorContent>) {
         self.withdraw_pending();
         self.withdraw_owed();
         self.close_live();
