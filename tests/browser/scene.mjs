@@ -1,7 +1,7 @@
 // Scenes: a notebook in a real JupyterLab, played by a reader who types, clicks and looks.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -62,6 +62,17 @@ export class Stage {
     assert.deepEqual(scene.errors, [], "the browser's console stays without errors");
   }
 
+  /** A page that tells the scene under way what its console calls an error. */
+  async newPage() {
+    const page = await this.browser.newPage({ viewport: { width: 1200, height: 900 } });
+    page.setDefaultTimeout(TIMEOUT);
+    page.on("pageerror", (error) => this.errors.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.errors.push(`${message.text()} (${message.location().url})`);
+    });
+    return page;
+  }
+
   /** Opens a new notebook whose code cells are `sources`. */
   async scene(sources = [""]) {
     const name = `scene-${(this.count = (this.count ?? 0) + 1)}.ipynb`;
@@ -87,27 +98,55 @@ export class Scene {
     this.name = name;
   }
 
+  /** Opens the notebook; the application is loaded once for many scenes. */
   async open() {
-    this.page = await this.stage.browser.newPage({ viewport: { width: 1200, height: 900 } });
-    this.page.setDefaultTimeout(TIMEOUT);
-    this.page.on("pageerror", (error) => this.errors.push(String(error)));
-    this.page.on("console", (message) => {
-      if (message.type() === "error") this.errors.push(`${message.text()} (${message.location().url})`);
-    });
-    await openNotebook(this.page, this.stage.lab, this.name);
+    const { stage } = this;
+    stage.errors = this.errors;
+    const isLoaded = stage.page && !stage.page.isClosed();
+    this.page = isLoaded ? stage.page : (stage.page = await stage.newPage());
+    if (isLoaded && app === "lab") {
+      await this.command("docmanager:open", { path: this.name, factory: "Notebook" });
+      await this.page.waitForFunction(isIdle, this.name);
+    } else {
+      await openNotebook(this.page, stage.lab, this.name);
+    }
     await this.page.waitForSelector(".datarus-badge", { state: "attached" });
   }
 
-  /** Loads the page again, as a reader does who closed it. */
-  async reload() {
-    await openNotebook(this.page, this.stage.lab, this.name);
+  /** The page is closed; the kernel goes on. */
+  async away() {
+    await this.page.close();
+  }
+
+  /** The notebook is opened again. */
+  async back() {
+    await this.open();
+  }
+
+  /** Waits until the kernel is there and its page knows it. */
+  async ready() {
+    await this.page.waitForFunction(() => {
+      const { sessionContext } = window.jupyterapp.shell.currentWidget;
+      return sessionContext.session?.kernel?.status === "idle" && document.querySelector(".datarus-badge");
+    });
+  }
+
+  /** The kernel's process gets SIGKILL, as from a system without memory. */
+  async kill() {
+    const kernel = await this.page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id);
+    for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+      const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+      const [program] = line.split("\0");
+      if (program.endsWith("scripted-kernel") && line.includes(kernel)) process.kill(Number(pid), "SIGKILL");
+    }
   }
 
   /** Ends the scene and its kernel. */
   async close() {
     const { address, token } = this.stage.lab;
     const sessions = await (await fetch(`${address}/api/sessions?token=${token}`)).json();
-    await this.page.close();
+    // Without the question whether to save.
+    await this.page.evaluate(() => window.jupyterapp.shell.currentWidget.dispose());
     for (const { id, path } of sessions) {
       if (path !== this.name) continue;
       await fetch(`${address}/api/sessions/${id}?token=${token}`, { method: "DELETE" });
@@ -225,6 +264,12 @@ export class Scene {
   save() {
     return this.page.evaluate(() => window.jupyterapp.shell.currentWidget.context.save());
   }
+}
+
+/** In the page: whether the notebook `path` is in front and its kernel idle. */
+function isIdle(path) {
+  const widget = window.jupyterapp.shell.currentWidget;
+  return widget?.context?.path === path && widget.sessionContext.session?.kernel?.status === "idle";
 }
 
 /** The sources of cells, for comparing. */

@@ -91,7 +91,8 @@ impl Model for Writer {
         _constraint: &mut dyn Constraint,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
-        let unknown = || ModelError::Compute(String::from("the script does not know this question"));
+        let unknown =
+            || ModelError::Compute(String::from("the script does not know this question"));
         let (full, pause) = self.next(request.messages).ok_or_else(unknown)?;
         let mut written = String::new();
         let mut finish_reason = FinishReason::Stop;
