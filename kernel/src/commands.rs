@@ -125,9 +125,6 @@ fn model_info(command: ModelCommand) -> Result<u8> {
 fn install(args: InstallArgs) -> Result<u8> {
     let installed = install::install(&args)?;
     say(&format!("kernelspec  {}", installed.kernelspec.display()));
-    if let Some(extension) = installed.extension {
-        say(&format!("extension   {} (reload open pages)", extension.display()));
-    }
     if let Some((note, python)) = installed.note {
         say(&format!("settings    {}", note.display()));
         warn_of_missing_packages(&python);

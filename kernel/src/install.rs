@@ -1,5 +1,4 @@
-//! Makes the kernel known to Jupyter, and undoes it: the kernelspec, the page's extension, and a note of the Python
-//! to run cells on.
+//! Makes the kernel known to Jupyter, and undoes it: the kernelspec, and a note of the Python to run cells on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,30 +21,11 @@ const LOGOS: &[(&str, &[u8])] = &[
     ("logo-svg.svg", include_bytes!("../../kernelspec/logo-svg.svg")),
 ];
 
-/// The extension of JupyterLab and Notebook, as it lies in the repository: nothing is built.
-const EXTENSION: &[(&str, &[u8])] = &[
-    ("package.json", include_bytes!("../../labextension/package.json")),
-    ("static/anchor.js", include_bytes!("../../labextension/static/anchor.js")),
-    ("static/cells.js", include_bytes!("../../labextension/static/cells.js")),
-    ("static/facts.js", include_bytes!("../../labextension/static/facts.js")),
-    ("static/live.js", include_bytes!("../../labextension/static/live.js")),
-    ("static/parts.js", include_bytes!("../../labextension/static/parts.js")),
-    ("static/plugin.js", include_bytes!("../../labextension/static/plugin.js")),
-    ("static/remoteEntry.js", include_bytes!("../../labextension/static/remoteEntry.js")),
-    ("static/roles.js", include_bytes!("../../labextension/static/roles.js")),
-    ("static/sha256.js", include_bytes!("../../labextension/static/sha256.js")),
-    ("static/strings.js", include_bytes!("../../labextension/static/strings.js")),
-    ("static/style.css", include_bytes!("../../labextension/static/style.css")),
-    ("static/view.js", include_bytes!("../../labextension/static/view.js")),
-];
-
 /// What `install` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     /// The folder of the kernelspec.
     pub kernelspec: PathBuf,
-    /// The folder of the page's extension; absent when only a folder was written.
-    pub extension: Option<PathBuf>,
     /// The note of the Python, and that Python; absent when only a folder was written.
     pub note: Option<(PathBuf, PathBuf)>,
 }
@@ -54,7 +34,6 @@ pub struct Installed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     kernelspec: PathBuf,
-    extension: PathBuf,
     note: PathBuf,
     /// The Python of the environment that is installed into.
     python: Option<PathBuf>,
@@ -68,7 +47,7 @@ pub fn install(args: &InstallArgs) -> Result<Installed> {
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     if let Some(folder) = &args.folder {
         write_kernelspec(folder, &program)?;
-        return Ok(Installed { kernelspec: folder.clone(), extension: None, note: None });
+        return Ok(Installed { kernelspec: folder.clone(), note: None });
     }
     let place = place(&args.place)?;
     let python = match (&args.python, &place.python) {
@@ -76,17 +55,9 @@ pub fn install(args: &InstallArgs) -> Result<Installed> {
         (named, _) => config::find_python(named.as_deref())?,
     };
     write_kernelspec(&place.kernelspec, &program)?;
-    remove_extension(&place.extension)?;
-    for (name, bytes) in EXTENSION {
-        write(&place.extension.join(name), bytes)?;
-    }
     let note = json!({"python": python}).to_string() + "\n";
     write(&place.note, note.as_bytes())?;
-    Ok(Installed {
-        kernelspec: place.kernelspec,
-        extension: Some(place.extension),
-        note: Some((place.note, python)),
-    })
+    Ok(Installed { kernelspec: place.kernelspec, note: Some((place.note, python)) })
 }
 
 /// Removes what [`install`] wrote, and says what was there.
@@ -104,9 +75,6 @@ pub fn uninstall(args: &UninstallArgs) -> Result<Vec<PathBuf>> {
             .with_context(|| format!("cannot remove `{}`", place.kernelspec.display()))?;
         removed.push(place.kernelspec);
     }
-    if remove_extension(&place.extension)? {
-        removed.push(place.extension);
-    }
     match std::fs::remove_file(&place.note) {
         Ok(()) => removed.push(place.note.clone()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -117,15 +85,6 @@ pub fn uninstall(args: &UninstallArgs) -> Result<Vec<PathBuf>> {
         let _ = std::fs::remove_dir(folder);
     }
     Ok(removed)
-}
-
-/// Removes the page's extension; says whether there was one. Files of an older version must not stay beside newer ones.
-fn remove_extension(folder: &Path) -> Result<bool> {
-    match std::fs::remove_dir_all(folder) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot remove `{}`", folder.display())),
-    }
 }
 
 /// The kernelspec as JSON, with the program's path in it.
@@ -178,7 +137,6 @@ fn place(args: &PlaceArgs) -> Result<Place> {
 fn under(prefix: &Path) -> Place {
     Place {
         kernelspec: prefix.join("share/jupyter/kernels").join(KERNEL_NAME),
-        extension: prefix.join("share/jupyter/labextensions").join(KERNEL_NAME),
         note: prefix.join("share/datarus/config.json"),
         python: None,
     }
@@ -187,10 +145,8 @@ fn under(prefix: &Path) -> Place {
 fn of_user() -> Result<Place> {
     let nowhere = "expected the variable HOME or XDG_DATA_HOME, found neither";
     let data = config::user_data_dir().context(nowhere)?;
-    let jupyter = jupyter_data_dir().context(nowhere)?;
     Ok(Place {
-        kernelspec: jupyter.join("kernels").join(KERNEL_NAME),
-        extension: jupyter.join("labextensions").join(KERNEL_NAME),
+        kernelspec: jupyter_data_dir().context(nowhere)?.join("kernels").join(KERNEL_NAME),
         note: data.join("datarus/config.json"),
         python: None,
     })
@@ -231,8 +187,6 @@ mod tests {
         assert_eq!(spec["argv"][1], "kernel");
         assert_eq!(spec["interrupt_mode"], "message");
         assert!(installed.kernelspec.join("logo-64x64.png").exists());
-        let extension = installed.extension.unwrap();
-        assert!(extension.join("static/remoteEntry.js").exists());
         let (note, python) = installed.note.unwrap();
         assert_eq!(
             std::fs::read_to_string(&note).unwrap(),
@@ -241,22 +195,9 @@ mod tests {
 
         let place = PlaceArgs { prefix: Some(prefix.path().to_owned()), ..PlaceArgs::default() };
         let removed = uninstall(&UninstallArgs { place: place.clone() }).unwrap();
-        assert_eq!(removed, [installed.kernelspec, extension, note]);
+        assert_eq!(removed, [installed.kernelspec, note]);
         assert!(!prefix.path().join("share/datarus").exists());
         assert!(uninstall(&UninstallArgs { place }).unwrap().is_empty());
-    }
-
-    #[test]
-    fn all_of_the_extension_is_embedded() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../labextension");
-        let in_static = std::fs::read_dir(folder.join("static")).unwrap();
-        let named = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
-        let mut lying: Vec<_> = in_static.map(|entry| named(entry.unwrap())).collect();
-        lying.sort();
-        let embedded = EXTENSION.iter().filter_map(|(name, _)| name.strip_prefix("static/"));
-        assert!(embedded.eq(lying.iter().map(String::as_str)), "expected {lying:?}");
-        let package: Value = serde_json::from_slice(EXTENSION[0].1).unwrap();
-        assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
     }
 
     #[test]
@@ -275,8 +216,7 @@ mod tests {
         let target = folder.path().join("datarus");
         let args =
             InstallArgs { place: PlaceArgs::default(), folder: Some(target.clone()), python: None };
-        let expected = Installed { kernelspec: target.clone(), extension: None, note: None };
-        assert_eq!(install(&args).unwrap(), expected);
+        assert_eq!(install(&args).unwrap(), Installed { kernelspec: target.clone(), note: None });
         assert!(is_ours(&target));
     }
 }
