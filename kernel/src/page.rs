@@ -1,13 +1,15 @@
 //! What the kernel and a page with our extension say to each other, over a comm with the target [`TARGET`].
 //!
 //! This file is the whole vocabulary; `tests/fixtures/comm.json` holds one example of each message, and both sides
-//! are tested against it. [`view`] turns a turn into these messages, [`bar`] says what it is doing.
+//! are tested against it. `view` turns a turn into these messages, `bar` says what it is doing, `guard` why to ask
+//! before a step.
 
 use datarus_agent::agent::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) mod bar;
+pub(crate) mod guard;
 pub(crate) mod view;
 
 /// The comm's target.

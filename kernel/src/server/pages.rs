@@ -42,6 +42,12 @@ impl Pages {
         self.0.iter().find(|page| page.comm == comm)
     }
 
+    fn set(&mut self, comm: &str, settings: Settings) {
+        if let Some(page) = self.0.iter_mut().find(|page| page.comm == comm) {
+            page.settings = settings;
+        }
+    }
+
     /// The page of this notebook that opened last.
     pub(super) fn of_path(&self, path: &str) -> Option<&Page> {
         self.0.iter().rev().find(|page| page.path == path)
@@ -126,7 +132,12 @@ impl Server {
                 self.drop_kept(comm, &turn);
             }
             Ok(ToKernel::Held { turn }) => self.drop_kept(comm, &turn),
-            Ok(message) => tracing::debug!(?message, "not handled"),
+            Ok(ToKernel::Choice { id, choice, source, .. }) => {
+                self.on_choice(comm, &id, choice, source.as_deref());
+            }
+            Ok(ToKernel::Settings { settings }) => self.pages.set(comm, settings),
+            // It stays in the journal until it is held.
+            Ok(ToKernel::Restored { turn }) => tracing::info!(%turn, "a turn was restored"),
             Err(error) => tracing::warn!(%error, "a page sent what is no message"),
         }
     }
