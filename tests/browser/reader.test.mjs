@@ -16,10 +16,10 @@ scene("Undo turn takes all its cells away, undo brings them back and redo takes 
   await notebook.click("Undo turn");
   const bare = await notebook.until((cells) => cells.length === 2);
   assert.deepEqual([bare[1].outputs, bare[1].execution_count], [[], null]);
-  await notebook.command("notebook:undo");
+  await notebook.command("notebook:undo-cell-action");
   const back = await notebook.until((cells) => cells.length === full.length);
   assert.deepEqual(strip(back), strip(full));
-  await notebook.command("notebook:redo");
+  await notebook.command("notebook:redo-cell-action");
   await notebook.until((cells) => cells.length === 2);
 });
 
@@ -32,7 +32,7 @@ scene("what a turn writes is not in the undo history", ["x = 1", ""], async (not
   await notebook.page.keyboard.type("234");
   await notebook.ask(1, "What do the sales sum up to?");
   const full = await notebook.answered();
-  for (let n = 0; n < 3; n++) await notebook.command("notebook:undo");
+  for (let n = 0; n < 3; n++) await notebook.command("notebook:undo-cell-action");
   const cells = await notebook.cells();
   assert.deepEqual(sources(cells).slice(2), sources(full).slice(2));
 });
@@ -142,16 +142,51 @@ for (const theme of ["JupyterLab Light", "JupyterLab Dark"]) {
 }
 
 scene("two views of one notebook show one turn", [""], async (notebook) => {
-  await notebook.command("notebook:create-output-view").catch(() => undefined);
-  await notebook.page.evaluate(async () => {
-    const { jupyterapp } = window;
-    const { context } = jupyterapp.shell.currentWidget;
-    await jupyterapp.commands.execute("docmanager:clone").catch(() => undefined);
-    jupyterapp.shell.activateById(jupyterapp.shell.currentWidget.id);
-    return context.path;
-  });
+  await notebook.command("docmanager:clone");
+  await notebook.page.locator(".jp-NotebookPanel").nth(1).waitFor();
   await notebook.ask(0, "What do the sales sum up to?");
   const cells = await notebook.answered();
   assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "code", "thought", "answer"]);
   assert.equal(cells[4].source, "print(df['sales'].sum())");
+});
+
+for (const [choice, printed, code] of [
+  ["Run", "7\n", "print(df['sales'].sum())"],
+  ["Skip", undefined, "print(df['sales'].sum())"],
+]) {
+  scene(`in review a step waits for the reader: ${choice}`, [""], async (notebook) => {
+    await notebook.page.locator(".datarus-review select").selectOption("all");
+    await notebook.ask(0, "What do the sales sum up to?");
+    await notebook.page.locator(".datarus-ask").waitFor();
+    await notebook.click("Run");
+    await notebook.until((cells) => cells.some((cell) => cell.source === code));
+    await notebook.page.locator(".datarus-ask").waitFor();
+    await notebook.click(choice);
+    const cells = await notebook.answered();
+    const step = cells.filter((cell) => cell.metadata.datarus?.role === "code")[1];
+    assert.deepEqual([step.source, step.outputs[0]?.text], [code, printed]);
+  });
+}
+
+scene("in review a step can be edited and runs as edited", [""], async (notebook) => {
+  await notebook.page.locator(".datarus-review select").selectOption("all");
+  await notebook.ask(0, "Show how brief it is");
+  await notebook.page.locator(".datarus-ask").waitFor();
+  await notebook.click("Edit");
+  await notebook.page.keyboard.press("Control+a");
+  await notebook.page.keyboard.type("print('mine')");
+  await notebook.click("Run as edited");
+  const cells = await notebook.answered();
+  const [step] = cells.filter((cell) => cell.metadata.datarus?.role === "code");
+  assert.deepEqual([step.source, step.outputs[0]?.text], ["print('mine')", "mine\n"]);
+});
+
+scene("with a guard only a step that could do harm waits, and it is said why", [""], async (notebook) => {
+  await notebook.page.locator(".datarus-review select").selectOption("guard");
+  await notebook.ask(0, "Show what is risky");
+  await notebook.page.locator(".datarus-ask").waitFor();
+  assert.match(await notebook.page.locator(".datarus-ask").textContent(), /os\.remove/);
+  await notebook.click("Skip");
+  const cells = await notebook.answered();
+  assert.deepEqual(cells.filter((cell) => cell.metadata.datarus?.role === "code").map((cell) => cell.outputs[0]?.text), ["first\n", undefined]);
 });

@@ -146,7 +146,9 @@ export class Scene {
     const { address, token } = this.stage.lab;
     const sessions = await (await fetch(`${address}/api/sessions?token=${token}`)).json();
     // Without the question whether to save.
-    await this.page.evaluate(() => window.jupyterapp.shell.currentWidget.dispose());
+    await this.page.evaluate(() => {
+      for (const widget of [...window.jupyterapp.shell.widgets("main")]) if (widget.context) widget.dispose();
+    });
     for (const { id, path } of sessions) {
       if (path !== this.name) continue;
       await fetch(`${address}/api/sessions/${id}?token=${token}`, { method: "DELETE" });
