@@ -5,6 +5,7 @@
 //! [`TurnRecord::read`], writing [`turn_cells`]; [`turn_below`] finds the cells of a turn that a file already has.
 //! A page is given the same cells while the turn runs.
 
+pub(crate) mod kept;
 pub mod link;
 pub mod record;
 

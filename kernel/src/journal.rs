@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::cells::kept::fill_in;
 use crate::cells::{End, StepRecord, TurnRecord, source_sha};
 
 /// In the names of the files, so that those of another version are left alone.
@@ -45,12 +46,36 @@ pub(crate) struct KeptTurn {
     pub(crate) outputs: Vec<Value>,
 }
 
+/// How a turn ended.
+#[derive(Debug, Default)]
+pub(crate) struct TurnEnd {
+    /// None, when it could not be done.
+    pub(crate) end: Option<End>,
+    /// The prompt's outputs.
+    pub(crate) outputs: Vec<Value>,
+    /// What ran of its failed steps, see [`crate::cells::kept`].
+    pub(crate) kept: Value,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 enum Line {
-    Begin { turn: String, prompt: Value },
-    Step { turn: String, step: StepRecord },
-    End { turn: String, end: Option<Box<End>>, outputs: Vec<Value> },
+    Begin {
+        turn: String,
+        prompt: Value,
+    },
+    Step {
+        turn: String,
+        step: StepRecord,
+    },
+    End {
+        turn: String,
+        end: Option<Box<End>>,
+        outputs: Vec<Value>,
+        /// See [`crate::cells::kept`].
+        #[serde(default)]
+        kept: Value,
+    },
 }
 
 impl Line {
@@ -81,8 +106,10 @@ impl Journals {
     }
 
     /// Notes the end of a turn, with the prompt's outputs.
-    pub(crate) fn end(&self, notebook: &str, turn: &str, end: Option<End>, outputs: Vec<Value>) {
-        self.add(notebook, &Line::End { turn: turn.to_owned(), end: end.map(Box::new), outputs });
+    pub(crate) fn end(&self, notebook: &str, turn: &str, end: TurnEnd) {
+        let TurnEnd { end, outputs, kept } = end;
+        let (turn, end) = (turn.to_owned(), end.map(Box::new));
+        self.add(notebook, &Line::End { turn, end, outputs, kept });
     }
 
     /// Forgets a turn; with its last one the file goes.
@@ -112,8 +139,9 @@ impl Journals {
                     turns.push(KeptTurn { prompt, record, outputs: Vec::new() });
                 }
                 (Line::Step { step, .. }, Some(kept)) => kept.record.steps.push(step),
-                (Line::End { end, outputs, .. }, Some(kept)) => {
+                (Line::End { end, outputs, kept: ran, .. }, Some(kept)) => {
                     kept.record.end = end.map(|end| *end);
+                    fill_in(&mut kept.record, &ran);
                     kept.outputs = outputs;
                 }
                 // The line before it is damaged.

@@ -23,6 +23,7 @@ use crate::wire::{Frames, ReplayGuard, SigningKey};
 use crate::zmtp::ZmtpError;
 
 mod clients;
+mod closing;
 mod death;
 mod live;
 mod opening;

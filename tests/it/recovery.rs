@@ -72,6 +72,25 @@ async fn a_killed_kernel_loses_no_finished_step() {
 }
 
 #[tokio::test]
+async fn what_ran_of_a_failed_step_stands_as_a_cell_where_later_steps_need_it() {
+    let state = tempfile::tempdir().unwrap();
+    let script = [step("Fail.", "a = 20\n1/0"), step("Go on.", "a * 2"), answer("It is 40.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.ask(&mut client, "p", "> go").await;
+    let ends: Vec<_> =
+        page.cells.iter().map(|cell| cell.id.split('-').next_back().unwrap()).collect();
+    assert_eq!(ends, ["p", "1t", "1c", "1k", "2t", "2c", "3t", "a"]);
+    assert!(page.cells[3].source.ends_with("\na = 20"), "{}", page.cells[3].source);
+
+    let before = kept(&page);
+    let mut client = kernel(state.path(), &[]).await;
+    let mut page = reopen(&mut client, "> go").await;
+    page.until(&mut client, "patch").await;
+    assert_eq!(kept(&page), before);
+}
+
+#[tokio::test]
 async fn a_finished_turn_comes_back_as_it_was_until_the_notebook_holds_it() {
     let state = tempfile::tempdir().unwrap();
     let script = [step("First.", "print('one')\n1"), answer("It is 1.")];

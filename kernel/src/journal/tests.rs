@@ -57,7 +57,8 @@ fn what_was_noted_is_read_by_the_notebook_and_goes_with_its_last_turn() {
     place.turn("t_1", &["1\n", "2\n"]);
     place.turn("t_2", &[]);
     let outputs = vec![json!({"output_type": "display_data"})];
-    place.journals.end("a.ipynb", "t_1", None, outputs.clone());
+    let end = TurnEnd { outputs: outputs.clone(), ..TurnEnd::default() };
+    place.journals.end("a.ipynb", "t_1", end);
     let turns = place.journals.turns("a.ipynb");
     assert_eq!((&turns[0].prompt, &turns[0].outputs), (&json!({"id": "p"}), &outputs));
     assert_eq!(turns[0].record.steps, [step(1, "1\n"), step(2, "2\n")]);

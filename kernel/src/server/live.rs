@@ -14,6 +14,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::Server;
+use super::closing::Closing;
 use super::opening::Opening;
 use super::owed::Owed;
 use super::pages::Page;
@@ -21,6 +22,7 @@ use super::prompt_cell::{ByPage, PromptCell};
 use super::recovery::Rival;
 use super::request::Request;
 use super::step::{Runner, RunningStep};
+use crate::cells::kept::fill_in;
 use crate::cells::{End, step_id};
 use crate::page::bar::Gauge;
 use crate::page::view::LiveTurn;
@@ -52,6 +54,10 @@ pub(super) struct Live {
     note: Option<String>,
     /// The step that was run without the page, and is not in it yet.
     pub(super) unseen: Option<usize>,
+    /// The turn waits for what ran of its failed steps.
+    pub(super) closing: Option<Closing>,
+    /// What ran of its failed steps, as far as later ones need it.
+    pub(super) kept: Value,
     /// How the turn ended, see [`crate::page::ToPage::Done`].
     pub(super) status: &'static str,
 }
@@ -107,6 +113,8 @@ impl Live {
             pending: None,
             note: None,
             unseen: None,
+            closing: None,
+            kept: Value::Null,
             status: "failed",
         }
     }
@@ -131,7 +139,8 @@ impl Live {
         let opening = self.opening.as_ref().map(|opening| opening.until);
         let pending = self.pending.as_ref().and_then(PendingStep::until);
         let rival = self.rival.as_ref().map(|rival| rival.until);
-        [Some(self.gauge.deadline()), opening, rival, pending].into_iter().flatten().min()
+        let closing = self.closing.as_ref().map(|closing| closing.until);
+        [Some(self.gauge.deadline()), opening, rival, pending, closing].into_iter().flatten().min()
     }
 }
 
@@ -267,6 +276,7 @@ impl Server {
     pub(super) fn on_live_deadline(&mut self, now: Instant) {
         self.on_opening_deadline(now);
         self.on_rival_deadline(now);
+        self.on_closing_deadline(now);
         let late = |live: &Live| {
             let until = live.pending.as_ref().and_then(PendingStep::until);
             until.is_some_and(|until| until <= now)
@@ -324,7 +334,8 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return };
         let cell = prompt.as_cell();
         let Some(live) = &mut prompt.live else { return };
-        let record = live.turn.record(end.and_then(|end| End::deserialize(end).ok()));
+        let mut record = live.turn.record(end.and_then(|end| End::deserialize(end).ok()));
+        fill_in(&mut record, &live.kept);
         live.status = record.status();
         let told = live.turn.end(&cell, &record);
         if !prompt.is_undone() {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use super::relay::is_idle;
 use crate::connection::Channel;
 use crate::message::NO_PARENT;
 use crate::wire::Frames;
@@ -40,6 +41,8 @@ pub(super) enum Own {
     Step(Bytes),
     /// To run a step that a page shows when it has ended.
     UnseenStep,
+    /// To know what ran of the failed steps of this turn: what was printed so far.
+    Kept { turn: u64, printed: String },
     /// To know the state after a step that the page's request with this id ran; asked so many times.
     State(String, u8),
 }
@@ -119,6 +122,11 @@ impl Server {
         self.execute("", &format!("{MODULE}.state()"), Own::State(msg_id, times));
     }
 
+    /// Runs code that leaves no trace, for what it prints.
+    pub(super) fn ask_own(&mut self, code: &str, own: Own) {
+        self.execute(code, "None", own);
+    }
+
     /// Each message has an id of its own: ipykernel drops an identical one without an answer.
     fn execute(&mut self, code: &str, expression: &str, own: Own) -> String {
         let silent = !matches!(own, Own::Step(_) | Own::UnseenStep);
@@ -140,9 +148,12 @@ impl Server {
     /// Takes the companion's answer to a request of ours.
     pub(super) fn on_own_answer(&mut self, msg_id: &str, frames: &Frames) {
         let reply = frames.content::<OwnReply>().unwrap_or_default();
-        if matches!(self.own.get(msg_id), Some(Own::Step(_) | Own::UnseenStep)) {
+        match self.own.get(msg_id) {
             // It stays, for outputs that come late.
-            return self.on_step_reply(msg_id, reply);
+            Some(Own::Step(_) | Own::UnseenStep) => return self.on_step_reply(msg_id, reply),
+            // What it prints may come after the reply.
+            Some(Own::Kept { .. }) => return,
+            Some(Own::Number(_) | Own::Variables(_) | Own::State(..)) | None => {}
         }
         match self.own.remove(msg_id) {
             Some(Own::Number(turn)) => self.on_number(turn, reply.answer()),
@@ -156,19 +167,29 @@ impl Server {
                 self.ask_state_again(step, times + 1);
             }
             Some(Own::State(step, _)) => self.on_step_state(&step, reply),
-            Some(Own::Step(_) | Own::UnseenStep) | None => {}
+            Some(Own::Step(_) | Own::UnseenStep | Own::Kept { .. }) | None => {}
         }
     }
 
     /// Takes what the companion publishes for a request of ours. Only steps have anything to show.
     pub(super) fn on_own_output(&mut self, msg_id: &str, msg_type: &str, frames: Frames) {
-        match self.own.get(msg_id) {
+        match self.own.get_mut(msg_id) {
+            Some(Own::Kept { printed, .. }) if msg_type == "stream" => {
+                let content = frames.content::<Map<String, Value>>().unwrap_or_default();
+                printed.push_str(content.get("text").and_then(Value::as_str).unwrap_or_default());
+            }
+            Some(Own::Kept { .. }) if msg_type == "status" && is_idle(&frames) => {
+                if let Some(Own::Kept { turn, printed }) = self.own.remove(msg_id) {
+                    self.on_kept(turn, &printed);
+                }
+            }
             Some(Own::Step(prompt)) => {
                 let prompt = prompt.clone();
                 self.on_step_output(msg_id, &prompt, msg_type, frames);
             }
             Some(Own::UnseenStep) => self.on_unseen_output(msg_id, msg_type, &frames),
-            Some(Own::Number(_) | Own::Variables(_) | Own::State(..)) | None => {}
+            Some(Own::Number(_) | Own::Variables(_) | Own::State(..) | Own::Kept { .. }) | None => {
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::Server;
 use super::pages::Page;
 use crate::cells::{End, StepRecord, step_cells, turn_cells};
 use crate::display::Shown;
-use crate::journal::KeptTurn;
+use crate::journal::{KeptTurn, TurnEnd};
 use crate::message::NO_PARENT;
 use crate::message::content::ErrorContent;
 use crate::page::ToPage;
@@ -120,19 +120,21 @@ impl Server {
             "data": display.data,
             "metadata": display.metadata,
         });
-        if let Some((prompt, path)) = self.kept_in() {
-            let end = End::deserialize(json).ok();
-            self.journals.end(path, prompt.view.turn(), end, vec![output]);
-        }
+        self.keep(End::deserialize(json).ok(), output);
     }
 
     /// Keeps that a turn could not be done.
     pub(super) fn keep_failure(&self, error: &ErrorContent) {
         let mut output = json!(error);
         output["output_type"] = json!("error");
-        if let Some((prompt, path)) = self.kept_in() {
-            self.journals.end(path, prompt.view.turn(), None, vec![output]);
-        }
+        self.keep(None, output);
+    }
+
+    fn keep(&self, end: Option<End>, output: Value) {
+        let Some((prompt, path)) = self.kept_in() else { return };
+        let kept = prompt.live.as_ref().map(|live| live.kept.clone()).unwrap_or_default();
+        let end = TurnEnd { end, outputs: vec![output], kept };
+        self.journals.end(path, prompt.view.turn(), end);
     }
 
     fn kept_in(&self) -> Option<(&super::PromptCell, &str)> {

@@ -17,7 +17,7 @@ use super::step::RunningStep;
 use crate::display::{Shown, TurnEnd};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
 use crate::page::Phase;
-use crate::prompt::{Ended, Failure, FromAgent};
+use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
 use crate::session::data_files;
 
@@ -221,6 +221,10 @@ impl Server {
     }
 
     fn end_interrupted(&mut self) {
+        if self.close_now() {
+            // It had its answer already.
+            return;
+        }
         let Some(prompt) = &mut self.prompt else { return };
         let turn = Turn {
             prompt: prompt.prompt.text.clone(),
@@ -232,11 +236,8 @@ impl Server {
         self.finish_turn(turn, None);
     }
 
-    fn end_turn(&mut self, ended: Ended) {
-        self.finish_turn(ended.turn, Some(&ended.model));
-    }
-
-    fn finish_turn(&mut self, mut turn: Turn, model: Option<&ModelInfo>) {
+    /// Shows and keeps the end of a turn, and answers the prompt.
+    pub(super) fn finish_turn(&mut self, mut turn: Turn, model: Option<&ModelInfo>) {
         self.show_turn();
         let facts = self.facts(&turn, model);
         let Some(prompt) = &mut self.prompt else { return };
