@@ -138,6 +138,7 @@ export class Live {
     begin: (m) => {
       cells.remove(this.model, m.remove ?? []);
       this.#turn(m.turn, m.prompt);
+      this.#ended.delete(m.turn);
       cells.patch(this.model, m.prompt, { datarus: { role: "prompt" } });
       this.#send({ op: "state", turn: m.turn, cells: cells.state(this.model) });
       this.changed();

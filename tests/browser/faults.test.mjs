@@ -42,6 +42,8 @@ scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], as
   const begun = (cells) => cells.some((cell) => cell.outputs?.[0]?.text === "begun\n");
   await notebook.until(begun);
   await notebook.kill();
+  // JupyterLab says that the kernel died.
+  await notebook.page.locator(".jp-Dialog .jp-mod-accept").click();
   await notebook.page.locator(".datarus-bar").waitFor({ state: "detached" });
   const cells = await notebook.until((cells) => cells.every((cell) => !cell.running));
   assert.equal(cells.filter((cell) => cell.metadata.datarus?.role === "code")[0].outputs[0].text, "first\n");

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-export const TIMEOUT = 90_000;
+export const TIMEOUT = 60_000;
 
 const extension = join(dirname(fileURLToPath(import.meta.url)), "../../labextension");
 

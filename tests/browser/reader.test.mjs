@@ -150,9 +150,12 @@ scene("two views of one notebook show one turn", [""], async (notebook) => {
   assert.equal(cells[4].source, "print(df['sales'].sum())");
 });
 
+/** What stands in the place of outputs. */
+const SKIPPED = "Skipped: the user chose not to run this step.\n";
+
 for (const [choice, printed, code] of [
   ["Run", "7\n", "print(df['sales'].sum())"],
-  ["Skip", undefined, "print(df['sales'].sum())"],
+  ["Skip", SKIPPED, "print(df['sales'].sum())"],
 ]) {
   scene(`in review a step waits for the reader: ${choice}`, [""], async (notebook) => {
     await notebook.page.locator(".datarus-review select").selectOption("all");
@@ -188,5 +191,5 @@ scene("with a guard only a step that could do harm waits, and it is said why", [
   assert.match(await notebook.page.locator(".datarus-ask").textContent(), /os\.remove/);
   await notebook.click("Skip");
   const cells = await notebook.answered();
-  assert.deepEqual(cells.filter((cell) => cell.metadata.datarus?.role === "code").map((cell) => cell.outputs[0]?.text), ["first\n", undefined]);
+  assert.deepEqual(cells.filter((cell) => cell.metadata.datarus?.role === "code").map((cell) => cell.outputs[0]?.text), ["first\n", SKIPPED]);
 });

@@ -6,7 +6,7 @@
 // the frames.
 
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -58,6 +58,7 @@ async function play(scene, onFrame) {
 }
 
 const stage = await Stage.open();
+await cp(new URL("../../notebooks/data/penguins.csv", import.meta.url), join(stage.root, "penguins.csv"));
 const frames = await mkdtemp(join(tmpdir(), "dr-frames-"));
 try {
   for (const [theme, name] of [["JupyterLab Light", "live"], ["JupyterLab Dark", "live-dark"]]) {

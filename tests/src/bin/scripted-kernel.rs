@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use datarus_agent::llm::{
@@ -29,8 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let script: Script = serde_json::from_slice(&std::fs::read(script)?)?;
     let connection = ConnectionInfo::read(Path::new(&connection_file))?;
     let loader = move |_: &_| Ok(Box::new(Writer::new(script.clone())) as Box<dyn Model>);
+    let mut config = config(&python());
+    config.state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(server::run_with(connection, config(&python()), Box::new(loader)))?;
+    runtime.block_on(server::run_with(connection, config, Box::new(loader)))?;
     Ok(())
 }
 
