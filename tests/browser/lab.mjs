@@ -8,7 +8,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-export const TIMEOUT = 60_000;
+export const TIMEOUT = 90_000;
+
+/** The first start reads thousands of files. */
+const START = 240_000;
 
 const extension = join(dirname(fileURLToPath(import.meta.url)), "../../labextension");
 
@@ -64,7 +67,10 @@ export async function startLab({ python, root, app = "lab", kernels = {}, env = 
     await rm(scratch, { recursive: true, force: true });
   };
   const address = `http://127.0.0.1:${port}`;
-  await answers(`${address}/api/status?token=${token}`, ended, () => log);
+  await answers(`${address}/api/status?token=${token}`, ended, () => log).catch(async (error) => {
+    await stop();
+    throw error;
+  });
   return { address, token, page, root, stop, log: () => log };
 }
 
@@ -90,7 +96,7 @@ async function askNothing(settings) {
 async function answers(url, ended, log) {
   let over = false;
   ended.then(() => (over = true));
-  const end = Date.now() + TIMEOUT;
+  const end = Date.now() + START;
   while (Date.now() < end && !over) {
     const reply = await fetch(url).catch(() => undefined);
     if (reply?.ok) return;
