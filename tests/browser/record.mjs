@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Stage } from "./scene.mjs";
 
-/** Time between two frames, in milliseconds. */
+/** Least time between two frames, in milliseconds; a busy machine takes fewer, which are then shown for longer. */
 const FRAME = 200;
 
 const JOIN = `
@@ -20,9 +20,11 @@ import sys
 from pathlib import Path
 from PIL import Image
 
-folder, out, milliseconds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-frames = [Image.open(path).convert("P", palette=Image.ADAPTIVE, colors=64) for path in sorted(folder.glob("*.png"))]
-durations = [milliseconds] * (len(frames) - 1) + [4000]
+folder, out = Path(sys.argv[1]), sys.argv[2]
+paths = sorted(folder.glob("*.png"))
+taken = [int(path.stem) for path in paths]
+frames = [Image.open(path).convert("P", palette=Image.ADAPTIVE, colors=64) for path in paths]
+durations = [after - before for before, after in zip(taken, taken[1:])] + [4000]
 frames[0].save(out, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
 `;
 
@@ -33,7 +35,7 @@ const question = "Which species is heaviest on average?";
 async function tidy(scene, theme) {
   await scene.command("apputils:change-theme", { theme });
   await scene.page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: "attached" });
-  await scene.page.setViewportSize({ width: 960, height: 760 });
+  await scene.page.setViewportSize({ width: 960, height: 800 });
   await scene.page.evaluate(() => {
     const { shell } = window.jupyterapp;
     shell.mode = "single-document";
@@ -47,14 +49,14 @@ async function play(scene, onFrame) {
   await scene.enter(0);
   await scene.page.keyboard.type(question, { delay: 20 });
   await scene.page.keyboard.press("Control+Enter");
-  let over = false;
-  const answered = scene.answered().then(() => (over = true));
-  while (!over) {
-    await onFrame();
+  const start = Date.now();
+  const isOver = () => Boolean(document.querySelector(".datarus-tools") && !document.querySelector(".datarus-bar"));
+  while (!(await scene.page.evaluate(isOver))) {
+    await onFrame(Date.now() - start);
     await scene.page.waitForTimeout(FRAME);
   }
-  await answered;
-  await onFrame();
+  await scene.answered();
+  await onFrame(Date.now() - start);
 }
 
 const stage = await Stage.open();
@@ -64,20 +66,15 @@ try {
   for (const [theme, name] of [["JupyterLab Light", "live"], ["JupyterLab Dark", "live-dark"]]) {
     await stage.play([""], async (scene) => {
       await tidy(scene, theme);
-      let count = 0;
-      await play(scene, async () => {
-        count += 1;
-        const path = join(frames, `${name}-${String(count).padStart(4, "0")}.png`);
-        if (name === "live") await scene.page.screenshot({ path });
-        if ((await scene.phase())?.startsWith("Writing") && (await scene.cells()).length > 4) {
-          await scene.page.screenshot({ path: join(values.out, `${name}-middle.png`) });
-        }
+      await play(scene, async (milliseconds) => {
+        if (name !== "live") return;
+        await scene.page.screenshot({ path: join(frames, `${String(milliseconds).padStart(8, "0")}.png`) });
       });
       await scene.page.screenshot({ path: join(values.out, `${name}.png`) });
     });
   }
   const python = process.env.DATARUS_PYTHON ?? "python3";
-  execFileSync(python, ["-c", JOIN, frames, join(values.out, "live.gif"), String(FRAME)]);
+  execFileSync(python, ["-c", JOIN, frames, join(values.out, "live.gif")]);
 } finally {
   await stage.close();
   await rm(frames, { recursive: true, force: true });
