@@ -30,6 +30,8 @@ function button(label, onClick, title = "") {
   node.className = "datarus-button";
   node.textContent = label;
   node.title = title;
+  // A click leaves the focus where the reader has it.
+  node.addEventListener("mousedown", (event) => event.preventDefault());
   node.addEventListener("click", onClick);
   return node;
 }
