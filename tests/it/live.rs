@@ -398,6 +398,23 @@ async fn an_answer_that_stands_is_kept_and_a_changed_question_replaces_its_turn(
 }
 
 #[tokio::test]
+async fn a_run_all_does_not_run_the_cells_that_a_changed_question_replaces() {
+    let script = [step("Look.", "print('old')"), answer("One."), answer("Two.")];
+    let (mut client, mut page) = open(&script).await;
+    page.ask(&mut client, "p", "> how many?").await;
+    page.write("mine", "print('mine')");
+    page.cell("p").source = "> how many now?".into();
+    let old = page.cells[2].id.clone();
+    let prompt = page.run(&mut client, "p").await;
+    let old = page.run(&mut client, &old).await;
+    let mine = page.run(&mut client, "mine").await;
+    page.until(&mut client, "done").await;
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+    assert_eq!(client.end_of(&old).await.reply["status"], "aborted");
+    assert_eq!(client.end_of(&mine).await.text("stdout"), "mine\n");
+}
+
+#[tokio::test]
 async fn a_page_that_does_not_say_what_stands_gets_its_turn_all_the_same() {
     let (mut client, mut page) = open(&[step("Look.", "1"), answer("One.")]).await;
     page.write("p", "> one?");

@@ -49,6 +49,8 @@ impl Server {
             self.fail_turn(&Failure { name: "NoPython", reason: error.evalue.clone() });
         }
         self.on_step_died();
+        // The turn of a step that a page ran goes on.
+        self.restore_busy();
     }
 
     /// Interrupts the first cell that waits for the companion to come up: it will not run.

@@ -26,7 +26,7 @@ use crate::cells::kept::fill_in;
 use crate::cells::{End, step_id};
 use crate::page::bar::Gauge;
 use crate::page::view::LiveTurn;
-use crate::page::{Phase, ToPage};
+use crate::page::{Phase, Review, ToPage};
 
 /// How long the page may take to run a step.
 pub(super) const ARRIVAL: Duration = Duration::from_secs(2);
@@ -40,6 +40,8 @@ pub(super) struct Live {
     pub(super) path: String,
     /// The session in which it runs steps.
     pub(super) session: String,
+    /// Which steps wait for the user; it holds also when the page is gone.
+    pub(super) review: Review,
     /// The cells.
     pub(super) turn: LiveTurn,
     /// What it is doing.
@@ -106,6 +108,7 @@ impl Live {
             comm: page.comm.clone(),
             path: page.path.clone(),
             session: page.session.clone(),
+            review: page.settings.review,
             turn: LiveTurn::new(turn, cell_id, prompt.mode()),
             gauge: Gauge::new(turn, prompt.started_at),
             opening: Some(opening),
@@ -124,6 +127,7 @@ impl Live {
         self.comm.clone_from(&page.comm);
         self.path.clone_from(&page.path);
         self.session.clone_from(&page.session);
+        self.review = page.settings.review;
         self.rival = None;
         self.unseen = running;
     }
@@ -200,7 +204,7 @@ impl Server {
         }
     }
 
-    /// Has the page run a step. Says false when no page shows the turn.
+    /// Has the page run a step. Without a page that shows the turn, what waits for the outcome is given back.
     pub(super) fn issue_step(
         &mut self,
         code: &str,

@@ -59,10 +59,13 @@ impl Server {
             return self.keep_answer();
         }
         let below = notebook.get(turn_below(&notebook, at)).unwrap_or_default();
-        let remove: Vec<_> = below.iter().filter_map(|cell| cell["id"].as_str()).collect();
+        let ids = below.iter().filter_map(|cell| cell["id"].as_str());
+        let remove: Vec<_> = ids.map(str::to_owned).collect();
         if !remove.is_empty() {
-            // What the earlier turn of this question left.
-            let remove = remove.into_iter().map(str::to_owned).collect();
+            // What the earlier turn of this question left; a Run All has sent it along.
+            for cell in self.schedule.withdraw(&remove) {
+                self.abort(&cell.request);
+            }
             self.tell_page(vec![ToPage::Begin { turn: turn.to_owned(), prompt: id, remove }]);
         }
         self.start_agent(numbered, history);

@@ -42,7 +42,8 @@ impl Pages {
         self.0.iter().find(|page| page.comm == comm)
     }
 
-    fn set(&mut self, comm: &str, settings: Settings) {
+    /// Notes what the user chose in a page.
+    pub(super) fn set(&mut self, comm: &str, settings: Settings) {
         if let Some(page) = self.0.iter_mut().find(|page| page.comm == comm) {
             page.settings = settings;
         }
@@ -135,7 +136,7 @@ impl Server {
             Ok(ToKernel::Choice { id, choice, source, .. }) => {
                 self.on_choice(comm, &id, choice, source.as_deref());
             }
-            Ok(ToKernel::Settings { settings }) => self.pages.set(comm, settings),
+            Ok(ToKernel::Settings { settings }) => self.on_settings(comm, settings),
             // It stays in the journal until it is held.
             Ok(ToKernel::Restored { turn }) => tracing::info!(%turn, "a turn was restored"),
             Err(error) => tracing::warn!(%error, "a page sent what is no message"),

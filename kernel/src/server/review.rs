@@ -9,7 +9,7 @@ use datarus_agent::executor::{Execution, Output, Status};
 use super::Server;
 use super::live::{Live, PendingStep, Stage};
 use crate::page::guard::reasons;
-use crate::page::{Choice, Phase, Review, ToPage};
+use crate::page::{Choice, Phase, Review, Settings, ToPage};
 
 /// Told to the model of a step that the user did not let run.
 const SKIPPED: &str = "Skipped: the user chose not to run this step.\n";
@@ -18,10 +18,19 @@ impl Server {
     /// Why the user is asked before this code runs; none, if it runs at once.
     pub(super) fn why_ask(&self, code: &str) -> Option<Vec<String>> {
         let live = self.prompt.as_ref()?.live.as_ref()?;
-        match self.pages.of_comm(&live.comm)?.settings.review {
+        match live.review {
             Review::Off => None,
             Review::Guard => Some(reasons(code)).filter(|reasons| !reasons.is_empty()),
             Review::All => Some(Vec::new()),
+        }
+    }
+
+    /// Takes what the user chose for the notebook; it holds for the turn that runs, too.
+    pub(super) fn on_settings(&mut self, comm: &str, settings: Settings) {
+        self.pages.set(comm, settings);
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        if let Some(live) = live.filter(|live| live.comm == comm) {
+            live.review = settings.review;
         }
     }
 

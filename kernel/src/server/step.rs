@@ -20,12 +20,13 @@ use crate::wire::Frames;
 const MAX_SHOWN: usize = 1 << 20;
 
 /// What is done, and when after the first try, to a cell that must stop: most cells stop at the first interrupt,
-/// one that catches it at the second, C code that never looks at signals only at the end of its process.
+/// one that catches it at the second, C code that never looks at signals only at the end of its process. On a busy
+/// machine a cell takes seconds to tell of its interrupt, and an end would lose all variables.
 const RUNGS: [(Duration, Signal); 4] = [
     (Duration::ZERO, Signal::INT),
-    (Duration::from_secs(1), Signal::INT),
-    (Duration::from_secs(3), Signal::TERM),
-    (Duration::from_secs(5), Signal::KILL),
+    (Duration::from_secs(2), Signal::INT),
+    (Duration::from_secs(7), Signal::TERM),
+    (Duration::from_secs(9), Signal::KILL),
 ];
 
 /// A step that runs.
