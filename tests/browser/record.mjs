@@ -29,6 +29,7 @@ frames[0].save(out, save_all=True, append_images=frames[1:], duration=durations,
 `;
 
 const { values } = parseArgs({ options: { out: { type: "string", default: "docs" } } });
+const python = process.env.DATARUS_PYTHON ?? "python3";
 const question = "Which species is heaviest on average?";
 
 /** One document on the page, no side bar. */
@@ -71,10 +72,9 @@ try {
         await scene.page.screenshot({ path: join(frames, `${String(milliseconds).padStart(8, "0")}.png`) });
       });
       await scene.page.screenshot({ path: join(values.out, `${name}.png`) });
+      if (name === "live") execFileSync(python, ["-c", JOIN, frames, join(values.out, "live.gif")]);
     });
   }
-  const python = process.env.DATARUS_PYTHON ?? "python3";
-  execFileSync(python, ["-c", JOIN, frames, join(values.out, "live.gif")]);
 } finally {
   await stage.close();
   await rm(frames, { recursive: true, force: true });
