@@ -10,6 +10,7 @@ Without options, for this user alone:
   program      ~/.local/bin/datarus
   Python       ~/.local/share/datarus/venv   (pandas, matplotlib, scikit-learn, ipykernel, …)
   kernelspec   ~/.local/share/jupyter/kernels/datarus
+  extension    ~/.local/share/jupyter/labextensions/datarus   (a reload of JupyterLab's page loads it)
 
 Options:
   --sys-prefix     into the Python environment that is active; missing packages are added to it

@@ -51,6 +51,42 @@ if [ -d tests/conformance ]; then
     "$environment/bin/python" -m pytest -q -p no:cacheprovider tests/conformance
 fi
 
+# A page needs a browser: where there is none, all else is tested.
+chromium="${CHROMIUM:-/usr/bin/chromium}"
+if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null; then
+    section "browser: types of the extension, packages of its tests"
+    browser="$target/browser"
+    mkdir -p "$browser"
+    if ! cmp -s tests/browser/package-lock.json "$browser/package-lock.json"; then
+        cp tests/browser/package.json tests/browser/package-lock.json "$browser/"
+        npm ci --prefix "$browser" --no-audit --no-fund --loglevel=error || { rm -f "$browser/package-lock.json"; exit 1; }
+    fi
+    ln -sfn "$browser/node_modules" tests/browser/node_modules
+    "$browser/node_modules/.bin/tsc" -p labextension
+    for version in newest oldest; do
+        wanted="tests/browser/requirements-$version.txt"
+        if ! cmp -s "$wanted" "$browser/$version/requirements.txt"; then
+            rm -rf "${browser:?}/$version"
+            "${PYTHON:-python3}" -m venv "$browser/$version"
+            "$browser/$version/bin/python" -m pip install --quiet -r "$wanted"
+            cp "$wanted" "$browser/$version/requirements.txt"
+        fi
+    done
+
+    # The kernel is the real one, with a model that follows a script.
+    export CHROMIUM="$chromium" DATARUS_SCRIPTED_KERNEL="$target/debug/scripted-kernel"
+    in_browser() {
+        section "browser: $1 of $2, ${*:3}"
+        (cd tests/browser && DATARUS_LAB_APP="$1" DATARUS_LAB_PYTHON="$browser/$2/bin/python" \
+            node --test --test-concurrency=1 "${@:3}")
+    }
+    in_browser lab newest contract.test.mjs turn.test.mjs reader.test.mjs faults.test.mjs
+    in_browser lab oldest turn.test.mjs reader.test.mjs faults.test.mjs
+    in_browser notebook newest turn.test.mjs
+else
+    section "browser: NOT RUN, it needs node, npm and Chromium (CHROMIUM names it; Debian: apt-get install chromium npm)"
+fi
+
 # Training needs torch, some gigabytes: its tests run where DATARUS_TRAINING_PYTHON names a Python that has it.
 if [ -n "${DATARUS_TRAINING_PYTHON:-}" ]; then
     section "training"

@@ -3,7 +3,9 @@
 //! Without a page, the kernel shows a turn inside the prompt cell's outputs (MIME type [`STEP_MIME`]). In a file
 //! each step becomes a real cell, so that the notebook reads and replays like any other. Reading is
 //! [`TurnRecord::read`], writing [`turn_cells`]; [`turn_below`] finds the cells of a turn that a file already has.
+//! A page is given the same cells while the turn runs.
 
+pub(crate) mod kept;
 pub mod link;
 pub mod record;
 
@@ -30,15 +32,27 @@ pub struct TurnCells {
 
 /// Makes the cells of a turn out of the cell that asked and what was recorded of it.
 pub fn turn_cells(prompt: &Value, record: &TurnRecord) -> TurnCells {
-    let mut below = Vec::new();
-    for step in &record.steps {
-        below.extend(thought_cell(record, step));
-        below.push(code_cell(record, step));
-        below.extend(kept_cell(record, step));
+    let mut below = step_cells(record);
+    if let Some(Outcome::Answered { thought, .. }) = record.outcome() {
+        let mode = record.end.as_ref().map(|end| end.mode).unwrap_or_default();
+        below.extend(last_thought_cell(&record.turn, record.next_step(), thought, mode));
     }
-    below.extend(last_thought_cell(record));
     below.push(answer_cell(record));
     TurnCells { prompt: prompt_cell(prompt, record), below }
+}
+
+/// The cells of the steps alone.
+pub(crate) fn step_cells(record: &TurnRecord) -> Vec<Value> {
+    let mut cells = Vec::new();
+    for step in &record.steps {
+        cells.extend(thought_cell(&record.turn, step.number, &step.thought));
+        // A turn that was stopped before the code began leaves a thought alone.
+        if !step.code.is_empty() || step.status != "unknown" {
+            cells.push(code_cell(&record.turn, step));
+        }
+        cells.extend(kept_cell(record, step));
+    }
+    cells
 }
 
 /// Lower-case hex SHA-256 of a cell's source; ends of lines and blanks at the end do not count.
@@ -103,7 +117,7 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
         "role": "prompt",
         "turn": record.turn,
         "prompt_sha": source_sha(source),
-        "status": status_of(record.outcome()),
+        "status": record.status(),
     });
     if let Some(end) = &record.end {
         facts["mode"] = json!(end.mode);
@@ -125,15 +139,6 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
     cell
 }
 
-fn status_of(outcome: Option<&Outcome>) -> &'static str {
-    match outcome {
-        Some(Outcome::Answered { .. }) => "done",
-        Some(Outcome::Interrupted) => "interrupted",
-        Some(Outcome::GaveUp { .. }) => "gave_up",
-        None => "failed",
-    }
-}
-
 fn add_tags(metadata: &mut Map<String, Value>, tags: &[&str]) {
     let mut all = metadata.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
     for tag in tags {
@@ -144,65 +149,63 @@ fn add_tags(metadata: &mut Map<String, Value>, tags: &[&str]) {
     metadata.insert("tags".into(), Value::Array(all));
 }
 
-fn thought_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
-    if step.thought.trim().is_empty() {
-        return None;
-    }
-    let title = format!("Step {} · {}", step.number, title_of(&step.thought));
-    let facts = json!({"v": VERSION, "role": "thought", "turn": record.turn, "step": step.number});
-    Some(markdown_cell(
-        &format!("{}-{}t", record.turn, step.number),
-        &folded(&title, &step.thought),
-        "datarus-thought",
-        facts,
-    ))
+/// The folded thought that led to a step; none if nothing was said.
+pub(crate) fn thought_cell(turn: &str, number: usize, thought: &str) -> Option<Value> {
+    let title = format!("Step {number} · {}", title_of(thought));
+    folded_cell(turn, number, &title, thought)
 }
 
 /// The thought that led to the answer; in reflection mode it is all the work there is.
-fn last_thought_cell(record: &TurnRecord) -> Option<Value> {
-    let Some(Outcome::Answered { thought, .. }) = record.outcome() else { return None };
+pub(crate) fn last_thought_cell(
+    turn: &str,
+    number: usize,
+    thought: &str,
+    mode: Mode,
+) -> Option<Value> {
+    let title = if mode == Mode::Reflection { "Thought".into() } else { title_of(thought) };
+    folded_cell(turn, number, &title, thought)
+}
+
+fn folded_cell(turn: &str, number: usize, title: &str, thought: &str) -> Option<Value> {
     if thought.trim().is_empty() {
         return None;
     }
-    let reflection = record.end.as_ref().is_some_and(|end| end.mode == Mode::Reflection);
-    let title = if reflection { String::from("Thought") } else { title_of(thought) };
-    let facts = json!({"v": VERSION, "role": "thought", "turn": record.turn});
-    Some(markdown_cell(
-        &format!("{}-at", record.turn),
-        &folded(&title, thought),
-        "datarus-thought",
-        facts,
-    ))
+    let facts = json!({"v": VERSION, "role": "thought", "turn": turn, "step": number});
+    let id = format!("{turn}-{number}t");
+    Some(markdown_cell(&id, &folded(title, thought), "datarus-thought", facts))
 }
 
-fn code_cell(record: &TurnRecord, step: &StepRecord) -> Value {
-    let mut facts = json!({
-        "v": VERSION,
-        "role": "code",
-        "turn": record.turn,
-        "step": step.number,
-        "src_sha": source_sha(&step.code),
-        "status": step.status,
-    });
+/// The code of a step that has run; one of which no end is known counts as failed.
+pub(crate) fn code_cell(turn: &str, step: &StepRecord) -> Value {
+    let mut cell = open_code_cell(turn, step.number);
+    let facts = &mut cell["metadata"]["datarus"];
+    facts["src_sha"] = json!(source_sha(&step.code));
+    facts["status"] = json!(step.status);
     if let Some(seconds) = step.seconds {
         facts["seconds"] = json!(seconds);
     }
-    let metadata = if step.worked() {
-        json!({"tags": ["datarus-code"], "datarus": facts})
-    } else {
-        json!({
-            "tags": ["datarus-code", "datarus-failed", "skip-execution"],
-            "jupyter": {"source_hidden": true, "outputs_hidden": true},
-            "datarus": facts,
-        })
-    };
+    if !step.worked() {
+        cell["metadata"]["tags"] = json!(["datarus-code", "datarus-failed", "skip-execution"]);
+        cell["metadata"]["jupyter"] = json!({"source_hidden": true, "outputs_hidden": true});
+    }
+    cell["source"] = json!(step.code);
+    cell["execution_count"] = json!(step.execution_count);
+    cell["outputs"] = json!(step.outputs);
+    cell
+}
+
+/// The cell of a step that is being written.
+pub(crate) fn open_code_cell(turn: &str, number: usize) -> Value {
     json!({
         "cell_type": "code",
-        "id": step_id(&record.turn, step.number),
-        "metadata": metadata,
-        "source": step.code,
-        "execution_count": step.execution_count,
-        "outputs": step.outputs,
+        "id": step_id(turn, number),
+        "metadata": {
+            "tags": ["datarus-code"],
+            "datarus": {"v": VERSION, "role": "code", "turn": turn, "step": number},
+        },
+        "source": "",
+        "execution_count": null,
+        "outputs": [],
     })
 }
 
@@ -229,11 +232,13 @@ fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
     }))
 }
 
-fn step_id(turn: &str, step: usize) -> String {
+/// The id of a step's code cell.
+pub(crate) fn step_id(turn: &str, step: usize) -> String {
     format!("{turn}-{step}c")
 }
 
-fn answer_cell(record: &TurnRecord) -> Value {
+/// The answer, or why there is none.
+pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
     let (text, missing) = match record.outcome() {
         Some(Outcome::Answered { answer, .. }) => {
             let linked = link::link_numbers(answer, &sources(record));

@@ -140,7 +140,7 @@ pub struct PlaceArgs {
     /// Into the Python environment that is active.
     #[arg(long, env = "DATARUS_SYS_PREFIX")]
     pub sys_prefix: bool,
-    /// Under this folder: `PREFIX/share/jupyter/kernels`. `--user` and `--sys-prefix` win over it.
+    /// Under this folder: `PREFIX/share/jupyter`. `--user` and `--sys-prefix` win over it.
     #[arg(long, value_name = "PREFIX", env = "DATARUS_PREFIX")]
     pub prefix: Option<PathBuf>,
 }

@@ -125,6 +125,9 @@ fn model_info(command: ModelCommand) -> Result<u8> {
 fn install(args: InstallArgs) -> Result<u8> {
     let installed = install::install(&args)?;
     say(&format!("kernelspec  {}", installed.kernelspec.display()));
+    if let Some(folder) = installed.labextension {
+        say(&format!("extension   {}", folder.display()));
+    }
     if let Some((note, python)) = installed.note {
         say(&format!("settings    {}", note.display()));
         warn_of_missing_packages(&python);

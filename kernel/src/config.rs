@@ -18,6 +18,8 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// Where cells run and where questions find their files.
     pub folder: PathBuf,
+    /// Where turns are kept until their notebook was saved with them; without it they are not kept.
+    pub state: Option<PathBuf>,
     /// Arguments that are handed on to ipykernel unchanged.
     pub companion_args: Vec<String>,
     /// Bounds of a turn.
@@ -72,6 +74,7 @@ impl Config {
             python,
             model,
             folder: PathBuf::from("."),
+            state: user_state_dir().map(|folder| folder.join("datarus/journal")),
             companion_args,
             limits: limits(args)?,
             sampling: sampling(args)?,
@@ -93,6 +96,7 @@ impl Config {
             python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
             model: args.model.clone(),
             folder: PathBuf::from("."),
+            state: user_state_dir().map(|folder| folder.join("datarus/journal")),
             companion_args,
             limits: limits(args)?,
             sampling: sampling(args)?,
@@ -138,6 +142,16 @@ pub fn user_data_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let named = set("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/share")))
+}
+
+/// The folder for what this user's programs were doing.
+///
+/// # Source
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
+fn user_state_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let named = set("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/state")))
 }
 
 /// The absolute path of a program that is named as a shell takes it: a bare name is looked up on the path.

@@ -139,13 +139,31 @@ impl TurnView {
 
     /// The display that closes the turn.
     pub(crate) fn end(&mut self, end: &TurnEnd<'_>) -> Shown {
-        let json = end_json(&self.turn, &self.notices, end);
-        let (ending, cost) = (ending(end.outcome), self.cost(end));
-        let said = self.notices.iter().chain([&cost]).map(|text| format!("*{text}*"));
-        let markdown = [ending].into_iter().chain(said).collect::<Vec<_>>().join("\n\n");
-        let id = format!("{}-end", self.turn);
-        let display = Display::with_id(bundle(markdown, json), &id);
+        let display = self.closing(ending(end.outcome), self.cost(end), end);
         shown(&mut self.answer.get_or_insert_default().shown, display)
+    }
+
+    /// The display that closes a turn whose answer stands in a cell of its own.
+    pub(crate) fn summary(&self, end: &TurnEnd<'_>) -> Shown {
+        let said = match end.outcome {
+            Outcome::Answered { .. } => "Answered",
+            Outcome::Interrupted => "Stopped",
+            Outcome::GaveUp { .. } => "No answer",
+        };
+        Shown::New(self.closing(format!("*{said} · {}*", self.cost(end)), String::new(), end))
+    }
+
+    /// What programs read of the end.
+    pub(crate) fn end_json(&self, end: &TurnEnd<'_>) -> Value {
+        end_json(&self.turn, &self.notices, end)
+    }
+
+    fn closing(&self, first: String, last: String, end: &TurnEnd<'_>) -> Display {
+        let said = self.notices.iter().chain(Some(&last).filter(|last| !last.is_empty()));
+        let said = said.map(|text| format!("*{text}*"));
+        let markdown = [first].into_iter().chain(said).collect::<Vec<_>>().join("\n\n");
+        let id = format!("{}-end", self.turn);
+        Display::with_id(bundle(markdown, self.end_json(end)), &id)
     }
 
     fn step(&mut self, number: usize) -> &mut StepView {

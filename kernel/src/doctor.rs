@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{Config, ConfigError};
-use crate::install::{KERNEL_NAME, jupyter_data_dir};
+use crate::install::{KERNEL_NAME, jupyter_data_dir, labextension};
 use crate::python::{self, PYTHON, Probe, RECOMMENDED, REQUIRED, Version};
 
 /// How much a finding matters.
@@ -35,7 +35,7 @@ pub struct Finding {
     pub mend: String,
 }
 
-/// Looks at Python, its packages, the kernelspec and the model. `model` tells what the model file is, or why not.
+/// Looks at Python, its packages, the kernelspec, the lab extension and the model. `model` tells what the model file is, or why not.
 pub fn examine(
     config: &Result<Config, ConfigError>,
     model: Result<String, String>,
@@ -50,7 +50,9 @@ pub fn examine(
         }
         Err(error) => findings.push(missing("settings", error.to_string(), SET_PYTHON)),
     }
-    findings.push(kernelspec_finding(prefix.as_deref()));
+    let folders = jupyter_path(prefix.as_deref());
+    findings.push(kernelspec_finding(&folders));
+    findings.push(labextension_finding(&folders));
     findings.push(match model {
         Ok(found) => ok("model", found),
         Err(found) => missing(
@@ -136,8 +138,7 @@ fn package_findings(python: &Path, probe: &Probe) -> Vec<Finding> {
     required.chain(recommended).collect()
 }
 
-fn kernelspec_finding(prefix: Option<&Path>) -> Finding {
-    let folders = jupyter_path(prefix);
+fn kernelspec_finding(folders: &[PathBuf]) -> Finding {
     let spec =
         folders.iter().map(|folder| folder.join("kernels").join(KERNEL_NAME)).find(|f| f.exists());
     let Some(folder) = spec else {
@@ -161,13 +162,27 @@ fn kernelspec_finding(prefix: Option<&Path>) -> Finding {
     }
 }
 
+fn labextension_finding(folders: &[PathBuf]) -> Finding {
+    let named = |folder: &PathBuf| folder.join("labextensions").join(labextension::NAME);
+    let found = folders.iter().map(named).find(|folder| folder.join("package.json").exists());
+    let wrong = match &found {
+        Some(folder) if labextension::is_current(folder) => {
+            return ok("lab extension", folder.display().to_string());
+        }
+        Some(folder) => format!("{} is of another version", folder.display()),
+        None => "JupyterLab does not know it: answers stand in the prompt's output".to_owned(),
+    };
+    let mend = "`datarus install`, then reload the page";
+    Finding { health: Health::Warning, ..missing("lab extension", wrong, mend) }
+}
+
 fn program_of(kernelspec: &Path) -> Option<PathBuf> {
     let spec = std::fs::read(kernelspec.join("kernel.json")).ok()?;
     let spec: Value = serde_json::from_slice(&spec).ok()?;
     crate::config::find_program(Path::new(spec["argv"][0].as_str()?))
 }
 
-/// Where Jupyter looks for kernelspecs.
+/// Where Jupyter looks for kernelspecs and lab extensions.
 ///
 /// # Source
 /// `jupyter_core.paths.jupyter_path`.

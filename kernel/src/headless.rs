@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+use crate::cells::{TurnRecord, kept};
 use crate::client::{Client, ClientError, ExecuteReply, ExecuteRequest, Outputs};
 use crate::config::Config;
 use crate::connection::{ConnectionError, ConnectionInfo};
@@ -18,7 +19,6 @@ use crate::server::{self, ServerError};
 
 pub mod ask;
 mod facts;
-mod kept;
 mod progress;
 pub mod run;
 
@@ -111,6 +111,15 @@ impl Kernel {
         self.execute(&request, &metadata, &mut outputs, &mut |_, _| ()).await?;
         let printed = outputs.list().iter().find_map(|output| output["text"].as_str());
         Ok(printed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
+    }
+
+    /// Asks what later steps of a turn need of the failed ones.
+    async fn find_kept(&mut self, record: &mut TurnRecord) -> Result<(), HeadlessError> {
+        if let Some(code) = kept::question(record) {
+            let printed = self.ask_python(&code).await?;
+            kept::fill_in(record, &printed);
+        }
+        Ok(())
     }
 
     /// Ends the kernel and waits until nothing of it is left.

@@ -1,4 +1,5 @@
-//! Makes the kernel known to Jupyter, and undoes it: the kernelspec, and a note of the Python to run cells on.
+//! Makes the kernel known to Jupyter, and undoes it: the kernelspec, the lab extension, and a note of the Python to
+//! run cells on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 use crate::cli::{InstallArgs, PlaceArgs, UninstallArgs};
 use crate::config;
 use crate::python;
+
+pub mod labextension;
 
 /// Name of the kernelspec, which notebooks carry.
 pub const KERNEL_NAME: &str = "datarus";
@@ -26,6 +29,8 @@ const LOGOS: &[(&str, &[u8])] = &[
 pub struct Installed {
     /// The folder of the kernelspec.
     pub kernelspec: PathBuf,
+    /// The folder of the lab extension; absent when only a folder was written.
+    pub labextension: Option<PathBuf>,
     /// The note of the Python, and that Python; absent when only a folder was written.
     pub note: Option<(PathBuf, PathBuf)>,
 }
@@ -34,12 +39,13 @@ pub struct Installed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     kernelspec: PathBuf,
+    labextension: PathBuf,
     note: PathBuf,
     /// The Python of the environment that is installed into.
     python: Option<PathBuf>,
 }
 
-/// Writes the kernelspec and notes the Python. Running it again renews both.
+/// Writes the kernelspec and the lab extension and notes the Python. Running it again renews them.
 ///
 /// # Errors
 /// When no Python is found or a folder cannot be written to.
@@ -47,7 +53,7 @@ pub fn install(args: &InstallArgs) -> Result<Installed> {
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     if let Some(folder) = &args.folder {
         write_kernelspec(folder, &program)?;
-        return Ok(Installed { kernelspec: folder.clone(), note: None });
+        return Ok(Installed { kernelspec: folder.clone(), labextension: None, note: None });
     }
     let place = place(&args.place)?;
     let python = match (&args.python, &place.python) {
@@ -55,9 +61,14 @@ pub fn install(args: &InstallArgs) -> Result<Installed> {
         (named, _) => config::find_python(named.as_deref())?,
     };
     write_kernelspec(&place.kernelspec, &program)?;
+    labextension::place(&place.labextension)?;
     let note = json!({"python": python}).to_string() + "\n";
     write(&place.note, note.as_bytes())?;
-    Ok(Installed { kernelspec: place.kernelspec, note: Some((place.note, python)) })
+    Ok(Installed {
+        kernelspec: place.kernelspec,
+        labextension: Some(place.labextension),
+        note: Some((place.note, python)),
+    })
 }
 
 /// Removes what [`install`] wrote, and says what was there.
@@ -74,6 +85,9 @@ pub fn uninstall(args: &UninstallArgs) -> Result<Vec<PathBuf>> {
         std::fs::remove_dir_all(&place.kernelspec)
             .with_context(|| format!("cannot remove `{}`", place.kernelspec.display()))?;
         removed.push(place.kernelspec);
+    }
+    if labextension::remove(&place.labextension)? {
+        removed.push(place.labextension);
     }
     match std::fs::remove_file(&place.note) {
         Ok(()) => removed.push(place.note.clone()),
@@ -112,9 +126,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn is_ours(folder: &Path) -> bool {
-    let read = std::fs::read(folder.join("kernel.json")).ok();
-    let spec = read.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    spec.is_some_and(|spec| spec["display_name"] == "Datarus")
+    is_named(&folder.join("kernel.json"), "display_name", "Datarus")
+}
+
+/// Whether a JSON file has this name in this field.
+fn is_named(file: &Path, field: &str, name: &str) -> bool {
+    let read = std::fs::read(file).ok();
+    let read = read.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    read.is_some_and(|read| read[field] == name)
 }
 
 fn place(args: &PlaceArgs) -> Result<Place> {
@@ -137,6 +156,7 @@ fn place(args: &PlaceArgs) -> Result<Place> {
 fn under(prefix: &Path) -> Place {
     Place {
         kernelspec: prefix.join("share/jupyter/kernels").join(KERNEL_NAME),
+        labextension: prefix.join("share/jupyter/labextensions").join(labextension::NAME),
         note: prefix.join("share/datarus/config.json"),
         python: None,
     }
@@ -145,8 +165,10 @@ fn under(prefix: &Path) -> Place {
 fn of_user() -> Result<Place> {
     let nowhere = "expected the variable HOME or XDG_DATA_HOME, found neither";
     let data = config::user_data_dir().context(nowhere)?;
+    let jupyter = jupyter_data_dir().context(nowhere)?;
     Ok(Place {
-        kernelspec: jupyter_data_dir().context(nowhere)?.join("kernels").join(KERNEL_NAME),
+        kernelspec: jupyter.join("kernels").join(KERNEL_NAME),
+        labextension: jupyter.join("labextensions").join(labextension::NAME),
         note: data.join("datarus/config.json"),
         python: None,
     })
@@ -187,6 +209,9 @@ mod tests {
         assert_eq!(spec["argv"][1], "kernel");
         assert_eq!(spec["interrupt_mode"], "message");
         assert!(installed.kernelspec.join("logo-64x64.png").exists());
+        let extension = installed.labextension.unwrap();
+        assert!(extension.ends_with("share/jupyter/labextensions/datarus"));
+        assert!(labextension::is_current(&extension));
         let (note, python) = installed.note.unwrap();
         assert_eq!(
             std::fs::read_to_string(&note).unwrap(),
@@ -195,7 +220,7 @@ mod tests {
 
         let place = PlaceArgs { prefix: Some(prefix.path().to_owned()), ..PlaceArgs::default() };
         let removed = uninstall(&UninstallArgs { place: place.clone() }).unwrap();
-        assert_eq!(removed, [installed.kernelspec, note]);
+        assert_eq!(removed, [installed.kernelspec, extension, note]);
         assert!(!prefix.path().join("share/datarus").exists());
         assert!(uninstall(&UninstallArgs { place }).unwrap().is_empty());
     }
@@ -216,7 +241,10 @@ mod tests {
         let target = folder.path().join("datarus");
         let args =
             InstallArgs { place: PlaceArgs::default(), folder: Some(target.clone()), python: None };
-        assert_eq!(install(&args).unwrap(), Installed { kernelspec: target.clone(), note: None });
+        assert_eq!(
+            install(&args).unwrap(),
+            Installed { kernelspec: target.clone(), labextension: None, note: None }
+        );
         assert!(is_ours(&target));
     }
 }

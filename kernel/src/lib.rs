@@ -3,7 +3,7 @@
 //! Reading order of the kernel: [`zmtp`] (bytes on sockets) → [`wire`] (signed frames) → [`message`] (what we say) →
 //! [`connection`] (where, and with which key) → [`server`] (the event loop) → `companion` (the Python process) →
 //! [`route`] (prompt or Python) → [`prompt`] (the agent's thread) → [`display`] (what a turn looks like) →
-//! `session` (what was run so far).
+//! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far).
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
 //! [`cells`] and [`notebook`].
@@ -21,10 +21,12 @@ mod event;
 pub mod headless;
 pub mod install;
 pub mod iopub;
+mod journal;
 pub mod message;
 pub mod model;
 pub mod notebook;
 mod outputs;
+pub mod page;
 pub mod prompt;
 pub mod python;
 pub mod route;

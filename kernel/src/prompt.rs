@@ -25,6 +25,10 @@ pub fn configured_model() -> Loader {
 /// What the agent's thread says to the event loop.
 #[derive(Debug)]
 pub(crate) enum FromAgent {
+    /// The model is being made.
+    Loading,
+    /// The model is there.
+    Loaded,
     /// Something to show.
     Event(AgentEvent),
     /// Run this cell.
@@ -117,14 +121,17 @@ impl Worker {
     }
 
     fn run(&mut self, job: Job) -> Result<Ended, Failure> {
+        let tell = |message| self.events.send(Event::Agent(job.number, Box::new(message))).is_ok();
         let model = match &mut self.model {
             Some(model) => model,
             none => {
-                none.insert((self.loader)(&self.config).map_err(|error| failure(error.into()))?)
+                tell(FromAgent::Loading);
+                let made = (self.loader)(&self.config).map_err(|error| failure(error.into()))?;
+                tell(FromAgent::Loaded);
+                none.insert(made)
             }
         };
         let info = model.info().clone();
-        let tell = |message| self.events.send(Event::Agent(job.number, Box::new(message))).is_ok();
         let mut agent = Agent {
             model: model.as_mut(),
             executor: &mut Remote(&tell),

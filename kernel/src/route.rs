@@ -16,7 +16,7 @@ use lexer::{Line, Scan, Token};
 use prose::Reading;
 
 mod ipython;
-mod lexer;
+pub(crate) mod lexer;
 mod literal;
 mod prose;
 

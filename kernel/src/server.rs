@@ -2,7 +2,7 @@
 //!
 //! Python cells are relayed to the companion byte for byte, prompts are answered by the agent, and a few requests
 //! are answered here. Follow a request through `server/clients.rs` (what clients send), `server/relay.rs` (what the
-//! companion sends) and `server/turn.rs` (prompts).
+//! companion sends), `server/turn.rs` (prompts) and `server/live.rs` (prompts in a page with our extension).
 
 use std::time::{Duration, Instant};
 
@@ -14,18 +14,27 @@ use crate::config::Config;
 use crate::connection::{Channel, ConnectionInfo};
 use crate::event::{Event, Signal};
 use crate::iopub::StreamGatherer;
+use crate::journal::Journals;
 use crate::message::Session;
 use crate::message::content::ExecutionState;
 use crate::prompt::{AgentThread, Loader};
-use crate::session::Journal;
+use crate::session::History;
 use crate::wire::{Frames, ReplayGuard, SigningKey};
 use crate::zmtp::ZmtpError;
 
 mod clients;
+mod closing;
 mod death;
+mod live;
+mod opening;
+mod owed;
 mod own;
+mod pages;
+mod prompt_cell;
+mod recovery;
 mod relay;
 mod request;
+mod review;
 mod schedule;
 mod signals;
 mod sockets;
@@ -33,13 +42,15 @@ mod step;
 mod stop;
 mod turn;
 
+use owed::OwedSteps;
 use own::OwnRequests;
+use pages::Pages;
+use prompt_cell::PromptCell;
 use relay::Relayed;
 use request::Request;
 use schedule::Schedule;
 use sockets::Sockets;
 use step::Escalation;
-use turn::PromptCell;
 
 /// How many messages of the companion may wait here before it is held back.
 const COMPANION_BACKLOG: usize = 256;
@@ -102,11 +113,14 @@ pub async fn run_with(
         info_after: Vec::new(),
         schedule: Schedule::default(),
         own: OwnRequests::default(),
+        pages: Pages::default(),
+        owed: OwedSteps::default(),
+        journals: Journals::new(config.state.clone()),
         prompt: None,
         turns: 0,
         escalation: None,
         lost_variables: None,
-        journal: Journal::default(),
+        history: History::default(),
         agent: AgentThread::start(config.clone(), loader, events),
         config,
         inbox: Inbox { events: inbox, companion: companion_inbox },
@@ -134,13 +148,16 @@ struct Server {
     info_after: Vec<(String, Request)>,
     schedule: Schedule,
     own: OwnRequests,
+    pages: Pages,
+    owed: OwedSteps,
+    journals: Journals,
     prompt: Option<PromptCell>,
     /// How many prompts there were: the number of the newest.
     turns: u64,
     escalation: Option<Escalation>,
     /// Why the variables are lost, until a cell has been told.
     lost_variables: Option<String>,
-    journal: Journal,
+    history: History,
     agent: AgentThread,
     config: Config,
     inbox: Inbox,

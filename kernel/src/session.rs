@@ -9,6 +9,8 @@ use datarus_agent::executor::{Execution, Status};
 
 use crate::outputs::Outputs;
 
+mod above;
+
 /// How many cells and turns are remembered.
 const MAX_ENTRIES: usize = 64;
 
@@ -23,7 +25,7 @@ const FILE_TYPES: [&str; 6] = ["csv", "tsv", "xlsx", "parquet", "json", "txt"];
 
 /// The cells and turns of this kernel, oldest first. A cell that is run again replaces what it did before.
 #[derive(Debug, Default)]
-pub(crate) struct Journal(VecDeque<Entry>);
+pub(crate) struct History(VecDeque<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -33,7 +35,8 @@ struct Entry {
 
 #[derive(Debug)]
 enum What {
-    Turn(Turn),
+    /// With its name, if it stands in cells of its own.
+    Turn(Option<String>, Turn),
     Cell(Cell),
 }
 
@@ -48,7 +51,7 @@ struct Cell {
     execution_count: Option<u64>,
 }
 
-impl Journal {
+impl History {
     /// Notes that a Python cell begins.
     pub(crate) fn begin_cell(&mut self, msg_id: &str, cell_id: Option<String>, code: &str) {
         let cell = Cell {
@@ -92,13 +95,22 @@ impl Journal {
         content.get("execution_count")?.as_u64()
     }
 
-    /// Notes a turn of the agent.
-    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, turn: Turn) {
-        self.add(cell_id, What::Turn(turn));
+    /// Notes a turn of the agent; `name`, if its steps stand in cells of their own.
+    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, name: Option<String>, turn: Turn) {
+        self.add(cell_id, What::Turn(name, turn));
+    }
+
+    /// Forgets a turn, and what the user ran of its cells.
+    pub(crate) fn forget_turn(&mut self, turn: &str) {
+        let cells = format!("{turn}-");
+        self.0.retain(|entry| match &entry.what {
+            What::Turn(name, _) => name.as_deref() != Some(turn),
+            What::Cell(_) => entry.cell_id.as_ref().is_none_or(|id| !id.starts_with(&cells)),
+        });
     }
 
     /// All that was run, oldest first.
-    pub(crate) fn history(&self) -> Vec<Past> {
+    pub(crate) fn pasts(&self) -> Vec<Past> {
         self.0.iter().map(|entry| entry.what.as_past()).collect()
     }
 
@@ -115,7 +127,7 @@ impl Journal {
     fn find(&self, msg_id: &str) -> Option<&Cell> {
         self.0.iter().rev().find_map(|entry| match &entry.what {
             What::Cell(cell) if cell.msg_id == msg_id => Some(cell),
-            What::Cell(_) | What::Turn(_) => None,
+            What::Cell(_) | What::Turn(..) => None,
         })
     }
 
@@ -123,7 +135,7 @@ impl Journal {
         // From the end: it is one of the newest.
         self.0.iter_mut().rev().find_map(|entry| match &mut entry.what {
             What::Cell(cell) if cell.msg_id == msg_id => Some(cell),
-            What::Cell(_) | What::Turn(_) => None,
+            What::Cell(_) | What::Turn(..) => None,
         })
     }
 }
@@ -131,7 +143,7 @@ impl Journal {
 impl What {
     fn as_past(&self) -> Past {
         match self {
-            What::Turn(turn) => Past::Turn(turn.clone()),
+            What::Turn(_, turn) => Past::Turn(turn.clone()),
             What::Cell(cell) => Past::Cell { code: cell.code.clone(), execution: cell.execution() },
         }
     }
@@ -179,42 +191,42 @@ fn data_file(entry: &std::fs::DirEntry) -> Option<FileInfo> {
 mod tests {
     use super::*;
 
-    fn codes(journal: &Journal) -> Vec<String> {
+    fn codes(history: &History) -> Vec<String> {
         let code = |past| match past {
             Past::Cell { code, .. } => code,
             Past::Turn(turn) => turn.prompt,
         };
-        journal.history().into_iter().map(code).collect()
+        history.pasts().into_iter().map(code).collect()
     }
 
     #[test]
     fn a_cell_that_is_run_again_replaces_what_it_did() {
-        let mut journal = Journal::default();
-        journal.begin_cell("1", Some("a".into()), "old");
-        journal.begin_cell("2", Some("b".into()), "other");
-        journal.begin_cell("3", None, "console");
-        journal.begin_cell("4", Some("a".into()), "new");
-        assert_eq!(codes(&journal), ["other", "console", "new"]);
+        let mut history = History::default();
+        history.begin_cell("1", Some("a".into()), "old");
+        history.begin_cell("2", Some("b".into()), "other");
+        history.begin_cell("3", None, "console");
+        history.begin_cell("4", Some("a".into()), "new");
+        assert_eq!(codes(&history), ["other", "console", "new"]);
     }
 
     #[test]
     fn the_oldest_are_forgotten() {
-        let mut journal = Journal::default();
-        (0..100).for_each(|n| journal.begin_cell(&n.to_string(), None, &n.to_string()));
-        assert_eq!(codes(&journal).len(), MAX_ENTRIES);
-        assert_eq!(codes(&journal).last().unwrap(), "99");
+        let mut history = History::default();
+        (0..100).for_each(|n| history.begin_cell(&n.to_string(), None, &n.to_string()));
+        assert_eq!(codes(&history).len(), MAX_ENTRIES);
+        assert_eq!(codes(&history).last().unwrap(), "99");
     }
 
     #[test]
     fn outputs_are_bounded_and_read_when_asked() {
-        let mut journal = Journal::default();
-        journal.begin_cell("1", None, "print(1)");
+        let mut history = History::default();
+        history.begin_cell("1", None, "print(1)");
         let printed = Bytes::from_static(br#"{"name": "stdout", "text": "1\n"}"#);
-        journal.output("1", "stream", &printed);
-        journal.output("1", "stream", &Bytes::from(vec![b' '; MAX_OUTPUT]));
-        journal.output("unknown", "stream", &printed);
-        journal.end_cell("1", "ok", Some(3));
-        let [Past::Cell { execution, .. }] = &journal.history()[..] else { panic!("one cell") };
+        history.output("1", "stream", &printed);
+        history.output("1", "stream", &Bytes::from(vec![b' '; MAX_OUTPUT]));
+        history.output("unknown", "stream", &printed);
+        history.end_cell("1", "ok", Some(3));
+        let [Past::Cell { execution, .. }] = &history.pasts()[..] else { panic!("one cell") };
         assert_eq!((execution.execution_count, execution.outputs.len()), (Some(3), 1));
     }
 

@@ -1,13 +1,25 @@
-// A real JupyterLab and a real browser, for scripts that look at the page.
+// A real JupyterLab or Notebook and a real browser, for tests and for scripts that look at the page.
 
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const TIMEOUT = 120_000;
+export const TIMEOUT = 90_000;
+
+/** The first start reads thousands of files. */
+const START = 240_000;
+
+const extension = join(dirname(fileURLToPath(import.meta.url)), "../../labextension");
+
+/** What differs between the two applications. */
+const APPS = {
+  lab: { module: "jupyterlab", expose: "LabApp", page: "lab/tree" },
+  notebook: { module: "notebook", expose: "JupyterNotebookApp", page: "notebooks" },
+};
 
 /** A port that is free now. */
 export function freePort() {
@@ -22,25 +34,29 @@ export function freePort() {
 }
 
 /**
- * Starts JupyterLab over the folder `root` and returns its address and a `stop`.
- * `env` may set `JUPYTER_PATH`, so that a kernelspec is found.
+ * Starts JupyterLab (or Notebook, with `app: "notebook"`) over the folder `root`, with our extension and the
+ * kernelspecs `kernels` (name to specification). Returns its address and a `stop`.
  */
-export async function startLab({ python, root, env = {} }) {
+export async function startLab({ python, root, app = "lab", kernels = {}, env = {} }) {
   const port = await freePort();
   const scratch = await mkdtemp(join(tmpdir(), "dr-lab-"));
   const token = "conformance";
+  const { module, expose, page } = APPS[app];
   const options = [
-    "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+    "-m", module, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
     `--ServerApp.port=${port}`, "--ServerApp.port_retries=0", `--IdentityProvider.token=${token}`,
-    `--ServerApp.root_dir=${root}`, "--LabApp.expose_app_in_browser=True", 
+    `--ServerApp.root_dir=${root}`, `--${expose}.expose_app_in_browser=True`,
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
   ];
   const folders = {
+    HOME: scratch, JUPYTER_DATA_DIR: join(scratch, "data"),
+    XDG_DATA_HOME: join(scratch, "share"), XDG_STATE_HOME: join(scratch, "state"),
     IPYTHONDIR: join(scratch, "ipython"), JUPYTER_CONFIG_DIR: join(scratch, "config"),
     JUPYTER_RUNTIME_DIR: join(scratch, "run"), JUPYTERLAB_WORKSPACES_DIR: join(scratch, "spaces"),
     JUPYTERLAB_SETTINGS_DIR: join(scratch, "settings"),
   };
   await askNothing(folders.JUPYTERLAB_SETTINGS_DIR);
+  await install(folders.JUPYTER_DATA_DIR, kernels);
   const server = spawn(python, options, { env: { ...process.env, ...folders, ...env } });
   let log = "";
   server.stderr.on("data", (text) => (log += text));
@@ -51,8 +67,21 @@ export async function startLab({ python, root, env = {} }) {
     await rm(scratch, { recursive: true, force: true });
   };
   const address = `http://127.0.0.1:${port}`;
-  await answers(`${address}/api/status?token=${token}`, ended, () => log);
-  return { address, token, stop, log: () => log };
+  await answers(`${address}/api/status?token=${token}`, ended, () => log).catch(async (error) => {
+    await stop();
+    throw error;
+  });
+  return { address, token, page, root, stop, log: () => log };
+}
+
+/** The extension and kernelspecs, as an installation places them. */
+async function install(data, kernels) {
+  await cp(join(extension, "static"), join(data, "labextensions/datarus/static"), { recursive: true });
+  await cp(join(extension, "package.json"), join(data, "labextensions/datarus/package.json"));
+  for (const [name, spec] of Object.entries(kernels)) {
+    await mkdir(join(data, "kernels", name), { recursive: true });
+    await writeFile(join(data, "kernels", name, "kernel.json"), JSON.stringify(spec));
+  }
 }
 
 /** JupyterLab's question about news would lie over the page. */
@@ -67,7 +96,7 @@ async function askNothing(settings) {
 async function answers(url, ended, log) {
   let over = false;
   ended.then(() => (over = true));
-  const end = Date.now() + TIMEOUT;
+  const end = Date.now() + START;
   while (Date.now() < end && !over) {
     const reply = await fetch(url).catch(() => undefined);
     if (reply?.ok) return;
@@ -92,7 +121,8 @@ export async function openBrowser({ executable, width, height }) {
 
 /** Opens the notebook `path` (relative to the root) and waits until its kernel is idle. */
 export async function openNotebook(page, lab, path) {
-  await page.goto(`${lab.address}/lab/tree/${path}?token=${lab.token}&reset`);
+  const reset = lab.page === "lab/tree" ? "&reset" : "";
+  await page.goto(`${lab.address}/${lab.page}/${path}?token=${lab.token}${reset}`);
   await page.waitForSelector(".jp-NotebookPanel .jp-Cell");
   await page.waitForFunction(() => {
     const widget = window.jupyterapp?.shell.currentWidget;

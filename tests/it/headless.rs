@@ -30,6 +30,7 @@ fn config(python: &Path) -> Config {
         python: python.to_owned(),
         model: None,
         folder: PathBuf::from("."),
+        state: None,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
         limits: Limits {
             max_steps: 5,
@@ -225,7 +226,7 @@ fn check_kept(code: &str, line: u64, later: &str, expected: Value) {
     ]);
     let script = format!(
         "exec({}, {{\"STEPS\": __import__(\"json\").loads({})}})",
-        json!(include_str!("../../kernel/src/headless/kept.py")),
+        json!(include_str!("../../kernel/src/cells/kept.py")),
         json!(steps.to_string())
     );
     let output = Command::new(python()).args(["-c", &script]).output().unwrap();

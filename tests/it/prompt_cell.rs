@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tests::doubles::ScriptedModel;
 use tests::frontend::{Ended, Frontend, config, python};
 
-fn step(thought: &str, code: &str) -> String {
+pub(crate) fn step(thought: &str, code: &str) -> String {
     format!(
         "<step>\n<thought>{thought}</thought>\n<action>python_executor</action>\n<action_input>\n{code}\n</action_input>"
     )
 }
 
-fn answer(text: &str) -> String {
+pub(crate) fn answer(text: &str) -> String {
     format!("<stop_analysis>\n<thought>Found.</thought>\n<answer>{text}</answer>\n</stop_analysis>")
 }
 
@@ -156,8 +156,51 @@ async fn a_step_is_interrupted_with_its_turn_and_what_waits_is_aborted() {
     assert_eq!(ended.reply["status"], "ok", "the companion is as before: {}", ended.reply);
 }
 
+/// A model that another one succeeds after so many completions.
+pub(crate) fn in_turn(
+    first: Box<dyn Model>,
+    n_first: usize,
+    then: Box<dyn Model>,
+) -> Box<dyn Model> {
+    Box::new(InTurn { first, n_first, then })
+}
+
+struct InTurn {
+    first: Box<dyn Model>,
+    n_first: usize,
+    then: Box<dyn Model>,
+}
+
+impl Model for InTurn {
+    fn info(&self) -> &ModelInfo {
+        self.first.info()
+    }
+
+    fn count_tokens(&self, messages: &[ChatMessage]) -> Result<usize, ModelError> {
+        self.first.count_tokens(messages)
+    }
+
+    fn generate(
+        &mut self,
+        request: &GenerateRequest<'_>,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Completion, ModelError> {
+        let model = if self.n_first > 0 { &mut self.first } else { &mut self.then };
+        self.n_first = self.n_first.saturating_sub(1);
+        model.generate(request, constraint, on_text)
+    }
+}
+
 /// Answers with all that it was told.
-struct Parrot(ModelInfo);
+pub(crate) struct Parrot(ModelInfo);
+
+impl Parrot {
+    pub(crate) fn loader() -> datarus_kernel::prompt::Loader {
+        let info = ScriptedModel::new(Profile::Full, &[]).info;
+        Box::new(move |_| Ok(Box::new(Parrot(info.clone())) as Box<dyn Model>))
+    }
+}
 
 impl Model for Parrot {
     fn info(&self) -> &ModelInfo {
@@ -184,9 +227,7 @@ impl Model for Parrot {
 
 #[tokio::test]
 async fn the_agent_is_told_of_variables_cells_and_turns_so_far() {
-    let info = ScriptedModel::new(Profile::Full, &[]).info;
-    let loader = Box::new(move |_: &_| Ok(Box::new(Parrot(info.clone())) as Box<dyn Model>));
-    let mut client = Frontend::start(config(&python()), loader).await;
+    let mut client = Frontend::start(config(&python()), Parrot::loader()).await;
     client.run("import pandas as pd\nsold = pd.DataFrame({'region': ['N'], 'revenue': [7]})").await;
     client.run("print('a printed line')").await;
     client.run("> the first question").await;
@@ -207,13 +248,13 @@ async fn a_flag_that_does_not_exist_is_named() {
 }
 
 /// Writes until it is told to stop; or, when it is stubborn, for ever.
-struct Endless {
+pub(crate) struct Endless {
     info: ModelInfo,
     stubborn: bool,
 }
 
 impl Endless {
-    fn loader(stubborn: bool) -> datarus_kernel::prompt::Loader {
+    pub(crate) fn loader(stubborn: bool) -> datarus_kernel::prompt::Loader {
         let info = ScriptedModel::new(Profile::Full, &[]).info;
         Box::new(move |_| Ok(Box::new(Endless { info: info.clone(), stubborn }) as Box<dyn Model>))
     }

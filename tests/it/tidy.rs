@@ -114,7 +114,7 @@ fn pure_modules_do_no_input_and_output() {
         "Instant::now",
         "SystemTime",
     ];
-    let kernel = ["route", "display", "cells", "iopub", "outputs"];
+    let kernel = ["route", "display", "cells", "page", "iopub", "outputs"];
     for module in kernel {
         none_found("values in, values out", places(&format!("kernel/src/{module}"), &words, &[]));
     }
@@ -130,11 +130,12 @@ fn only_these_files_of_the_kernel_name_the_agent() {
         "kernel/src/display.rs",
         "kernel/src/event.rs",
         "kernel/src/outputs.rs",
-        "kernel/src/session.rs",
+        "kernel/src/session",
         "kernel/src/server",
         "kernel/src/config.rs",
         "kernel/src/model.rs",
         "kernel/src/cells",
+        "kernel/src/page",
         "kernel/src/headless",
     ];
     let found = places("kernel/src/", &["datarus_agent"], &may);

@@ -82,6 +82,7 @@ pub struct Frontend {
     stdin: DealerSocket,
     iopub: SubSocket,
     received: Vec<Message>,
+    connection: ConnectionInfo,
     /// The kernel's own process, when it has one.
     pub process: Option<Child>,
     /// Where the kernel's runtime folders are.
@@ -99,6 +100,7 @@ pub fn config(python: &Path) -> Config {
         python: python.to_owned(),
         model: None,
         folder: PathBuf::from("."),
+        state: None,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
         limits: Limits {
             max_steps: 8,
@@ -154,6 +156,12 @@ impl Frontend {
         Frontend::connect(folder, connection, Some(process)).await
     }
 
+    /// Another client of the same kernel, with a session of its own.
+    pub async fn beside(&self) -> Frontend {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Frontend::connect(folder, self.connection.clone(), None).await
+    }
+
     async fn connect(
         folder: TempDir,
         connection: ConnectionInfo,
@@ -174,8 +182,17 @@ impl Frontend {
         let (shell, control) = (dealer(Channel::Shell).await, dealer(Channel::Control).await);
         let stdin = dealer(Channel::Stdin).await;
         let received = Vec::new();
-        let mut frontend =
-            Frontend { session, shell, control, stdin, iopub, received, process, folder };
+        let mut frontend = Frontend {
+            session,
+            shell,
+            control,
+            stdin,
+            iopub,
+            received,
+            connection,
+            process,
+            folder,
+        };
         frontend.wait("the welcome", |message| message.msg_type == "iopub_welcome").await;
         frontend
     }
@@ -282,6 +299,11 @@ impl Frontend {
             };
             self.received.push(message);
         }
+    }
+
+    /// How many messages that were received and not taken fit.
+    pub fn count(&self, fits: impl Fn(&Message) -> bool) -> usize {
+        self.received.iter().filter(|message| fits(message)).count()
     }
 
     async fn receive(&mut self) -> Message {

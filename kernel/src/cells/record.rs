@@ -1,11 +1,13 @@
 //! Reads the outputs of a prompt cell.
 
-use datarus_agent::agent::{Mode, Outcome};
+use datarus_agent::agent::{Mode, Outcome, Step};
+use datarus_agent::executor::Output;
 use datarus_agent::llm::Usage;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::STEP_MIME;
+use crate::display::without_escapes;
 
 /// What was recorded of a turn.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +23,7 @@ pub struct TurnRecord {
 }
 
 /// One step as the kernel showed it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// From 1 within the turn.
     pub number: usize,
@@ -42,7 +44,7 @@ pub struct StepRecord {
 }
 
 /// How a turn ended, what it cost and who wrote it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// With an answer or without.
     pub outcome: Outcome,
@@ -66,6 +68,23 @@ pub struct End {
 }
 
 impl StepRecord {
+    /// A step that the agent reports. An exception becomes text: `papermill` would fail the notebook for an `error`
+    /// in a cell that it skips.
+    pub(crate) fn of(step: &Step) -> Self {
+        let execution = &step.execution;
+        let status = json!(execution.status);
+        Self {
+            number: step.number,
+            thought: step.thought.trim().to_owned(),
+            code: step.code.trim_end().to_owned(),
+            execution_count: execution.execution_count,
+            status: status.as_str().unwrap_or("unknown").to_owned(),
+            seconds: Some(execution.seconds),
+            outputs: joined(execution.outputs.iter().map(as_text_if_error)),
+            kept: None,
+        }
+    }
+
     /// Whether the step ran to its last line.
     pub fn worked(&self) -> bool {
         self.status == "ok"
@@ -97,6 +116,21 @@ impl TurnRecord {
             }
         }
         Some(record)
+    }
+
+    /// `done`, `gave_up`, `interrupted`, or `failed` when it was cut off.
+    pub(crate) fn status(&self) -> &'static str {
+        match self.outcome() {
+            Some(Outcome::Answered { .. }) => "done",
+            Some(Outcome::Interrupted) => "interrupted",
+            Some(Outcome::GaveUp { .. }) => "gave_up",
+            None => "failed",
+        }
+    }
+
+    /// The number of the step after the last one: the thought before an answer bears it.
+    pub(crate) fn next_step(&self) -> usize {
+        self.steps.last().map_or(1, |step| step.number + 1)
     }
 
     /// How it ended, if that is known.
@@ -148,4 +182,29 @@ fn as_own_output(output: &Value, execution_count: Option<u64>) -> Value {
 
 fn take_marks(metadata: &mut Map<String, Value>) -> Option<Value> {
     metadata.shift_remove("datarus")
+}
+
+fn as_text_if_error(output: &Output) -> Value {
+    match output {
+        Output::Error { traceback, .. } => {
+            let text = without_escapes(&traceback.join("\n")) + "\n";
+            json!({"output_type": "stream", "name": "stderr", "text": text})
+        }
+        output => json!(output),
+    }
+}
+
+/// Adjacent texts of one stream as one, as clients keep them.
+fn joined(outputs: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for output in outputs {
+        match all.last_mut() {
+            Some(last) if last["name"].is_string() && last["name"] == output["name"] => {
+                let text = |of: &Value| of["text"].as_str().unwrap_or_default().to_owned();
+                last["text"] = json!(text(last) + &text(&output));
+            }
+            _ => all.push(output),
+        }
+    }
+    all
 }

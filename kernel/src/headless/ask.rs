@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ending, HeadlessError, Kernel, Progress, facts, folder_of, kept, note_facts, request_metadata,
+    Ending, HeadlessError, Kernel, Progress, facts, folder_of, note_facts, request_metadata,
 };
 use crate::cells::{self, TurnRecord};
 use crate::client::{ExecuteRequest, Outputs};
@@ -83,7 +83,7 @@ pub async fn ask(
     cell["execution_count"] = json!(reply.execution_count);
     let mut record = TurnRecord::read(outputs.list());
     if let Some(record) = &mut record {
-        kept::find(&mut kernel, record).await?;
+        kernel.find_kept(record).await?;
     }
     let facts = facts::gather(&mut kernel, &folder, &files).await?;
     kernel.stop().await?;

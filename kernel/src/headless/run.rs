@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ending, HeadlessError, Kernel, Progress, facts, folder_of, kept, note_facts, request_metadata,
+    Ending, HeadlessError, Kernel, Progress, facts, folder_of, note_facts, request_metadata,
 };
 use crate::cells::{self, TurnRecord, answer_stands, datarus, has_tag, turn_below};
 use crate::client::{ExecuteReply, ExecuteRequest, Outputs, Update};
@@ -172,7 +172,7 @@ impl Runner {
         let (reply, outputs) = self.execute(cell, &source).await?;
         let mut record = TurnRecord::read(outputs.list());
         if let Some(record) = &mut record {
-            kept::find(&mut self.kernel, record).await?;
+            self.kernel.find_kept(record).await?;
         }
         *at = self.place(*at, &reply, outputs, record);
         Ok(reply)

@@ -8,40 +8,41 @@ use super::{ipython, literal};
 
 /// One token. What does not matter for the judgement is not told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     Name(&'a str),
     Number,
-    Text,
+    /// A string with its prefix and quotes.
+    Text(&'a str),
     Open,
     Close,
     Op(&'a str),
-    /// A whole line in `IPython`'s own syntax.
-    Magic,
+    /// A whole line in `IPython`'s own syntax, or the rest of one.
+    Magic(&'a str),
     NewLine,
 }
 
 /// What is known about a cell.
 #[derive(Debug, Default)]
-pub(super) struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     /// The tokens; comments are left out, and line ends inside brackets.
-    pub(super) tokens: Vec<Token<'a>>,
+    pub(crate) tokens: Vec<Token<'a>>,
     /// For each line, what it holds.
-    pub(super) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
 }
 
 /// What is known about one line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Python cannot accept this line.
-    pub(super) rejected: bool,
+    pub(crate) rejected: bool,
     /// The line begins inside a string that began on an earlier one.
-    pub(super) inside_text: bool,
+    pub(crate) inside_text: bool,
     /// `IPython`'s own syntax.
-    pub(super) magic: bool,
+    pub(crate) magic: bool,
 }
 
 /// Reads a cell.
-pub(super) fn scan(code: &str) -> Scan<'_> {
+pub(crate) fn scan(code: &str) -> Scan<'_> {
     let mut lexer = Lexer {
         rest: code,
         depth: 0,
@@ -102,13 +103,15 @@ impl<'a> Lexer<'a> {
         if !ipython::is_line(line) {
             return false;
         }
+        let whole = self.rest;
         loop {
             let end = self.rest.find('\n').unwrap_or(self.rest.len());
             let joined = self.rest.get(..end).is_some_and(|line| line.trim_end().ends_with('\\'));
             self.current().magic = true;
             self.skip(end);
             if !joined || self.rest.is_empty() {
-                self.push(Token::Magic);
+                let taken = whole.len() - self.rest.len();
+                self.push(Token::Magic(whole.get(..taken).unwrap_or_default()));
                 return true;
             }
             self.skip(1);
@@ -158,8 +161,9 @@ impl<'a> Lexer<'a> {
         // Something assigned from the shell or from a magic: the rest of the line is theirs.
         let assigned = self.scan.tokens.last() == Some(&Token::Op("="));
         if self.depth == 0 && assigned && matches!(op, "!" | "%") {
-            self.skip(self.rest.find('\n').unwrap_or(self.rest.len()));
-            return self.push(Token::Magic);
+            let line = self.rest.split('\n').next().unwrap_or_default();
+            self.skip(line.len());
+            return self.push(Token::Magic(line));
         }
         self.rest = rest;
         match first {
@@ -191,7 +195,7 @@ impl<'a> Lexer<'a> {
             Some(end) => {
                 let text = self.rest.get(..prefix + end).unwrap_or_default();
                 let ends = text.matches('\n').count();
-                self.push(Token::Text);
+                self.push(Token::Text(text));
                 let inside = Line { inside_text: true, ..Line::default() };
                 self.scan.lines.extend(std::iter::repeat_n(inside, ends));
                 self.skip(prefix + end);
@@ -205,8 +209,9 @@ impl<'a> Lexer<'a> {
             }
             None => {
                 self.current().rejected = true;
-                self.skip(self.rest.find('\n').unwrap_or(self.rest.len()));
-                self.push(Token::Text);
+                let line = self.rest.split('\n').next().unwrap_or_default();
+                self.skip(line.len());
+                self.push(Token::Text(line));
             }
         }
     }
@@ -214,8 +219,8 @@ impl<'a> Lexer<'a> {
     /// Adds a token, and rejects the line when it cannot follow the one before.
     fn push(&mut self, token: Token<'a>) {
         let rejected = match (self.scan.tokens.last(), token) {
-            (Some(Token::Text), Token::Text) => false,
-            (_, Token::Number | Token::Text) => self.operand_before(),
+            (Some(Token::Text(_)), Token::Text(_)) => false,
+            (_, Token::Number | Token::Text(_)) => self.operand_before(),
             (_, Token::Name(name)) if is_statement(name, self.depth) => self.operand_before(),
             (_, Token::Name("as")) if self.depth == 0 => !self.renames,
             (_, Token::Name(name)) if starts_nothing(name) => self.fresh,
@@ -228,7 +233,7 @@ impl<'a> Lexer<'a> {
             Token::Name("import" | "with" | "except" | "case") => true,
             _ => self.renames,
         };
-        self.fresh = self.depth == 0 && matches!(token, Token::NewLine | Token::Magic)
+        self.fresh = self.depth == 0 && matches!(token, Token::NewLine | Token::Magic(_))
             || self.fresh && token == Token::NewLine;
         self.scan.tokens.push(token);
     }
@@ -236,7 +241,7 @@ impl<'a> Lexer<'a> {
     /// Whether an operand ends just before this place.
     fn operand_before(&self) -> bool {
         match self.scan.tokens.as_slice() {
-            [.., Token::Number | Token::Text | Token::Close] => true,
+            [.., Token::Number | Token::Text(_) | Token::Close] => true,
             // `match x:`, `case x:` and `type X = …` are names elsewhere.
             [Token::Name(name)] | [.., Token::NewLine | Token::Op(";"), Token::Name(name)] => {
                 !is_keyword(name) && !self.soft_statement(name)

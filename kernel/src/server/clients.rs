@@ -75,6 +75,7 @@ impl Server {
                     server.session.message("connect_reply", request.parent(), &ports, &json!({}))
                 });
             }
+            "comm_open" | "comm_msg" | "comm_close" => self.on_comm(request),
             msg_type if is_known(msg_type) => self.relay(request),
             msg_type => {
                 let text = format!("`{msg_type}` is no request that this kernel knows");
@@ -99,7 +100,7 @@ impl Server {
         self.restore_busy();
     }
 
-    /// Answers that a cell was not run, because one before it failed.
+    /// Answers that a cell was not run: one before it failed, or its turn was stopped.
     pub(super) fn abort(&mut self, request: &Request) {
         self.reply_here(request, |server| {
             let now = jiff::Timestamp::now();
@@ -112,6 +113,7 @@ impl Server {
         if request.header.subshell_id.is_some() {
             return self.relay(request);
         }
+        let Some(request) = self.take_issued(request) else { return };
         let Some(content) = request.execute() else { return };
         let kind = match route(&content.code, request.cell().role()) {
             // What leaves no trace cannot be a turn.
@@ -206,16 +208,13 @@ impl Server {
 
 /// Whether ipykernel answers it. It leaves a request that it does not know without an answer.
 fn is_known(msg_type: &str) -> bool {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 13] = [
         "execute_request",
         "complete_request",
         "inspect_request",
         "history_request",
         "comm_info_request",
         "is_complete_request",
-        "comm_open",
-        "comm_msg",
-        "comm_close",
         "debug_request",
         "usage_request",
         "create_subshell_request",

@@ -49,6 +49,8 @@ impl Server {
             self.fail_turn(&Failure { name: "NoPython", reason: error.evalue.clone() });
         }
         self.on_step_died();
+        // The turn of a step that a page ran goes on.
+        self.restore_busy();
     }
 
     /// Interrupts the first cell that waits for the companion to come up: it will not run.
@@ -66,7 +68,7 @@ impl Server {
             self.companion.withdraw(request.parent());
             self.schedule.replied(&request.header.msg_id);
             self.schedule.idle(&request.header.msg_id);
-            self.journal.end_cell(&request.header.msg_id, "error", None);
+            self.history.end_cell(&request.header.msg_id, "error", None);
             match error.take() {
                 Some(error) => self.refuse(request, &error),
                 None => self.abort(request),
@@ -84,7 +86,7 @@ impl Server {
         let reply = if request.header.msg_type == "execute_request" {
             let shown = self.session.error(request.parent(), error);
             self.publish(shown);
-            let execution_count = self.journal.number_of(&request.header.msg_id).unwrap_or(0);
+            let execution_count = self.history.number_of(&request.header.msg_id).unwrap_or(0);
             let content = ExecuteReply::Error { execution_count, error: error.clone() };
             self.session.execute_reply(request.parent(), &content, jiff::Timestamp::now())
         } else {

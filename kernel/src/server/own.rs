@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use super::relay::is_idle;
 use crate::connection::Channel;
 use crate::message::NO_PARENT;
 use crate::wire::Frames;
@@ -20,6 +21,9 @@ const ASKED: &str = "datarus";
 
 /// The module that the launcher put there. It is reached past the user's namespace.
 const MODULE: &str = "__import__('sys').modules['datarus_companion']";
+
+/// How often the state is asked for again when the companion refuses to say.
+const MAX_ASKED: u8 = 20;
 
 /// Own requests by the ids of their messages.
 ///
@@ -33,8 +37,14 @@ pub(super) enum Own {
     Number(u64),
     /// To tell the agent.
     Variables(blocking::Sender<Vec<Variable>>),
-    /// To run a step. Holds the header of the prompt's request.
+    /// To run a step. Holds the header of the prompt's request, under which it is shown.
     Step(Bytes),
+    /// To run a step that a page shows when it has ended.
+    UnseenStep,
+    /// To know what ran of the failed steps of this turn: what was printed so far.
+    Kept { turn: u64, printed: String },
+    /// To know the state after a step that the page's request with this id ran; asked so many times.
+    State(String, u8),
 }
 
 /// An `execute_reply` to a request of our own.
@@ -55,6 +65,11 @@ impl OwnReply {
     pub(super) fn answer(&self) -> Option<Value> {
         let text = self.user_expressions.get(ASKED)?.pointer("/data/text~1plain")?.as_str()?;
         serde_json::from_str(text).ok()
+    }
+
+    /// Takes the answer from another reply.
+    pub(super) fn adopt_answer(&mut self, other: OwnReply) {
+        self.user_expressions = other.user_expressions;
     }
 
     /// The answer of `state()`.
@@ -93,9 +108,28 @@ impl Server {
         self.execute(code, &format!("{MODULE}.state()"), Own::Step(prompt))
     }
 
+    /// Runs a step of the agent that is not shown in the prompt cell.
+    pub(super) fn execute_unseen(&mut self, code: &str) -> String {
+        self.execute(code, &format!("{MODULE}.state()"), Own::UnseenStep)
+    }
+
+    /// Asks for the state after a step that the page's request `msg_id` ran.
+    pub(super) fn ask_state(&mut self, msg_id: String) {
+        self.ask_state_again(msg_id, 0);
+    }
+
+    fn ask_state_again(&mut self, msg_id: String, times: u8) {
+        self.execute("", &format!("{MODULE}.state()"), Own::State(msg_id, times));
+    }
+
+    /// Runs code that leaves no trace, for what it prints.
+    pub(super) fn ask_own(&mut self, code: &str, own: Own) {
+        self.execute(code, "None", own);
+    }
+
     /// Each message has an id of its own: ipykernel drops an identical one without an answer.
     fn execute(&mut self, code: &str, expression: &str, own: Own) -> String {
-        let silent = !matches!(own, Own::Step(_));
+        let silent = !matches!(own, Own::Step(_) | Own::UnseenStep);
         let content = json!({
             "code": code,
             "silent": silent,
@@ -113,27 +147,49 @@ impl Server {
 
     /// Takes the companion's answer to a request of ours.
     pub(super) fn on_own_answer(&mut self, msg_id: &str, frames: &Frames) {
-        let reply = || frames.content::<OwnReply>().unwrap_or_default();
+        let reply = frames.content::<OwnReply>().unwrap_or_default();
         match self.own.get(msg_id) {
-            Some(Own::Step(_)) => self.on_step_reply(msg_id, reply()),
-            Some(Own::Number(_) | Own::Variables(_)) => match self.own.remove(msg_id) {
-                Some(Own::Number(turn)) => self.on_number(turn, reply().answer()),
-                Some(Own::Variables(answer)) => {
-                    let state = reply().state().unwrap_or_default();
-                    // The agent may have been stopped meanwhile.
-                    let _ = answer.send(state.variables);
-                }
-                Some(Own::Step(_)) | None => {}
-            },
-            None => {}
+            // It stays, for outputs that come late.
+            Some(Own::Step(_) | Own::UnseenStep) => return self.on_step_reply(msg_id, reply),
+            // What it prints may come after the reply.
+            Some(Own::Kept { .. }) => return,
+            Some(Own::Number(_) | Own::Variables(_) | Own::State(..)) | None => {}
+        }
+        match self.own.remove(msg_id) {
+            Some(Own::Number(turn)) => self.on_number(turn, reply.answer()),
+            Some(Own::Variables(answer)) => {
+                let state = reply.state().unwrap_or_default();
+                // The agent may have been stopped meanwhile.
+                let _ = answer.send(state.variables);
+            }
+            // ipykernel refuses for a moment what comes after a cell that failed.
+            Some(Own::State(step, times)) if reply.status == "aborted" && times < MAX_ASKED => {
+                self.ask_state_again(step, times + 1);
+            }
+            Some(Own::State(step, _)) => self.on_step_state(&step, reply),
+            Some(Own::Step(_) | Own::UnseenStep | Own::Kept { .. }) | None => {}
         }
     }
 
     /// Takes what the companion publishes for a request of ours. Only steps have anything to show.
     pub(super) fn on_own_output(&mut self, msg_id: &str, msg_type: &str, frames: Frames) {
-        if let Some(Own::Step(prompt)) = self.own.get(msg_id) {
-            let prompt = prompt.clone();
-            self.on_step_output(msg_id, &prompt, msg_type, frames);
+        match self.own.get_mut(msg_id) {
+            Some(Own::Kept { printed, .. }) if msg_type == "stream" => {
+                let content = frames.content::<Map<String, Value>>().unwrap_or_default();
+                printed.push_str(content.get("text").and_then(Value::as_str).unwrap_or_default());
+            }
+            Some(Own::Kept { .. }) if msg_type == "status" && is_idle(&frames) => {
+                if let Some(Own::Kept { turn, printed }) = self.own.remove(msg_id) {
+                    self.on_kept(turn, &printed);
+                }
+            }
+            Some(Own::Step(prompt)) => {
+                let prompt = prompt.clone();
+                self.on_step_output(msg_id, &prompt, msg_type, frames);
+            }
+            Some(Own::UnseenStep) => self.on_unseen_output(msg_id, msg_type, &frames),
+            Some(Own::Number(_) | Own::Variables(_) | Own::State(..) | Own::Kept { .. }) | None => {
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::Server;
+use super::own::OwnReply;
 use super::request::Request;
 use crate::connection::Channel;
 use crate::message::content::{ErrorContent, StreamName};
@@ -58,13 +59,14 @@ impl Server {
         if let Some(content) = content.as_ref().filter(|_| traced) {
             self.tell_lost_variables(&request);
             let cell_id = request.cell().cell_id;
-            self.journal.begin_cell(&request.header.msg_id, cell_id, &content.code);
+            self.history.begin_cell(&request.header.msg_id, cell_id, &content.code);
         }
         let stop_on_error = traced && content.is_some_and(|content| content.stop_on_error);
         self.hand_over(request, stop_on_error);
     }
 
-    fn hand_over(&mut self, request: Request, stop_on_error: bool) {
+    /// Sends a request to the companion as it is.
+    pub(super) fn hand_over(&mut self, request: Request, stop_on_error: bool) {
         let Request { channel, header, frames } = request;
         self.companion.send(channel, frames.clone().into_multipart());
         // Comm messages have no reply.
@@ -87,16 +89,16 @@ impl Server {
         }
         let asked = self.answered(&parent.msg_id);
         let executed = parent.msg_type == "execute_request" && parent.subshell_id.is_none();
-        let status = executed.then(|| frames.content::<Status>().unwrap_or_default());
+        let status = executed.then(|| frames.content::<OwnReply>().unwrap_or_default());
         self.sockets.send(channel, frames.into_multipart());
         if let Some(status) = status {
-            self.journal.end_cell(&parent.msg_id, &status.status, status.execution_count);
+            self.history.end_cell(&parent.msg_id, &status.status, status.execution_count);
             self.schedule.replied(&parent.msg_id);
             self.reply_info_after(|cell| cell == parent.msg_id);
             if status.status == "error" && asked.is_some_and(|asked| asked.stop_on_error) {
                 self.abort_waiting();
             }
-            self.advance();
+            self.on_step_reply(&parent.msg_id, status);
         }
     }
 
@@ -122,10 +124,11 @@ impl Server {
         let ended = header.msg_type == "status" && is_idle(&frames);
         let hint = header.msg_type == "error" && self.may_be_a_question(&parent.msg_id, &frames);
         if header.msg_type != "status" {
-            self.journal.output(&parent.msg_id, &header.msg_type, &frames.content);
+            self.history.output(&parent.msg_id, &header.msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
-        self.publish(frames);
+        self.publish(frames.clone());
+        self.on_unseen_output(&parent.msg_id, &header.msg_type, &frames);
         if hint {
             let hint = self.session.stream(&parent_header, StreamName::Stderr, HINT);
             self.publish(hint);
@@ -144,7 +147,7 @@ impl Server {
     fn may_be_a_question(&self, msg_id: &str, error: &Frames) -> bool {
         let ename = error.content::<Failed>().unwrap_or_default().ename;
         matches!(ename.as_str(), "SyntaxError" | "NameError")
-            && self.journal.code_of(msg_id).is_some_and(reads_like_prose)
+            && self.history.code_of(msg_id).is_some_and(reads_like_prose)
     }
 
     fn tell_lost_variables(&mut self, request: &Request) {
@@ -160,15 +163,6 @@ impl Server {
             self.companion.restart();
         }
     }
-}
-
-/// What is read of an `execute_reply`.
-#[derive(Debug, Default, Deserialize)]
-struct Status {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    execution_count: Option<u64>,
 }
 
 /// What is read of an `error`.

@@ -109,6 +109,15 @@ impl Schedule {
         self.waiting.drain(..).collect()
     }
 
+    /// Takes out what waits and is one of these cells of the notebook.
+    pub(super) fn withdraw(&mut self, cell_ids: &[String]) -> Vec<Cell> {
+        let is_one =
+            |cell: &Cell| cell.request.cell().cell_id.is_some_and(|id| cell_ids.contains(&id));
+        let (gone, waiting): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(is_one);
+        self.waiting = waiting.into();
+        gone
+    }
+
     /// The newest cell that the companion has not replied to.
     pub(super) fn last_without_reply(&self) -> Option<&Running> {
         self.running.iter().rev().find(|cell| !cell.replied)

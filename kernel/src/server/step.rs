@@ -1,4 +1,4 @@
-//! A step of the agent: a cell that the companion runs on the kernel's behalf, shown in the prompt cell.
+//! A step of the agent: a cell that the companion runs, by a request of ours or of the page that shows it.
 
 use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant};
@@ -20,12 +20,13 @@ use crate::wire::Frames;
 const MAX_SHOWN: usize = 1 << 20;
 
 /// What is done, and when after the first try, to a cell that must stop: most cells stop at the first interrupt,
-/// one that catches it at the second, C code that never looks at signals only at the end of its process.
+/// one that catches it at the second, C code that never looks at signals only at the end of its process. On a busy
+/// machine a cell takes seconds to tell of its interrupt, and an end would lose all variables.
 const RUNGS: [(Duration, Signal); 4] = [
     (Duration::ZERO, Signal::INT),
-    (Duration::from_secs(1), Signal::INT),
-    (Duration::from_secs(3), Signal::TERM),
-    (Duration::from_secs(5), Signal::KILL),
+    (Duration::from_secs(2), Signal::INT),
+    (Duration::from_secs(7), Signal::TERM),
+    (Duration::from_secs(9), Signal::KILL),
 ];
 
 /// A step that runs.
@@ -34,6 +35,7 @@ pub(super) struct RunningStep {
     msg_id: String,
     /// From 1 within the turn.
     number: usize,
+    runner: Runner,
     outcome: blocking::Sender<Result<Execution, ExecutorError>>,
     started: Instant,
     /// When its time is over.
@@ -47,33 +49,68 @@ pub(super) struct RunningStep {
     stopped: Option<Status>,
 }
 
+/// By whose request a step runs, and where it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runner {
+    /// By ours, in the prompt cell.
+    Kernel,
+    /// By ours, since the page's did not come; the page gets the finished cell.
+    KernelForPage,
+    /// By the page's, in its own cell.
+    Page,
+}
+
 impl RunningStep {
+    /// A step that the request `msg_id` runs from now on.
+    pub(super) fn new(
+        msg_id: String,
+        number: usize,
+        runner: Runner,
+        timeout: Duration,
+        outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+    ) -> RunningStep {
+        let started = Instant::now();
+        RunningStep {
+            msg_id,
+            number,
+            runner,
+            outcome,
+            started,
+            deadline: started.checked_add(timeout),
+            outputs: Outputs::default(),
+            shown_bytes: 0,
+            execution_count: None,
+            reply: None,
+            idle: false,
+            stopped: None,
+        }
+    }
+
     /// When its time is over, if it has not been told to stop yet.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    fn finish(mut self, died: bool) {
+    /// What it did.
+    fn execution(&mut self, died: bool) -> Execution {
         if died {
             let text = "The Python process was ended, all variables are lost.\n";
             self.outputs.push("stream", object(json!({ "name": "stderr", "text": text })));
         }
-        let reply = self.reply.unwrap_or_default();
+        let reply = self.reply.take().unwrap_or_default();
         let status = match self.stopped {
             Some(stopped) if died || reply.status == "error" => stopped,
             _ if died => Status::Died,
             _ if reply.status == "ok" => Status::Ok,
             _ => Status::Error,
         };
-        let execution = Execution {
+        Execution {
             execution_count: self.execution_count.or(reply.execution_count),
             status,
-            outputs: self.outputs.finish(),
+            outputs: std::mem::take(&mut self.outputs).finish(),
             figures: reply.state().map(|state| state.figures).unwrap_or_default(),
             seconds: self.started.elapsed().as_secs_f64(),
-        };
-        // The agent is gone when its turn was given up.
-        let _ = self.outcome.send(Ok(execution));
+        }
     }
 }
 
@@ -117,21 +154,9 @@ impl Server {
             let _ = outcome.send(Err(ExecutorError { reason: reason.to_owned() }));
             return;
         }
+        let Err(outcome) = self.issue_step(code, timeout, outcome) else { return };
         let msg_id = self.execute_step(code, parent);
-        let started = Instant::now();
-        let step = RunningStep {
-            msg_id,
-            number,
-            outcome,
-            started,
-            deadline: started.checked_add(timeout),
-            outputs: Outputs::default(),
-            shown_bytes: 0,
-            execution_count: None,
-            reply: None,
-            idle: false,
-            stopped: None,
-        };
+        let step = RunningStep::new(msg_id, number, Runner::Kernel, timeout, outcome);
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);
         }
@@ -169,16 +194,36 @@ impl Server {
         }
         if let Some(step) = self.step(msg_id) {
             step.reply = Some(reply);
-            self.finish_step_if_done();
+            self.settle_step();
         }
         self.advance();
+    }
+
+    /// Takes what the companion says of itself after a step that the page ran.
+    pub(super) fn on_step_state(&mut self, msg_id: &str, state: OwnReply) {
+        let Some(step) = self.step(msg_id) else { return };
+        if let Some(reply) = &mut step.reply {
+            reply.adopt_answer(state);
+        }
+        self.finish_step(false);
     }
 
     /// Ends the running step of a companion that is gone.
     pub(super) fn on_step_died(&mut self) {
         self.escalation = None;
-        if let Some(step) = self.prompt.as_mut().and_then(|prompt| prompt.step.take()) {
-            step.finish(true);
+        self.finish_step(true);
+    }
+
+    /// Takes what is published for a step that is not shown in the prompt cell.
+    pub(super) fn on_unseen_output(&mut self, msg_id: &str, msg_type: &str, frames: &Frames) {
+        match msg_type {
+            "status" => self.on_step_status(msg_id, frames),
+            "execute_input" => self.on_step_input(msg_id, frames),
+            _ => {
+                if let (Some(step), Ok(content)) = (self.step(msg_id), frames.content()) {
+                    step.outputs.push(msg_type, content);
+                }
+            }
         }
     }
 
@@ -211,7 +256,7 @@ impl Server {
     fn on_step_status(&mut self, msg_id: &str, frames: &Frames) {
         if let Some(step) = self.step(msg_id).filter(|_| is_idle(frames)) {
             step.idle = true;
-            self.finish_step_if_done();
+            self.settle_step();
         }
     }
 
@@ -300,13 +345,31 @@ impl Server {
         self.prompt.as_mut()?.step.as_mut().filter(|step| step.msg_id == msg_id)
     }
 
-    fn finish_step_if_done(&mut self) {
-        let Some(prompt) = &mut self.prompt else { return };
-        let done = |step: &RunningStep| step.idle && step.reply.is_some();
-        if let Some(step) = prompt.step.take_if(|step| done(step)) {
-            let reply = step.reply.as_ref();
-            prompt.variables = reply.and_then(OwnReply::state).map(|state| state.variables);
-            step.finish(false);
+    /// Ends the step when it has its reply and its idle status. The page's request does not ask for the state of the
+    /// companion, so that is asked then.
+    fn settle_step(&mut self) {
+        let Some(step) = self.prompt.as_mut().and_then(|prompt| prompt.step.as_mut()) else {
+            return;
+        };
+        match (step.idle && step.reply.is_some(), step.runner) {
+            (false, _) => {}
+            (true, Runner::Page) => {
+                let msg_id = step.msg_id.clone();
+                self.ask_state(msg_id);
+            }
+            (true, Runner::Kernel | Runner::KernelForPage) => self.finish_step(false),
         }
+    }
+
+    fn finish_step(&mut self, died: bool) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let Some(mut step) = prompt.step.take() else { return };
+        let state = step.reply.as_ref().filter(|_| !died).and_then(OwnReply::state);
+        prompt.variables = state.map(|state| state.variables);
+        let mut execution = step.execution(died);
+        self.record_owed(&step.msg_id, &execution);
+        self.annotate(&mut execution);
+        // The agent is gone when its turn was given up.
+        let _ = step.outcome.send(Ok(execution));
     }
 }

@@ -22,7 +22,7 @@ impl Server {
     /// Ends the agent and the companion, then hands out what is still queued for clients.
     pub(super) async fn wind_down(mut self) {
         if let Some(prompt) = &self.prompt {
-            prompt.interrupt();
+            prompt.interrupt.set();
         }
         let held = self.gatherer.flush();
         self.sockets.publish(held);

@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use datarus_agent::agent::{AgentEvent, Mode, Outcome, Step, Task, Turn};
+use datarus_agent::agent::{AgentEvent, Outcome, Past, Task, Turn};
 use datarus_agent::executor::{Status, Variable};
-use datarus_agent::llm::{Interrupt, ModelInfo, Usage};
-use jiff::Timestamp;
+use datarus_agent::llm::{ModelInfo, Usage};
 use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::Server;
+use super::prompt_cell::{PromptCell, unknown_flags};
 use super::relay::no_companion;
 use super::request::Request;
 use super::step::RunningStep;
-use crate::display::{Shown, TurnEnd, TurnView};
+use crate::display::{Shown, TurnEnd};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
-use crate::prompt::{Ended, Failure, FromAgent};
+use crate::page::Phase;
+use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
 use crate::session::data_files;
 
@@ -28,83 +28,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How long an interrupted turn may take to end by itself.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// A prompt that runs.
-#[derive(Debug)]
-pub(super) struct PromptCell {
-    /// The `execute_request`.
-    pub(super) request: Request,
-    /// What is shown.
-    pub(super) view: TurnView,
-    /// The step that runs now.
-    pub(super) step: Option<RunningStep>,
-    /// The DataFrames, where they are known from the last step.
-    pub(super) variables: Option<Vec<Variable>>,
-    number: u64,
-    prompt: Prompt,
-    /// Whether the clients have been told that it runs.
-    busy: bool,
-    /// Its `[n]`, once it has one.
-    execution_count: Option<u64>,
-    started: Timestamp,
-    started_at: Instant,
-    interrupt: Interrupt,
-    give_up_at: Option<Instant>,
-    show_at: Option<Instant>,
-    steps: Vec<Step>,
-}
-
-impl PromptCell {
-    fn new(request: Request, prompt: Prompt, number: u64) -> PromptCell {
-        let id = Uuid::new_v4().simple().to_string();
-        let turn = format!("t_{}", id.get(..8).unwrap_or(&id));
-        PromptCell {
-            request,
-            view: TurnView::new(turn),
-            step: None,
-            variables: None,
-            number,
-            prompt,
-            busy: false,
-            execution_count: None,
-            started: Timestamp::now(),
-            started_at: Instant::now(),
-            interrupt: Interrupt::default(),
-            give_up_at: None,
-            show_at: None,
-            steps: Vec::new(),
-        }
-    }
-
-    /// When something is to be done for it next.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let step = self.step.as_ref().and_then(RunningStep::deadline);
-        [self.show_at, self.give_up_at, step].into_iter().flatten().min()
-    }
-
-    /// Whether the user stopped it.
-    pub(super) fn is_interrupted(&self) -> bool {
-        self.interrupt.is_set()
-    }
-
-    /// Asks the agent to stop.
-    pub(super) fn interrupt(&self) {
-        self.interrupt.set();
-    }
-
-    fn mode(&self) -> Mode {
-        if self.prompt.flags.think { Mode::Reflection } else { Mode::Agentic }
-    }
-}
-
-fn unknown_flags(prompt: &Prompt) -> Option<ErrorContent> {
-    let flag = prompt.flags.unknown.first()?;
-    let text = format!("`%%ask` has no flag `{flag}`: it has `--think` and `--again`");
-    Some(ErrorContent::new("UnknownFlag", &text))
-}
-
 /// The answer of `begin_prompt()`.
-#[derive(Deserialize)]
-struct Numbered {
+#[derive(Debug, Deserialize)]
+pub(super) struct Numbered {
     execution_count: u64,
     variables: Vec<Variable>,
 }
@@ -162,22 +88,32 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return };
         prompt.execution_count = Some(numbered.execution_count);
         prompt.variables = Some(numbered.variables.clone());
+        let parent = prompt.request.parent().clone();
+        let source = prompt.request.execute().map(|content| content.code).unwrap_or_default();
+        let input = self.session.execute_input(&parent, &source, numbered.execution_count);
+        self.publish(input);
+        self.open_turn(numbered);
+    }
+
+    /// Gives the agent its task.
+    pub(super) fn start_agent(&mut self, numbered: Numbered, history: Vec<Past>) {
+        let Some(prompt) = &self.prompt else { return };
         let named = prompt.request.cell().files();
         let task = Task {
             prompt: prompt.prompt.text.clone(),
             mode: prompt.mode(),
             files: named.unwrap_or_else(|| data_files(&self.config.folder)),
             variables: numbered.variables,
-            history: self.journal.history(),
+            history,
         };
-        let (parent, number) = (prompt.request.parent().clone(), prompt.number);
-        let interrupt = prompt.interrupt.clone();
-        let source = prompt.request.execute().map(|content| content.code).unwrap_or_default();
-        let input = self.session.execute_input(&parent, &source, numbered.execution_count);
-        self.publish(input);
+        let (number, interrupt) = (prompt.number, prompt.interrupt.clone());
         if interrupt.is_set() {
-            self.end_interrupted();
-        } else if !self.agent.run(number, task, interrupt) {
+            return self.end_interrupted();
+        }
+        self.keep_begin();
+        if self.agent.run(number, task, interrupt) {
+            self.enter(Phase::Reading);
+        } else {
             let reason = "the agent's thread is not there: restart the kernel".into();
             self.fail_turn(&Failure { name: "AgentPanic", reason });
         }
@@ -189,6 +125,8 @@ impl Server {
             return;
         };
         match message {
+            FromAgent::Loading => self.enter(Phase::Loading),
+            FromAgent::Loaded => self.enter(Phase::Reading),
             FromAgent::Event(event) => self.on_agent_event(event),
             FromAgent::Execute { code, timeout, outcome } => {
                 prompt.variables = None;
@@ -207,7 +145,8 @@ impl Server {
         }
     }
 
-    fn on_agent_event(&mut self, event: AgentEvent) {
+    fn on_agent_event(&mut self, mut event: AgentEvent) {
+        self.on_live_event(&mut event);
         let Some(prompt) = &mut self.prompt else { return };
         prompt.view.on_event(&event);
         match event {
@@ -216,8 +155,10 @@ impl Server {
             }
             AgentEvent::StepReady { .. } => self.show_turn(),
             AgentEvent::StepDone(step) => {
+                let number = step.number;
                 prompt.steps.push(step);
                 self.show_turn();
+                self.upsert_unseen(number);
             }
             // Said at the end.
             AgentEvent::Notice(_) => {}
@@ -228,12 +169,16 @@ impl Server {
     pub(super) fn show_turn(&mut self) {
         let Some(prompt) = &mut self.prompt else { return };
         prompt.show_at = None;
+        if prompt.live.is_some() {
+            return self.show_live(Instant::now());
+        }
         for shown in prompt.view.flush() {
             self.show(shown);
         }
     }
 
-    fn show(&mut self, shown: Shown) {
+    /// Shows it in the prompt cell.
+    pub(super) fn show(&mut self, shown: Shown) {
         let Some(prompt) = &self.prompt else { return };
         let parent = prompt.request.parent();
         let frames = match shown {
@@ -256,8 +201,9 @@ impl Server {
             self.show_turn();
         }
         if give_up {
-            self.end_interrupted();
+            return self.end_interrupted();
         }
+        self.on_live_deadline(now);
     }
 
     /// Stops what the user waits for: the turn, or else the companion's cell.
@@ -268,13 +214,17 @@ impl Server {
             }
             return self.interrupt_unstarted();
         };
-        prompt.interrupt();
-        prompt.give_up_at.get_or_insert_with(|| Instant::now() + PATIENCE);
+        prompt.interrupt(PATIENCE);
+        self.withdraw_pending();
         // The generation stops by itself; Python only if it runs a step of ours, not what the user started.
         self.stop_step(Status::Interrupted);
     }
 
     fn end_interrupted(&mut self) {
+        if self.close_now() {
+            // It had its answer already.
+            return;
+        }
         let Some(prompt) = &mut self.prompt else { return };
         let turn = Turn {
             prompt: prompt.prompt.text.clone(),
@@ -286,37 +236,55 @@ impl Server {
         self.finish_turn(turn, None);
     }
 
-    fn end_turn(&mut self, ended: Ended) {
-        self.finish_turn(ended.turn, Some(&ended.model));
-    }
-
-    fn finish_turn(&mut self, turn: Turn, model: Option<&ModelInfo>) {
+    /// Shows and keeps the end of a turn, and answers the prompt.
+    pub(super) fn finish_turn(&mut self, mut turn: Turn, model: Option<&ModelInfo>) {
         self.show_turn();
         let facts = self.facts(&turn, model);
         let Some(prompt) = &mut self.prompt else { return };
+        // What really ran: the user may have changed it.
+        if !prompt.steps.is_empty() {
+            turn.steps = std::mem::take(&mut prompt.steps);
+        }
         let seconds = prompt.started_at.elapsed().as_secs_f64();
         let end = TurnEnd { outcome: &turn.outcome, usage: turn.usage, seconds, facts };
-        let shown = prompt.view.end(&end);
         let cell_id = prompt.request.cell().cell_id;
-        self.show(shown);
+        let (undone, alone) = (prompt.is_undone(), prompt.by_page.is_some());
+        let name = prompt.live.is_some().then(|| prompt.view.turn().to_owned());
+        if prompt.live.is_some() {
+            let (summary, json) = (prompt.view.summary(&end), prompt.view.end_json(&end));
+            self.end_live(Some(&json));
+            self.keep_end(&json, &summary);
+            self.show(summary);
+        } else {
+            let shown = prompt.view.end(&end);
+            self.show(shown);
+        }
         let interrupted = turn.outcome == Outcome::Interrupted;
-        self.journal.add_turn(cell_id, turn);
+        if !undone {
+            self.history.add_turn(cell_id, name, turn);
+        }
         // So that a Run All stops.
         let error = ErrorContent::new("KeyboardInterrupt", "the turn was stopped");
-        self.close_turn(interrupted.then_some(error));
+        self.close_turn((interrupted && !alone).then_some(error));
     }
 
     /// Ends a turn that could not be done.
     pub(super) fn fail_turn(&mut self, failure: &Failure) {
         self.show_turn();
+        self.end_live(None);
         let Some(prompt) = &self.prompt else { return };
         let error = ErrorContent::new(failure.name, &failure.reason);
+        self.keep_failure(&error);
         let shown = self.session.error(prompt.request.parent(), &error);
         self.publish(shown);
         self.close_turn(Some(error));
     }
 
-    fn close_turn(&mut self, error: Option<ErrorContent>) {
+    /// Answers the prompt's request.
+    pub(super) fn close_turn(&mut self, error: Option<ErrorContent>) {
+        self.withdraw_pending();
+        self.withdraw_owed();
+        self.close_live();
         let Some(prompt) = self.prompt.take() else { return };
         let (request, execution_count) = (prompt.request, prompt.execution_count.unwrap_or(0));
         let failed = error.is_some();

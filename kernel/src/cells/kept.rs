@@ -5,22 +5,16 @@
 
 use serde_json::{Value, json};
 
-use super::{HeadlessError, Kernel};
-use crate::cells::{StepRecord, TurnRecord};
+use super::{StepRecord, TurnRecord};
 
 const SCRIPT: &str = include_str!("kept.py");
 
-/// Fills in [`StepRecord::kept`] of the failed steps.
-pub(crate) async fn find(
-    kernel: &mut Kernel,
-    record: &mut TurnRecord,
-) -> Result<(), HeadlessError> {
-    let last_that_worked = record.steps.iter().rposition(StepRecord::worked);
-    let needs_a_look = last_that_worked.is_some_and(|last| {
-        record.steps.iter().take(last).any(|step| failing_line(step).is_some())
-    });
-    if !needs_a_look {
-        return Ok(());
+/// Code that prints what [`fill_in`] takes; none when no step of the turn needs a look.
+pub(crate) fn question(record: &TurnRecord) -> Option<String> {
+    let last_that_worked = record.steps.iter().rposition(StepRecord::worked)?;
+    let mut before = record.steps.iter().take(last_that_worked);
+    if !before.any(|step| failing_line(step).is_some()) {
+        return None;
     }
     let steps: Vec<Value> = record
         .steps
@@ -29,13 +23,14 @@ pub(crate) async fn find(
         .collect();
     // Through a string of its own: JSON has names for values that Python has not.
     let steps = json!(json!(steps).to_string());
-    let code =
-        format!("exec({}, {{\"STEPS\": __import__(\"json\").loads({steps})}})", json!(SCRIPT));
-    let printed: Value = kernel.ask_python(&code).await?;
+    Some(format!("exec({}, {{\"STEPS\": __import__(\"json\").loads({steps})}})", json!(SCRIPT)))
+}
+
+/// Fills in [`StepRecord::kept`] from what was printed.
+pub(crate) fn fill_in(record: &mut TurnRecord, printed: &Value) {
     for (step, kept) in record.steps.iter_mut().zip(printed.as_array().into_iter().flatten()) {
         step.kept = kept.as_str().map(str::to_owned);
     }
-    Ok(())
 }
 
 /// The line of the step's code at which it failed, from its traceback: `Cell In[8], line 3`.

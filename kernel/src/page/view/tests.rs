@@ -1,0 +1,214 @@
+//! Tests of a turn in a page.
+
+use datarus_agent::agent::Outcome;
+use datarus_agent::executor::{Execution, Output, Status};
+use datarus_agent::llm::Usage;
+
+use super::*;
+
+fn text_of(step: usize, part: Part, delta: &str) -> AgentEvent {
+    AgentEvent::Text { step, part, delta: delta.into() }
+}
+
+fn ready(step: usize, thought: &str, code: &str) -> AgentEvent {
+    AgentEvent::StepReady { step, thought: thought.into(), code: code.into() }
+}
+
+fn done(number: usize, status: Status) -> Step {
+    let outputs = match status {
+        Status::Ok => vec![Output::Stream { name: "stdout".into(), text: "120.5\n".into() }],
+        _ => vec![Output::Error {
+            ename: "KeyError".into(),
+            evalue: "b".into(),
+            traceback: vec!["\u{1b}[31mKeyError\u{1b}[0m: b".into()],
+        }],
+    };
+    let execution =
+        Execution { execution_count: Some(8), status, outputs, figures: vec![], seconds: 0.5 };
+    Step { number, thought: "Look.".into(), code: "df".into(), execution }
+}
+
+fn end(answer: &str) -> End {
+    let (thought, answer) = (String::from("Found."), answer.to_owned());
+    End {
+        outcome: Outcome::Answered { thought, answer },
+        usage: Usage::default(),
+        notices: Vec::new(),
+        model: json!({}),
+        seed: json!(0),
+        sampling: json!(null),
+        mode: Mode::Agentic,
+    }
+}
+
+fn turn() -> LiveTurn {
+    LiveTurn::new("t_1", "p", Mode::Agentic)
+}
+
+fn prompt() -> Value {
+    json!({"cell_type": "code", "id": "p", "source": "> best?", "metadata": {"tags": ["mine"]}})
+}
+
+/// A page: applies what it is told.
+#[derive(Default)]
+struct Cells(Vec<(String, String, Map<String, Value>, bool)>);
+
+impl Cells {
+    fn take(&mut self, told: &[ToPage]) {
+        for message in told {
+            match message {
+                ToPage::Insert { id, after, source, metadata, .. }
+                | ToPage::Upsert { id, after, source, metadata, .. } => {
+                    let at = self.0.iter().position(|cell| cell.0 == *after);
+                    let at = if after == "p" { 0 } else { at.unwrap() + 1 };
+                    assert!(self.0.iter().all(|cell| cell.0 != *id), "{id} is inserted once");
+                    self.0.insert(at, (id.clone(), source.clone(), metadata.clone(), false));
+                }
+                ToPage::Append { id, text } => {
+                    let cell = self.cell(id);
+                    cell.1.push_str(text);
+                    cell.3 = false;
+                }
+                ToPage::Replace { id, source } => {
+                    let cell = self.cell(id);
+                    cell.1.clone_from(source);
+                    cell.3 = false;
+                }
+                ToPage::Render { id } => self.cell(id).3 = true,
+                ToPage::Patch { id, metadata } if id != "p" => {
+                    self.cell(id).2.extend(metadata.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn cell(&mut self, id: &str) -> &mut (String, String, Map<String, Value>, bool) {
+        self.0.iter_mut().find(|cell| cell.0 == id).unwrap()
+    }
+
+    fn sources(&self) -> Vec<(&str, &str)> {
+        self.0.iter().map(|cell| (cell.0.as_str(), cell.1.as_str())).collect()
+    }
+}
+
+fn play(turn: &mut LiveTurn, page: &mut Cells, events: &[AgentEvent]) -> Vec<ToPage> {
+    for event in events {
+        turn.on_event(event);
+    }
+    let told = turn.flush();
+    page.take(&told);
+    told
+}
+
+#[test]
+fn each_cell_is_told_only_what_is_new() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    play(&mut turn, &mut page, &[text_of(1, Part::Thought, "Lo")]);
+    let told = play(&mut turn, &mut page, &[text_of(1, Part::Thought, "ok.")]);
+    let append = |text: &str, id: &str| ToPage::Append { id: id.into(), text: text.into() };
+    assert_eq!(told, [append("ok.", "t_1-1t")]);
+    let told = play(&mut turn, &mut page, &[text_of(1, Part::Code, "df.he")]);
+    assert!(
+        matches!(
+            &told[..],
+            [
+                ToPage::Replace { .. },
+                ToPage::Render { .. },
+                ToPage::Insert { .. },
+                ToPage::Append { .. }
+            ]
+        ),
+        "{told:?}"
+    );
+    assert_eq!(
+        play(&mut turn, &mut page, &[text_of(1, Part::Code, "ad()\n")]),
+        [append("ad()", "t_1-1c")]
+    );
+    assert_eq!(play(&mut turn, &mut page, &[ready(1, "Look.", "df.head()")]), []);
+    let folded = "<details><summary>Step 1 · Look</summary>\n\nLook.\n\n</details>";
+    assert_eq!(page.sources(), [("t_1-1t", folded), ("t_1-1c", "df.head()")]);
+}
+
+#[test]
+fn a_turn_seen_live_has_the_cells_of_one_made_without_a_screen() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    let events = [
+        text_of(1, Part::Thought, "Look."),
+        text_of(1, Part::Code, "df"),
+        ready(1, "Look.", "df"),
+        AgentEvent::StepDone(done(1, Status::Error)),
+        text_of(2, Part::Code, "df"),
+        ready(2, "", "df"),
+        AgentEvent::StepDone(Step { thought: String::new(), ..done(2, Status::Ok) }),
+        text_of(3, Part::Thought, "Fou"),
+        text_of(3, Part::Thought, "nd."),
+        text_of(3, Part::Answer, "It is 120.5"),
+    ];
+    for event in events {
+        play(&mut turn, &mut page, &[event]);
+    }
+    let record = turn.record(Some(end("It is 120.5")));
+    let told = turn.end(&prompt(), &record);
+    page.take(&told);
+    let cells = turn_cells(&prompt(), &record).below;
+    assert_eq!(cells.len(), page.0.len());
+    for (cell, (id, source, metadata, rendered)) in cells.iter().zip(&page.0) {
+        assert_eq!((&cell["id"], &cell["source"]), (&json!(id), &json!(source)));
+        assert_eq!(&cell["metadata"], &json!(metadata));
+        assert_eq!(cell["cell_type"] == "markdown", *rendered, "{id}");
+    }
+    assert_eq!(page.cell("t_1-a").1, "It is [120.5](#cell-id=t_1-2c \"cell 8\")");
+    let failed = &record.steps[0].outputs[0];
+    assert_eq!((&failed["name"], &failed["text"]), (&json!("stderr"), &json!("KeyError: b\n")));
+    let Some(ToPage::Patch { id, metadata }) = told.last() else { panic!("{told:?}") };
+    assert_eq!((id.as_str(), metadata["datarus"]["status"].as_str()), ("p", Some("done")));
+    assert_eq!(metadata["tags"], json!(["mine", "datarus-prompt", "skip-execution"]));
+}
+
+#[test]
+fn a_step_that_is_written_anew_replaces_what_could_not_be_used() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    let first = [text_of(1, Part::Thought, "Bad."), text_of(1, Part::Code, "1 +")];
+    play(&mut turn, &mut page, &first);
+    play(&mut turn, &mut page, &[text_of(1, Part::Thought, "Better.")]);
+    assert_eq!(page.cell("t_1-1t").1, "Better.");
+    play(&mut turn, &mut page, &[text_of(1, Part::Code, "1 + 1")]);
+    assert_eq!(page.cell("t_1-1c").1, "1 + 1");
+}
+
+#[test]
+fn a_turn_that_is_stopped_keeps_what_was_written() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    play(&mut turn, &mut page, &[text_of(1, Part::Thought, "Lo"), text_of(1, Part::Code, "d")]);
+    let end = End { outcome: Outcome::Interrupted, ..end("") };
+    let record = turn.record(Some(end));
+    page.take(&turn.end(&prompt(), &record));
+    let ids: Vec<_> = page.sources().into_iter().map(|(id, _)| id.to_owned()).collect();
+    assert_eq!(ids, ["t_1-1t", "t_1-1c", "t_1-a"]);
+    assert_eq!(page.cell("t_1-1c").2["datarus"]["status"], "unknown");
+}
+
+#[test]
+fn a_turn_that_failed_before_its_first_word_leaves_no_cell() {
+    let mut turn = turn();
+    let record = turn.record(None);
+    assert!(matches!(&turn.end(&prompt(), &record)[..], [ToPage::Patch { .. }]));
+}
+
+#[test]
+fn what_the_user_wrote_is_what_ran() {
+    let mut turn = turn();
+    turn.on_event(&ready(1, "Look.", "df"));
+    turn.edit(1, "df.tail()\n");
+    let mut step = done(1, Status::Ok);
+    turn.correct(&mut step);
+    turn.on_event(&AgentEvent::StepDone(step));
+    assert_eq!(turn.record(None).steps[0].code, "df.tail()");
+    let Some(ToPage::Upsert { after, source, execution_count, outputs, .. }) = turn.upsert_step(1)
+    else {
+        panic!("an upsert")
+    };
+    assert_eq!((after.as_str(), source.as_str()), ("t_1-1t", "df.tail()"));
+    assert_eq!((execution_count, outputs.len()), (Some(8), 1));
+}

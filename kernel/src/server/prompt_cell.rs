@@ -1,0 +1,141 @@
+//! A prompt that runs: what the event loop remembers of it.
+
+use std::time::{Duration, Instant};
+
+use datarus_agent::agent::{Mode, Step};
+use datarus_agent::executor::Variable;
+use datarus_agent::llm::Interrupt;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::live::Live;
+use super::request::Request;
+use super::step::RunningStep;
+use crate::display::TurnView;
+use crate::message::content::ErrorContent;
+use crate::route::Prompt;
+
+/// A prompt that runs.
+#[derive(Debug)]
+pub(super) struct PromptCell {
+    /// The `execute_request`.
+    pub(super) request: Request,
+    /// What is shown in the prompt cell itself.
+    pub(super) view: TurnView,
+    /// What is shown in a page's cells instead, if the page that asked has our extension.
+    pub(super) live: Option<Box<Live>>,
+    /// The step that runs now.
+    pub(super) step: Option<RunningStep>,
+    /// The DataFrames, where they are known from the last step.
+    pub(super) variables: Option<Vec<Variable>>,
+    /// Which prompt of this kernel it is.
+    pub(super) number: u64,
+    /// What is asked.
+    pub(super) prompt: Prompt,
+    /// Whether the clients have been told that it runs.
+    pub(super) busy: bool,
+    /// Its `[n]`, once it has one.
+    pub(super) execution_count: Option<u64>,
+    /// For the reply.
+    pub(super) started: Timestamp,
+    /// For deadlines.
+    pub(super) started_at: Instant,
+    /// Stops the model.
+    pub(super) interrupt: Interrupt,
+    /// What the page did to it: then what waits behind it runs all the same.
+    pub(super) by_page: Option<ByPage>,
+    /// When a stopped turn is not waited for any longer.
+    pub(super) give_up_at: Option<Instant>,
+    /// When gathered text is shown.
+    pub(super) show_at: Option<Instant>,
+    /// The steps that are done.
+    pub(super) steps: Vec<Step>,
+}
+
+/// How the user ended a turn in the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByPage {
+    /// The agent alone was to stop.
+    Stopped,
+    /// The turn was taken back: nothing of it is to stay.
+    Undone,
+}
+
+impl PromptCell {
+    /// A prompt of which nothing has been done.
+    pub(super) fn new(request: Request, prompt: Prompt, number: u64) -> PromptCell {
+        let id = Uuid::new_v4().simple().to_string();
+        let turn = format!("t_{}", id.get(..8).unwrap_or(&id));
+        PromptCell {
+            request,
+            view: TurnView::new(turn),
+            live: None,
+            step: None,
+            variables: None,
+            number,
+            prompt,
+            busy: false,
+            execution_count: None,
+            started: Timestamp::now(),
+            started_at: Instant::now(),
+            interrupt: Interrupt::default(),
+            by_page: None,
+            give_up_at: None,
+            show_at: None,
+            steps: Vec::new(),
+        }
+    }
+
+    /// When something is to be done for it next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let step = self.step.as_ref().and_then(RunningStep::deadline);
+        let live = self.live.as_deref().and_then(Live::deadline);
+        [self.show_at, self.give_up_at, step, live].into_iter().flatten().min()
+    }
+
+    /// Whether the user stopped it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
+    /// Asks the agent to stop; after `patience` it is not waited for.
+    pub(super) fn interrupt(&mut self, patience: Duration) {
+        self.interrupt.set();
+        self.give_up_at.get_or_insert_with(|| Instant::now() + patience);
+    }
+
+    /// Whether it was taken back while it ran: nothing more of it is shown or kept.
+    pub(super) fn is_undone(&self) -> bool {
+        self.by_page == Some(ByPage::Undone)
+    }
+
+    /// How it is to be answered.
+    pub(super) fn mode(&self) -> Mode {
+        if self.prompt.flags.think { Mode::Reflection } else { Mode::Agentic }
+    }
+
+    /// The cell as a notebook holds it, as far as the request tells.
+    pub(super) fn as_cell(&self) -> Value {
+        let sent = self.request.frames.metadata::<Map<String, Value>>().unwrap_or_default();
+        let source = self.request.execute().map(|content| content.code).unwrap_or_default();
+        let fields = ["tags", "datarus"].into_iter();
+        let metadata: Map<_, _> =
+            fields.filter_map(|field| Some((field.to_owned(), sent.get(field)?.clone()))).collect();
+        json!({
+            "cell_type": "code",
+            "id": self.request.cell().cell_id,
+            "metadata": metadata,
+            "source": source,
+            "execution_count": self.execution_count,
+            "outputs": [],
+        })
+    }
+}
+
+/// What is wrong with the flags of a prompt.
+pub(super) fn unknown_flags(prompt: &Prompt) -> Option<ErrorContent> {
+    let flag = prompt.flags.unknown.first()?;
+    let text = format!("`%%ask` has no flag `{flag}`: it has `--think` and `--again`");
+    Some(ErrorContent::new("UnknownFlag", &text))
+}

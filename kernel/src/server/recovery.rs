@@ -1,0 +1,174 @@
+//! What a page gets back when it opens: the turns that its notebook has not been saved with, and the one that runs.
+//!
+//! Nobody tells the kernel that a tab was closed or reloaded. When another page of the notebook opens while a turn
+//! runs, the page that shows it is asked for a sign of life; without one, the turn goes on in the new page.
+
+use std::time::{Duration, Instant};
+
+use datarus_agent::agent::AgentEvent;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use super::Server;
+use super::pages::Page;
+use crate::cells::{End, StepRecord, step_cells, turn_cells};
+use crate::display::Shown;
+use crate::journal::{KeptTurn, TurnEnd};
+use crate::message::NO_PARENT;
+use crate::message::content::ErrorContent;
+use crate::page::ToPage;
+use crate::page::view::{prompt_patch, upserts};
+
+/// How long a page may take to show that it lives.
+const LIFE: Duration = Duration::from_secs(1);
+
+/// A page that takes the turn over unless the one that shows it gives a sign of life.
+#[derive(Debug)]
+pub(super) struct Rival {
+    comm: String,
+    pub(super) until: Instant,
+}
+
+impl Server {
+    /// Gives a page that has opened what its notebook may lack.
+    pub(super) fn restore(&mut self, page: &Page) {
+        let running = self.running_turn().map(str::to_owned);
+        for kept in self.journals.turns(&page.path) {
+            let runs = running.as_ref() == Some(&kept.record.turn);
+            self.tell(&page.comm, &NO_PARENT, restoring(&kept, runs));
+        }
+        self.offer_turn(page);
+    }
+
+    /// The name of the turn that a page shows.
+    fn running_turn(&self) -> Option<&str> {
+        let prompt = self.prompt.as_ref().filter(|prompt| prompt.live.is_some())?;
+        Some(prompt.view.turn())
+    }
+
+    /// A page that reopens goes on with its turn; another one does if the first is gone.
+    fn offer_turn(&mut self, page: &Page) {
+        let Some(turn) = self.running_turn().map(str::to_owned) else { return };
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        let is_same = live.session == page.session;
+        if !is_same && live.path != page.path {
+            return;
+        }
+        if is_same || self.pages.of_comm(&live.comm).is_none() {
+            return self.move_turn(&page.comm);
+        }
+        live.rival = Some(Rival { comm: page.comm.clone(), until: Instant::now() + LIFE });
+        let prompt = live.turn.prompt().to_owned();
+        self.tell_page(vec![ToPage::Begin { turn, prompt, remove: Vec::new() }]);
+    }
+
+    /// The page that shows the turn has been silent for too long.
+    pub(super) fn on_rival_deadline(&mut self, now: Instant) {
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        let silent = live.and_then(|live| live.rival.take_if(|rival| rival.until <= now));
+        if let Some(rival) = silent {
+            self.move_turn(&rival.comm);
+        }
+    }
+
+    /// A page has closed: its turn goes on in another one of the notebook, if there is one.
+    pub(super) fn leave_page(&mut self, comm: &str) {
+        let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
+        let left = live.filter(|live| live.comm == comm);
+        let other = left.and_then(|live| self.pages.of_path(&live.path));
+        if let Some(comm) = other.map(|page| page.comm.clone()) {
+            self.move_turn(&comm);
+        }
+    }
+
+    /// Goes on with the turn in another page, which gets all that the first one had.
+    fn move_turn(&mut self, comm: &str) {
+        let Some(page) = self.pages.of_comm(comm).cloned() else { return };
+        let Some(turn) = self.running_turn().map(str::to_owned) else { return };
+        let Some(prompt) = &mut self.prompt else { return };
+        let running = prompt.step.is_some().then(|| prompt.view.newest_step());
+        let Some(live) = &mut prompt.live else { return };
+        live.move_to(&page, running);
+        let cell = live.turn.prompt().to_owned();
+        let mut told = vec![ToPage::Begin { turn, prompt: cell, remove: Vec::new() }];
+        told.extend(live.turn.upserts());
+        self.tell_page(told);
+        self.tell_pending();
+    }
+
+    /// Keeps a turn that begins in a page.
+    pub(super) fn keep_begin(&self) {
+        if let Some((prompt, path)) = self.kept_in() {
+            self.journals.begin(path, prompt.view.turn(), prompt.as_cell());
+        }
+    }
+
+    /// Keeps a finished step.
+    pub(super) fn keep_step(&self, event: &AgentEvent) {
+        if let (AgentEvent::StepDone(step), Some((prompt, path))) = (event, self.kept_in()) {
+            self.journals.step(path, prompt.view.turn(), StepRecord::of(step));
+        }
+    }
+
+    /// Keeps the end of a turn with what the prompt's own cell shows of it.
+    pub(super) fn keep_end(&self, json: &Value, shown: &Shown) {
+        let (Shown::New(display) | Shown::Update(display)) = shown;
+        let output = json!({
+            "output_type": "display_data",
+            "data": display.data,
+            "metadata": display.metadata,
+        });
+        self.keep(End::deserialize(json).ok(), output);
+    }
+
+    /// Keeps that a turn could not be done.
+    pub(super) fn keep_failure(&self, error: &ErrorContent) {
+        let mut output = json!(error);
+        output["output_type"] = json!("error");
+        self.keep(None, output);
+    }
+
+    fn keep(&self, end: Option<End>, output: Value) {
+        let Some((prompt, path)) = self.kept_in() else { return };
+        let kept = prompt.live.as_ref().map(|live| live.kept.clone()).unwrap_or_default();
+        let end = TurnEnd { end, outputs: vec![output], kept };
+        self.journals.end(path, prompt.view.turn(), end);
+    }
+
+    fn kept_in(&self) -> Option<(&super::PromptCell, &str)> {
+        let prompt = self.prompt.as_ref().filter(|prompt| !prompt.is_undone())?;
+        Some((prompt, &prompt.live.as_ref()?.path))
+    }
+
+    /// The notebook was saved with a turn in it, or the turn was taken back.
+    pub(super) fn drop_kept(&mut self, comm: &str, turn: &str) {
+        if let Some(page) = self.pages.of_comm(comm) {
+            self.journals.forget(&page.path, turn);
+        }
+    }
+}
+
+/// What puts a turn back into a notebook. One that runs goes on after its steps; one that was cut off says so.
+fn restoring(kept: &KeptTurn, runs: bool) -> Vec<ToPage> {
+    let record = &kept.record;
+    let prompt = kept.prompt["id"].as_str().unwrap_or_default();
+    let mut told = vec![ToPage::Restore {
+        turn: record.turn.clone(),
+        prompt: prompt.to_owned(),
+        outputs: kept.outputs.clone(),
+        execution_count: kept.prompt["execution_count"].as_u64(),
+    }];
+    if runs {
+        told.extend(upserts(prompt, &step_cells(record)));
+        return told;
+    }
+    let cells = turn_cells(&kept.prompt, record);
+    // A turn that failed before its first step has left no cells.
+    if record.end.is_some() || !record.steps.is_empty() {
+        told.extend(upserts(prompt, &cells.below));
+    }
+    told.push(prompt_patch(&cells.prompt));
+    told
+}

@@ -1,0 +1,107 @@
+//! Steps that wait for the user: which, what the page is asked, and what becomes of them.
+//!
+//! Never by `input_request` while a page is there: `JupyterLab` then refuses to run any cell.
+
+use std::time::Instant;
+
+use datarus_agent::executor::{Execution, Output, Status};
+
+use super::Server;
+use super::live::{Live, PendingStep, Stage};
+use crate::page::guard::reasons;
+use crate::page::{Choice, Phase, Review, Settings, ToPage};
+
+/// Told to the model of a step that the user did not let run.
+const SKIPPED: &str = "Skipped: the user chose not to run this step.\n";
+
+impl Server {
+    /// Why the user is asked before this code runs; none, if it runs at once.
+    pub(super) fn why_ask(&self, code: &str) -> Option<Vec<String>> {
+        let live = self.prompt.as_ref()?.live.as_ref()?;
+        match live.review {
+            Review::Off => None,
+            Review::Guard => Some(reasons(code)).filter(|reasons| !reasons.is_empty()),
+            Review::All => Some(Vec::new()),
+        }
+    }
+
+    /// Takes what the user chose for the notebook; it holds for the turn that runs, too.
+    pub(super) fn on_settings(&mut self, comm: &str, settings: Settings) {
+        self.pages.set(comm, settings);
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        if let Some(live) = live.filter(|live| live.comm == comm) {
+            live.review = settings.review;
+        }
+    }
+
+    /// Tells the page what to do with the step that has not begun: to ask, or to run it.
+    pub(super) fn tell_pending(&mut self) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let turn = prompt.view.turn().to_owned();
+        let live = prompt.live.as_mut();
+        let Some(pending) = live.and_then(|live| live.pending.as_mut()) else { return };
+        let id = pending.cell_id.clone();
+        match &mut pending.stage {
+            Stage::Asked(why) => {
+                let choices = vec![Choice::Run, Choice::Edit, Choice::Skip];
+                let why = why.clone();
+                self.enter(Phase::Waiting);
+                self.tell_page(vec![ToPage::Ask { turn, id, why, choices }]);
+            }
+            Stage::Told(until) => {
+                *until = Instant::now() + super::live::ARRIVAL;
+                self.enter(Phase::Running);
+                self.tell_page(vec![ToPage::Execute { id }]);
+            }
+        }
+    }
+
+    /// Takes what the user chose for a step.
+    pub(super) fn on_choice(&mut self, comm: &str, id: &str, choice: Choice, source: Option<&str>) {
+        let asked = |live: &Live| {
+            live.comm == comm
+                && live
+                    .pending
+                    .as_ref()
+                    .is_some_and(|step| step.cell_id == id && matches!(step.stage, Stage::Asked(_)))
+        };
+        let Some(mut pending) = self.take_pending(asked) else { return };
+        match (choice, source) {
+            (Choice::Skip, _) => return self.skip(pending),
+            (Choice::Edit, Some(source)) => self.edit_pending(&mut pending, source),
+            (Choice::Run, _) | (Choice::Edit, None) => {}
+        }
+        pending.stage = Stage::Told(Instant::now());
+        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
+            live.pending = Some(pending);
+        }
+        self.tell_pending();
+    }
+
+    fn edit_pending(&mut self, pending: &mut PendingStep, source: &str) {
+        let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
+            return;
+        };
+        live.note_edit(pending.number, source);
+        source.trim_end().clone_into(&mut pending.code);
+        let replace = ToPage::Replace { id: pending.cell_id.clone(), source: pending.code.clone() };
+        self.tell_page(vec![replace]);
+    }
+
+    /// The model is told what happened; the cell counts as one that failed, so that a replay leaves it out.
+    fn skip(&mut self, pending: PendingStep) {
+        let told = Output::Stream { name: "stderr".into(), text: SKIPPED.into() };
+        let execution = Execution {
+            execution_count: None,
+            status: Status::Error,
+            outputs: vec![told],
+            figures: Vec::new(),
+            seconds: 0.0,
+        };
+        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
+            live.unseen = Some(pending.number);
+        }
+        // The agent is gone when its turn was given up.
+        let _ = pending.outcome.send(Ok(execution));
+    }
+}

@@ -1,0 +1,144 @@
+// The few parts of JupyterLab and Lumino that the extension uses, as they are from 4.1 on.
+
+export interface Signal<Sender, Args> {
+  connect(slot: (sender: Sender, args: Args) => void, thisArg?: unknown): boolean;
+  disconnect(slot: (sender: Sender, args: Args) => void, thisArg?: unknown): boolean;
+}
+
+export type Json = Record<string, any>;
+
+/** A cell as it is shared with other pages, `@jupyter/ydoc`. */
+export interface SharedCell {
+  readonly id: string;
+  readonly cell_type: string;
+  readonly source: string;
+  setSource(value: string): void;
+  updateSource(start: number, end: number, value?: string): void;
+  getMetadata(): Json;
+  transact(change: () => void, undoable?: boolean): void;
+  execution_count?: number | null;
+  setOutputs?(outputs: Json[]): void;
+  readonly changed: Signal<SharedCell, { sourceChange?: { insert?: string; delete?: number; retain?: number }[] }>;
+}
+
+export interface SharedNotebook {
+  readonly cells: readonly SharedCell[];
+  readonly undoManager?: { stopCapturing(): void };
+  transact(change: () => void, undoable?: boolean): void;
+  insertCell(index: number, cell: Json): SharedCell;
+  deleteCell(index: number): void;
+}
+
+export interface CellModel {
+  readonly id: string;
+  readonly type: string;
+  trusted: boolean;
+  mimeType: string;
+  readonly mimeTypeChanged: Signal<CellModel, unknown>;
+  readonly metadataChanged: Signal<CellModel, { key?: string }>;
+  readonly sharedModel: SharedCell;
+  getMetadata(key: string): any;
+  setMetadata(key: string, value: unknown): void;
+  deleteMetadata(key: string): void;
+  toJSON(): Json;
+  /** Code cells alone. */
+  executionCount?: number | null;
+  outputs?: { readonly length: number; toJSON(): Json[]; fromJSON(outputs: Json[]): void };
+}
+
+export interface NotebookModel {
+  readonly cells: Iterable<CellModel> & {
+    readonly length: number;
+    get(index: number): CellModel;
+    readonly changed: Signal<unknown, unknown>;
+  };
+  readonly sharedModel: SharedNotebook;
+  readonly deletedCells: string[];
+  getMetadata(key: string): any;
+  setMetadata(key: string, value: unknown): void;
+}
+
+export interface Widget {
+  readonly node: HTMLElement;
+  readonly isDisposed: boolean;
+  readonly disposed: Signal<Widget, void>;
+  setHidden(hidden: boolean): void;
+  addClass(name: string): void;
+}
+
+export interface Cell extends Widget {
+  readonly model: CellModel;
+  readonly editor: { focus(): void } | null;
+  rendered?: boolean;
+}
+
+export interface Notebook extends Widget {
+  readonly widgets: readonly Cell[];
+  readonly activeCell: Cell | null;
+  activeCellIndex: number;
+  mode: "command" | "edit";
+  readonly notebookConfig?: { recordTiming?: boolean };
+}
+
+export interface Comm {
+  onMsg: (message: { content: { data: Json } }) => void;
+  onClose: (message: unknown) => void;
+  readonly isDisposed: boolean;
+  open(data: Json): unknown;
+  send(data: Json): unknown;
+  close(): unknown;
+}
+
+export interface Kernel {
+  readonly info: Promise<{ implementation: string }>;
+  createComm(target: string): Comm;
+}
+
+export interface SessionContext {
+  readonly session: { readonly kernel: Kernel | null } | null;
+  readonly kernelChanged: Signal<SessionContext, unknown>;
+  readonly statusChanged: Signal<SessionContext, string>;
+}
+
+export interface Context {
+  readonly localPath: string;
+  readonly model: NotebookModel;
+  readonly sessionContext: SessionContext;
+  readonly ready: Promise<void>;
+  readonly saveState: Signal<Context, string>;
+  readonly pathChanged: Signal<Context, string>;
+  readonly disposed: Signal<Context, void>;
+}
+
+export interface NotebookPanel extends Widget {
+  readonly context: Context;
+  readonly content: Notebook;
+  readonly toolbar: { addItem(name: string, widget: Widget): boolean };
+}
+
+export interface Tracker {
+  readonly widgetAdded: Signal<Tracker, NotebookPanel>;
+  forEach(visit: (panel: NotebookPanel) => void): void;
+}
+
+/** The modules that Lab shares with the extension. */
+export interface Lab {
+  notebook: {
+    INotebookTracker: unknown;
+    NotebookActions: {
+      executed: Signal<unknown, { notebook: Notebook; cell: Cell; success: boolean }>;
+    };
+  };
+  cells: {
+    CodeCell: {
+      execute(cell: Cell, sessionContext: SessionContext, metadata?: Json): Promise<unknown>;
+    };
+  };
+  widgets: { Widget: new (options: { node: HTMLElement }) => Widget };
+}
+
+declare global {
+  interface Window {
+    _JUPYTERLAB?: Record<string, unknown>;
+  }
+}

@@ -1,0 +1,155 @@
+// Edits of a notebook's model. What the kernel makes stays out of the undo history; what takes cells away is one
+// step of it.
+
+import { cellState, errorsAsText, patched } from "./facts.js";
+
+/** @import { CellModel, Json, NotebookModel } from "../lab.js" */
+
+/** @param {CellModel} cell @returns {Json | undefined} */
+export function factsOf(cell) {
+  return cell.getMetadata("datarus");
+}
+
+/** @param {NotebookModel} model @param {string} id @returns {number} -1 when there is none */
+export function indexOf(model, id) {
+  return model.sharedModel.cells.findIndex((cell) => cell.id === id);
+}
+
+/** @param {NotebookModel} model @param {string} id @returns {CellModel | undefined} */
+export function cellOf(model, id) {
+  const index = indexOf(model, id);
+  return index < 0 ? undefined : model.cells.get(index);
+}
+
+/**
+ * Puts a cell below the cell `after`; where that is gone, below what is left of the turn, which begins at `prompt`.
+ * A cell that is there stays as it is.
+ * @param {NotebookModel} model
+ * @param {Json} wanted
+ * @param {string | undefined} prompt
+ */
+export function insert(model, wanted, prompt) {
+  if (indexOf(model, wanted.id) >= 0) return;
+  const shared = model.sharedModel;
+  const { id, cell_type, source, metadata } = wanted;
+  const own = cell_type === "code" ? { outputs: [], execution_count: null } : {};
+  const index = placeOf(model, wanted, prompt);
+  shared.transact(() => shared.insertCell(index, { id, cell_type, source, metadata, ...own }), false);
+}
+
+/** @param {NotebookModel} model @param {Json} wanted @param {string | undefined} prompt */
+function placeOf(model, wanted, prompt) {
+  const after = indexOf(model, wanted.after);
+  if (after >= 0) return after + 1;
+  const turn = wanted.metadata?.datarus?.turn;
+  let last = prompt === undefined ? -1 : indexOf(model, prompt);
+  for (let index = 0; turn && index < model.cells.length; index++) {
+    if (factsOf(model.cells.get(index))?.turn === turn) last = Math.max(last, index);
+  }
+  return last >= 0 ? last + 1 : model.cells.length;
+}
+
+/** @param {NotebookModel} model @param {string} id @param {string} text */
+export function append(model, id, text) {
+  const cell = cellOf(model, id)?.sharedModel;
+  cell?.transact(() => cell.updateSource(cell.source.length, cell.source.length, text), false);
+}
+
+/** @param {NotebookModel} model @param {string} id @param {string} source */
+export function replace(model, id, source) {
+  const cell = cellOf(model, id)?.sharedModel;
+  if (!cell || cell.source === source) return;
+  // What is already there is left alone, so that nothing flickers and no cursor jumps.
+  if (source.startsWith(cell.source)) append(model, id, source.slice(cell.source.length));
+  else cell.transact(() => cell.setSource(source), false);
+}
+
+/** @param {NotebookModel} model @param {string} id @param {Json} metadata */
+export function patch(model, id, metadata) {
+  const cell = cellOf(model, id);
+  if (!cell) return;
+  const old = cell.sharedModel.getMetadata();
+  const next = patched(old, metadata);
+  cell.sharedModel.transact(() => {
+    for (const key of Object.keys(metadata)) {
+      if (next[key] === undefined) cell.deleteMetadata(key);
+      else cell.setMetadata(key, next[key]);
+    }
+  }, false);
+}
+
+/**
+ * Makes a cell be there as the kernel knows it. What a reader edited or what has outputs already is kept.
+ * @param {NotebookModel} model
+ * @param {Json} wanted
+ * @param {{ prompt: string | undefined, running: boolean }} turn
+ */
+export function upsert(model, wanted, { prompt, running }) {
+  insert(model, wanted, prompt);
+  const cell = cellOf(model, wanted.id);
+  if (!cell) return;
+  const source = cell.sharedModel.source;
+  // Half a text is what was saved while it was written.
+  const unfinished = running || cell.type === "markdown" || wanted.source.startsWith(source);
+  if (unfinished) replace(model, wanted.id, wanted.source);
+  patch(model, wanted.id, wanted.metadata ?? {});
+  fill(cell, wanted);
+}
+
+/**
+ * Gives a code cell the outputs and the number that it lacks.
+ * @param {CellModel} cell
+ * @param {Json} wanted
+ */
+export function fill(cell, wanted) {
+  if (cell.type !== "code" || !cell.outputs) return;
+  if (cell.outputs.length === 0 && wanted.outputs?.length) {
+    // They come from the user's own kernel.
+    cell.trusted = true;
+    cell.outputs.fromJSON(wanted.outputs);
+  }
+  if (wanted.execution_count != null && cell.executionCount == null) cell.executionCount = wanted.execution_count;
+}
+
+/** Ids of the cells that a turn made, from top to bottom. @param {NotebookModel} model @param {string} turn */
+export function turnCells(model, turn) {
+  const made = (/** @type {Json | undefined} */ facts) => facts?.turn === turn && facts?.role !== "prompt";
+  return [...model.cells].filter((cell) => made(factsOf(cell))).map((cell) => cell.id);
+}
+
+/**
+ * Takes cells away in one undoable step; `also` belongs to that step.
+ * @param {NotebookModel} model
+ * @param {string[]} ids
+ * @param {() => void} [also]
+ */
+export function remove(model, ids, also) {
+  const shared = model.sharedModel;
+  const indices = ids.map((id) => indexOf(model, id)).filter((index) => index >= 0);
+  if (indices.length === 0 && !also) return;
+  shared.undoManager?.stopCapturing();
+  shared.transact(() => {
+    also?.();
+    for (const index of indices.sort((a, b) => b - a)) shared.deleteCell(index);
+  });
+  shared.undoManager?.stopCapturing();
+  model.deletedCells.push(...ids);
+}
+
+/** The notebook as the message `state` tells it. @param {NotebookModel} model */
+export function state(model) {
+  return [...model.cells].map((cell) => {
+    const { id, type } = cell;
+    return cellState({ id, type, source: cell.sharedModel.source, facts: factsOf(cell) });
+  });
+}
+
+/** Shows the errors of a turn's failed steps as text. @param {NotebookModel} model @param {string} turn */
+export function settleFailed(model, turn) {
+  for (const id of turnCells(model, turn)) {
+    const cell = cellOf(model, id);
+    if (!cell?.outputs || !cell.getMetadata("tags")?.includes("datarus-failed")) continue;
+    const settled = errorsAsText(cell.outputs.toJSON());
+    if (settled) cell.outputs.fromJSON(settled);
+  }
+}

@@ -1,0 +1,97 @@
+// What the metadata of cells say about turns. No page is needed here: values in, values out.
+
+import { sha256 } from "./sha256.js";
+
+/** @import { Json } from "../lab.js" */
+
+/** What the kernel is asked to tell, and what it answers, is of this version. */
+export const VERSION = 1;
+
+/** Hash of a source as the kernel makes it: ends of lines and blanks at the end do not count. @param {string} source */
+export function sourceHash(source) {
+  return sha256(source.replaceAll("\r\n", "\n").trimEnd()).slice(0, 16);
+}
+
+/**
+ * A cell as the message `state` tells it. The source comes along only where the kernel cannot know it: in a cell of
+ * a turn that was edited by hand.
+ * @param {{ id: string, type: string, source: string, facts: Json | undefined }} cell
+ */
+export function cellState({ id, type, source, facts }) {
+  const hash = sourceHash(source);
+  const turn = facts?.turn;
+  const role = roleOf(type, facts);
+  const known = String(facts?.src_sha ?? facts?.hash ?? "").slice(0, 16);
+  const edited = role === "code" && known !== hash;
+  return {
+    id,
+    type,
+    ...(role && { role }),
+    hash,
+    ...(turn && { turn }),
+    ...(facts?.step !== undefined && { step: facts.step }),
+    ...(edited && { source }),
+  };
+}
+
+/** @param {string} type @param {Json | undefined} facts */
+function roleOf(type, facts) {
+  if (facts?.turn || facts?.role === "prompt") return facts.role;
+  return type === "code" ? "python" : undefined;
+}
+
+/**
+ * `old` with `patch` laid over it: objects are merged, null takes a key away, tags are added. Facts of another turn
+ * do not mix: those of the newer one stand alone.
+ * @param {Json} old
+ * @param {Json} patch
+ * @returns {Json}
+ */
+export function patched(old, patch) {
+  const result = { ...old };
+  for (const [key, value] of Object.entries(patch)) {
+    const before = old[key];
+    if (value === null) delete result[key];
+    else if (key === "tags") result[key] = [...new Set([...(before ?? []), ...value])];
+    else if (key === "datarus" && value.turn !== undefined && value.turn !== before?.turn) result[key] = value;
+    else if (isObject(value)) result[key] = patched(isObject(before) ? before : {}, value);
+    else result[key] = value;
+  }
+  return result;
+}
+
+/** @param {unknown} value @returns {value is Json} */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Outputs with errors as text, as a failed step has them in a file: other programs that run the notebook do not stop
+ * at it. Undefined when there is no error.
+ * @param {Json[]} outputs
+ */
+export function errorsAsText(outputs) {
+  if (!outputs.some((output) => output.output_type === "error")) return undefined;
+  return outputs.map((output) => {
+    if (output.output_type !== "error") return output;
+    const lines = output.traceback?.length ? output.traceback : [`${output.ename}: ${output.evalue}`];
+    return { output_type: "stream", name: "stderr", text: `${withoutEscapes(lines.join("\n"))}\n` };
+  });
+}
+
+/** Text without terminal escapes. @param {string} text */
+export function withoutEscapes(text) {
+  // A control sequence ends with a character from `@` to `~`, an operating system command with BEL or ESC \.
+  return text.replace(/\x1b(?:\[[^@-~]*[@-~]?|\][^\x07\x1b]*\x07?|[^]?)/g, "");
+}
+
+/**
+ * Whether an edit put a new text in the place of all of the old one.
+ * @param {{ insert?: string, delete?: number, retain?: number }[]} delta
+ * @param {string} source the text after the edit
+ */
+export function typedAnew(delta, source) {
+  const removed = delta.some((part) => part.delete);
+  const inserted = delta.reduce((length, part) => length + (part.insert?.length ?? 0), 0);
+  return removed && inserted === source.length;
+}

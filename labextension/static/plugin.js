@@ -1,0 +1,87 @@
+// The plugin: gives each notebook its link to the kernel, and each view of it what is shown.
+
+import { Live } from "./live.js";
+import { stamp } from "./roles.js";
+import { View } from "./view.js";
+
+/** @import { Cell, Context, Lab, Notebook, NotebookPanel, Tracker } from "../lab.js" */
+
+/** @param {Lab} lab */
+export function plugin(lab) {
+  return {
+    id: "datarus:live",
+    description: "Live cells of the Datarus kernel",
+    autoStart: true,
+    requires: [lab.notebook.INotebookTracker],
+    /** @param {unknown} _app @param {Tracker} tracker */
+    activate: (_app, tracker) => {
+      addStyle();
+      const notebooks = new Notebooks(lab);
+      tracker.widgetAdded.connect((_, panel) => notebooks.add(panel));
+      tracker.forEach((panel) => notebooks.add(panel));
+      lab.notebook.NotebookActions.executed.connect((_, { notebook, cell, success }) => {
+        if (success) notebooks.onExecuted(notebook, cell);
+      });
+    },
+  };
+}
+
+/** The open notebooks. Two views of one notebook share its link to the kernel. */
+class Notebooks {
+  /** @type {WeakMap<Context, Live>} */
+  #lives = new WeakMap();
+  /** @type {Map<NotebookPanel, View>} */
+  #views = new Map();
+
+  /** @param {Lab} lab */
+  constructor(lab) {
+    this.lab = lab;
+  }
+
+  /** @param {NotebookPanel} panel */
+  async add(panel) {
+    await panel.context.ready;
+    if (panel.isDisposed) return;
+    const live = this.#liveOf(panel.context);
+    live.panels.add(panel);
+    panel.disposed.connect(() => {
+      live.panels.delete(panel);
+      this.#views.delete(panel);
+    });
+    this.#views.set(panel, new View(this.lab, live, panel));
+  }
+
+  /** @param {Context} context */
+  #liveOf(context) {
+    let live = this.#lives.get(context);
+    if (!live) {
+      const made = new Live(this.lab, context, (id) => this.#changed(made, id));
+      live = made;
+      this.#lives.set(context, live);
+    }
+    return live;
+  }
+
+  /** @param {Live} live @param {string} [cellId] */
+  #changed(live, cellId) {
+    for (const panel of live.panels) {
+      const view = this.#views.get(panel);
+      if (cellId === undefined) view?.refreshSoon();
+      else view?.update(cellId);
+    }
+  }
+
+  /** @param {Notebook} notebook @param {Cell} cell */
+  onExecuted(notebook, cell) {
+    const panel = [...this.#views.keys()].find((panel) => panel.content === notebook);
+    const live = panel && this.#lives.get(panel.context);
+    if (live?.ours) stamp(cell.model);
+  }
+}
+
+function addStyle() {
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = new URL("./style.css", import.meta.url).href;
+  document.head.append(link);
+}

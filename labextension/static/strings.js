@@ -1,0 +1,56 @@
+// All that a reader sees, in one table. A translation is another table with the same keys.
+
+const english = {
+  auto: "Auto",
+  prompt: "Prompt",
+  python: "Python",
+  step: "Step {step}",
+  failedStep: "Step {step}, failed",
+  autoTitle: "Datarus decides whether this is a question or Python. Click to make it a question.",
+  promptTitle: "A question for Datarus. Click to make it Python.",
+  pythonTitle: "Python. Click to make it a question for Datarus.",
+
+  waiting: "Waiting",
+  loading: "Loading the model",
+  reading: "Reading",
+  thinking: "Thinking",
+  writing: "Writing code",
+  running: "Running step {step}",
+  answering: "Answering",
+  stepOf: "step {step}",
+  seconds: "{seconds} s",
+  tokens: "{tokens} tokens",
+  speed: "{speed} tokens/s",
+  stop: "Stop",
+  stopTitle: "Stop the answer to this question; other cells go on",
+  stopping: "Stopping",
+
+  undoTurn: "Undo turn",
+  undoTurnTitle: "Take away the cells of this answer; undoing brings them back",
+  askAgain: "Ask again",
+  askAgainTitle: "Take away this answer and ask the question anew",
+  foldThoughts: "Fold thoughts",
+  unfoldThoughts: "Unfold thoughts",
+  turnTools: "This answer",
+
+  review: "Review",
+  reviewTitle: "When Datarus asks before it runs code",
+  reviewOff: "Review: off",
+  reviewGuard: "Review: risky steps",
+  reviewAll: "Review: every step",
+  askAll: "Run this step?",
+  askGuard: "Run this step? It {why}.",
+  run: "Run",
+  runEdited: "Run as edited",
+  edit: "Edit",
+  skip: "Skip",
+};
+
+/**
+ * The text of `key`, with `{names}` replaced by `values`.
+ * @param {keyof typeof english} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function text(key, values = {}) {
+  return english[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}

@@ -1,0 +1,193 @@
+// What a reader sees of Datarus in one view of a notebook: a badge on each code cell, and below a cell its bar,
+// its question or its tools.
+
+import { Anchor } from "./anchor.js";
+import * as cells from "./cells.js";
+import { ask, badge, bar, tools } from "./parts.js";
+import { colour, follow, isStep, roleOf, setRole } from "./roles.js";
+import { text } from "./strings.js";
+
+/** @import { Cell, Json, Lab, NotebookPanel } from "../lab.js" */
+/** @import { Live } from "./live.js" */
+/** @import { Part } from "./parts.js" */
+
+/**
+ * What is attached to one cell.
+ * @typedef {{ badge?: HTMLElement, key: string, part?: Part }} Attached
+ */
+
+export class View {
+  /** @type {WeakMap<Cell, Attached>} */
+  #attached = new WeakMap();
+  /** @type {WeakSet<object>} */
+  #followed = new WeakSet();
+  #due = false;
+
+  /** @param {Lab} lab @param {Live} live @param {NotebookPanel} panel */
+  constructor(lab, live, panel) {
+    this.live = live;
+    this.panel = panel;
+    this.review = reviewChoice(lab, live);
+    panel.toolbar.addItem("datarus-review", this.review);
+    new Anchor(panel.content, () => live.turns.size > 0);
+    live.model.cells.changed.connect(() => this.refreshSoon());
+    this.refreshSoon();
+  }
+
+  /** Renews all cells before the next frame. */
+  refreshSoon() {
+    if (this.#due) return;
+    this.#due = true;
+    requestAnimationFrame(() => {
+      this.#due = false;
+      if (!this.panel.isDisposed) this.#refresh();
+    });
+  }
+
+  #refresh() {
+    this.review.setHidden(!this.live.ours);
+    const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
+    shown.value = this.live.review;
+    const made = new Set();
+    for (const cell of this.live.model.cells) {
+      const facts = cells.factsOf(cell);
+      if (facts?.turn && facts.role !== "prompt") made.add(facts.turn);
+    }
+    for (const cell of this.panel.content.widgets) this.#renew(cell, made);
+  }
+
+  /** Renews one cell. @param {string} id */
+  update(id) {
+    const cell = this.panel.content.widgets.find((widget) => widget.model.id === id);
+    const turn = cell && cells.factsOf(cell.model)?.turn;
+    const made = turn && cells.turnCells(this.live.model, turn).length > 0;
+    if (cell) this.#renew(cell, new Set(made ? [turn] : []));
+  }
+
+  /** @param {Cell} cell @param {Set<string>} made the turns that have cells */
+  #renew(cell, made) {
+    if (cell.model.type !== "code") return;
+    if (!this.#followed.has(cell.model) && this.live.ours) {
+      this.#followed.add(cell.model);
+      follow(cell.model);
+      cell.model.metadataChanged.connect(() => {
+        colour(cell.model);
+        this.update(cell.model.id);
+      });
+    }
+    const attached = this.#attached.get(cell) ?? { key: "" };
+    this.#attached.set(cell, attached);
+    this.#renewBadge(cell, attached);
+    this.#renewPart(cell, attached, made);
+  }
+
+  /** @param {Cell} cell @param {Attached} attached */
+  #renewBadge(cell, attached) {
+    if (!this.live.ours) {
+      attached.badge?.remove();
+      attached.badge = undefined;
+      return;
+    }
+    if (!attached.badge) {
+      attached.badge = badge(() => {
+        setRole(cell.model, roleOf(cell.model) === "prompt" ? "code" : "prompt");
+        colour(cell.model);
+      });
+      cell.node.append(attached.badge);
+    }
+    describe(attached.badge, cell);
+  }
+
+  /** @param {Cell} cell @param {Attached} attached @param {Set<string>} made */
+  #renewPart(cell, attached, made) {
+    const { key, make } = this.#partOf(cell, made);
+    if (key !== attached.key) {
+      const old = attached.part?.node;
+      const hadFocus = old?.contains(document.activeElement);
+      old?.remove();
+      attached.key = key;
+      attached.part = make?.();
+      if (attached.part) cell.node.append(attached.part.node);
+      if (hadFocus) this.panel.content.node.focus({ preventScroll: true });
+    }
+    attached.part?.update?.();
+  }
+
+  /**
+   * What belongs below a cell; the key tells one thing from another.
+   * @param {Cell} cell
+   * @param {Set<string>} made
+   * @returns {{ key: string, make?: () => Part }}
+   */
+  #partOf(cell, made) {
+    const { live } = this;
+    const { id } = cell.model;
+    if (!live.ours) return { key: "" };
+    const question = live.asks.get(id);
+    if (question) {
+      return { key: `ask ${question.turn}`, make: () => ask(question, cell, (choice, source) => live.choose(id, choice, source)) };
+    }
+    const running = [...live.turns.values()].find((turn) => turn.prompt === id);
+    if (running) return { key: `bar ${running.turn}`, make: () => bar(running, () => live.stop(running.turn)) };
+    const facts = cells.factsOf(cell.model);
+    if (facts?.role === "prompt" && made.has(facts.turn)) {
+      return { key: `tools ${facts.turn}`, make: () => this.#tools(facts) };
+    }
+    return { key: "" };
+  }
+
+  /** @param {Json} facts of the prompt */
+  #tools({ turn }) {
+    return tools({
+      undo: () => this.live.undo(turn),
+      again: () => this.live.again(turn),
+      fold: (open) => this.#fold(turn, open),
+    });
+  }
+
+  /** Opens or closes the thoughts of a turn. @param {string} turn @param {boolean} open */
+  #fold(turn, open) {
+    for (const { model, node } of this.panel.content.widgets) {
+      const facts = cells.factsOf(model);
+      if (facts?.turn !== turn || facts?.role !== "thought") continue;
+      for (const details of node.querySelectorAll("details")) details.open = open;
+    }
+  }
+}
+
+/** @param {HTMLElement} node @param {Cell} cell */
+function describe(node, { model }) {
+  const facts = cells.factsOf(model);
+  if (isStep(model)) {
+    const failed = model.getMetadata("tags")?.includes("datarus-failed");
+    node.textContent = text(failed ? "failedStep" : "step", { step: facts?.step });
+    node.className = `datarus-badge datarus-mod-step${failed ? " datarus-mod-failed" : ""}`;
+    node.toggleAttribute("disabled", true);
+    node.title = "";
+    return;
+  }
+  const role = roleOf(model);
+  const face = role === "prompt" ? "prompt" : role === "code" ? "python" : "auto";
+  node.textContent = text(face);
+  node.className = `datarus-badge datarus-mod-${face}`;
+  node.title = text(`${face}Title`);
+  node.setAttribute("aria-label", `${text(face)}. ${text(`${face}Title`)}`);
+  node.toggleAttribute("disabled", false);
+}
+
+/** The notebook's choice of review, for its toolbar. @param {Lab} lab @param {Live} live */
+function reviewChoice(lab, live) {
+  const node = document.createElement("div");
+  node.dataset.lmSuppressShortcuts = "true";
+  const select = document.createElement("select");
+  select.title = text("reviewTitle");
+  select.setAttribute("aria-label", text("review"));
+  for (const [value, key] of /** @type {const} */ ([["off", "reviewOff"], ["guard", "reviewGuard"], ["all", "reviewAll"]])) {
+    select.append(new Option(text(key), value));
+  }
+  select.addEventListener("change", () => (live.review = select.value));
+  node.append(select);
+  const widget = new lab.widgets.Widget({ node });
+  widget.addClass("datarus-review");
+  return widget;
+}

@@ -1,0 +1,105 @@
+// The page's side of tests/fixtures/comm.json, and of what the kernel writes into a notebook. No browser is needed.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { cellState, errorsAsText, patched, sourceHash, typedAnew, VERSION } from "../../labextension/static/facts.js";
+import { Live } from "../../labextension/static/live.js";
+import { sha256 } from "../../labextension/static/sha256.js";
+
+const contract = JSON.parse(await readFile(new URL("../fixtures/comm.json", import.meta.url)));
+
+const signal = { connect: () => true };
+
+/** A link whose kernel is ours and whose messages are kept in `sent`. */
+async function connected(cells = []) {
+  const sent = [];
+  const comm = { isDisposed: false, open: (data) => sent.push(data), send: (data) => sent.push(data), close: () => {} };
+  const kernel = { info: Promise.resolve({ implementation: "datarus" }), createComm: () => comm };
+  const model = {
+    sharedModel: { cells: cells.map((cell) => cell.sharedModel), transact: (change) => change(), insertCell: () => {} },
+    cells: Object.assign([...cells], { get: (at) => cells[at] }),
+    deletedCells: [],
+    getMetadata: () => undefined,
+    setMetadata: () => undefined,
+  };
+  const sessionContext = { session: { kernel }, kernelChanged: signal, statusChanged: signal };
+  const context = { localPath: "analysis/sales.ipynb", model, sessionContext, pathChanged: signal, saveState: signal };
+  const live = new Live({}, context, () => {});
+  await live.connect();
+  return { live, sent };
+}
+
+test("the versions are the same", () => assert.equal(contract.v, VERSION));
+
+test("each message of the kernel has a handler that bears it", async () => {
+  const { live } = await connected();
+  assert.deepEqual(Object.keys(live.handlers).sort(), Object.keys(contract.to_page).sort());
+  for (const [op, message] of Object.entries(contract.to_page)) {
+    assert.doesNotThrow(() => live.handlers[op](message), op);
+  }
+});
+
+test("what the page says has the shape that the kernel expects", async () => {
+  const { live, sent } = await connected();
+  const { turn } = contract.to_kernel.stop;
+  const { id } = contract.to_kernel.choice;
+  live.handlers.begin({ ...contract.to_page.begin, remove: [] });
+  live.handlers.ask(contract.to_page.ask);
+  live.choose(id, "edit", contract.to_kernel.choice.source);
+  live.stop(turn);
+  live.review = "guard";
+  live.handlers.restore(contract.to_page.restore);
+  const said = Object.fromEntries(sent.map((message) => [message.op ?? "open", message]));
+  for (const op of ["open", "choice", "stop", "settings", "restored"]) {
+    assert.deepEqual(said[op], contract.to_kernel[op], op);
+  }
+  assert.equal(said.state.turn, turn);
+});
+
+test("a cell is told with its source where it was edited by hand", () => {
+  const [python, prompt, step] = contract.to_kernel.state.cells;
+  const cell = (state, source, facts) => cellState({ id: state.id, type: state.type, source, facts });
+  assert.deepEqual(cell(python, "test", undefined), python);
+  assert.deepEqual({ ...cell(prompt, "x", { role: "prompt", turn: prompt.turn }), hash: prompt.hash }, prompt);
+  const facts = { role: "code", turn: step.turn, step: 1, src_sha: sha256("df.head(3)") };
+  assert.deepEqual({ ...cell(step, step.source, facts), hash: step.hash }, step);
+  assert.equal(cell(step, "df.head(3)\n", facts).source, undefined, "blanks at the end are no edit");
+});
+
+test("SHA-256 is that of the system, at every length around a block", () => {
+  for (const length of [0, 1, 54, 55, 56, 57, 63, 64, 65, 119, 120, 1000]) {
+    const text = "é".repeat(length % 2) + "a".repeat(length);
+    assert.equal(sha256(text), createHash("sha256").update(text).digest("hex"), `length ${length}`);
+  }
+  assert.equal(sourceHash("a\r\nb \n"), sourceHash("a\nb"));
+});
+
+test("a patch adds tags, merges objects and takes null away", () => {
+  const old = { tags: ["datarus-code"], jupyter: { a: 1 }, datarus: { turn: "t_1", step: 1 }, x: 1 };
+  const patch = { tags: ["datarus-failed"], jupyter: { source_hidden: true }, datarus: { status: "error" }, x: null };
+  assert.deepEqual(patched(old, patch), {
+    tags: ["datarus-code", "datarus-failed"],
+    jupyter: { a: 1, source_hidden: true },
+    datarus: { turn: "t_1", step: 1, status: "error" },
+  });
+});
+
+test("facts of a newer turn do not mix with those of the older", () => {
+  const old = { datarus: { role: "prompt", turn: "t_1", notices: ["old"] } };
+  assert.deepEqual(patched(old, { datarus: { role: "prompt", turn: "t_2" } }), { datarus: { role: "prompt", turn: "t_2" } });
+});
+
+test("errors become text without colours, and other outputs stay", () => {
+  const stream = { output_type: "stream", name: "stdout", text: "a\n" };
+  const error = { output_type: "error", ename: "E", evalue: "v", traceback: ["\x1b[31mE\x1b[0m: v", "\x1b]8;;x\x07end"] };
+  assert.deepEqual(errorsAsText([stream, error]), [stream, { output_type: "stream", name: "stderr", text: "E: v\nend\n" }]);
+  assert.equal(errorsAsText([stream]), undefined);
+});
+
+test("a text is typed anew when nothing of the old one is left", () => {
+  assert.ok(typedAnew([{ insert: "x" }, { delete: 5 }], "x"));
+  assert.ok(!typedAnew([{ retain: 3 }, { insert: "x" }, { delete: 1 }], "abcx"));
+  assert.ok(!typedAnew([{ insert: "x" }], "x"), "the first letter of an empty cell");
+});

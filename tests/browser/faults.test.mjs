@@ -1,0 +1,67 @@
+// What goes wrong around a turn: the page, the kernel and the reader all may go away in the middle of it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { roles, Stage } from "./scene.mjs";
+
+let stage;
+before(async () => (stage = await Stage.open()));
+after(() => stage?.close());
+
+const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
+
+const answered = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
+
+scene("a page that is closed in mid-turn has the whole turn when it comes back", [""], async (notebook) => {
+  await notebook.ask(0, "Say how brief it is.");
+  await notebook.save();
+  await notebook.phaseIs("Running");
+  await notebook.away();
+  await notebook.back();
+  const cells = await notebook.until((cells) => roles(cells).includes("answer") && cells.at(-1).rendered && cells.at(-1).source.includes("looks"));
+  const [step] = cells.filter((cell) => cell.metadata.datarus?.role === "code");
+  assert.equal(step.outputs.map((output) => output.text).join(""), [...Array(30).keys()].map((n) => `${n}\n`).join(""));
+  assert.equal(typeof step.execution_count, "number");
+});
+
+scene("a turn that ended while the page was away is there when it comes back", [""], async (notebook) => {
+  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.phaseIs(/./);
+  await notebook.save();
+  const before = await notebook.answered();
+  await notebook.away();
+  await notebook.back();
+  const cells = await notebook.answered();
+  assert.deepEqual(roles(cells), answered);
+  const kept = ({ id, source, outputs, execution_count }) => ({ id, source, outputs, execution_count });
+  assert.deepEqual(cells.map(kept), before.map(kept));
+});
+
+scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], async (notebook) => {
+  await notebook.ask(0, "Say how it ends");
+  const begun = (cells) => cells.some((cell) => cell.outputs?.[0]?.text === "begun\n");
+  await notebook.until(begun);
+  await notebook.kill();
+  // JupyterLab says that the kernel died.
+  await notebook.page.locator(".jp-Dialog .jp-mod-accept").click();
+  await notebook.page.locator(".datarus-bar").waitFor({ state: "detached" });
+  const cells = await notebook.until((cells) => cells.every((cell) => !cell.running));
+  assert.equal(cells.filter((cell) => cell.metadata.datarus?.role === "code")[0].outputs[0].text, "first\n");
+  await notebook.ready();
+  await notebook.ask(await notebook.indexOf("cell-2"), "What do the sales sum up to?");
+  const after = await notebook.answered();
+  assert.equal(after.filter((cell) => cell.outputs?.[0]?.text === "first\n").length, 1);
+});
+
+scene("Restart and Run All runs the cells of an answer and asks nobody", [""], async (notebook) => {
+  await notebook.ask(0, "What do the sales sum up to?");
+  const before = await notebook.answered();
+  await notebook.page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel());
+  await notebook.ready();
+  await notebook.command("notebook:run-all-cells");
+  const cells = await notebook.until(
+    (cells) => cells.every((cell) => !cell.running) && cells[4].outputs?.[0]?.text === "7\n" && cells[4].execution_count !== null,
+  );
+  assert.deepEqual(cells.map((cell) => cell.source), before.map((cell) => cell.source));
+  assert.equal(cells[0].metadata.datarus.turn, before[0].metadata.datarus.turn);
+});

@@ -1,0 +1,195 @@
+// What a reader does with the notebook while and after a turn runs.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { roles, sources, Stage } from "./scene.mjs";
+
+let stage;
+before(async () => (stage = await Stage.open()));
+after(() => stage?.close());
+
+const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
+
+scene("Undo turn takes all its cells away, undo brings them back and redo takes them again", ["x = 1", ""], async (notebook) => {
+  await notebook.ask(1, "What do the sales sum up to?");
+  const full = await notebook.answered();
+  await notebook.click("Undo turn");
+  const bare = await notebook.until((cells) => cells.length === 2);
+  assert.deepEqual([bare[1].outputs, bare[1].execution_count], [[], null]);
+  await notebook.command("notebook:undo-cell-action");
+  const back = await notebook.until((cells) => cells.length === full.length);
+  assert.deepEqual(strip(back), strip(full));
+  await notebook.command("notebook:redo-cell-action");
+  await notebook.until((cells) => cells.length === 2);
+});
+
+/** What must come back of a cell. */
+const strip = (cells) =>
+  cells.map(({ id, source, outputs, execution_count, metadata }) => ({ id, source, outputs, execution_count, datarus: metadata.datarus }));
+
+scene("what a turn writes is not in the undo history", ["x = 1", ""], async (notebook) => {
+  await notebook.enter(0);
+  await notebook.page.keyboard.type("234");
+  await notebook.ask(1, "What do the sales sum up to?");
+  const full = await notebook.answered();
+  for (let n = 0; n < 3; n++) await notebook.command("notebook:undo-cell-action");
+  const cells = await notebook.cells();
+  assert.deepEqual(sources(cells).slice(2), sources(full).slice(2));
+});
+
+scene("Ask again takes the answer away and asks anew", [""], async (notebook) => {
+  await notebook.ask(0, "What do the sales sum up to?");
+  const first = await notebook.answered();
+  await notebook.click("Ask again");
+  const turn = first[0].metadata.datarus.turn;
+  const second = await notebook.until(
+    (cells) => cells.every((cell) => !cell.running && cell.metadata.datarus?.turn !== turn) && roles(cells).includes("answer"),
+  );
+  assert.deepEqual(roles(second), roles(first));
+});
+
+scene("the badge switches what a cell is, and a question has no colours of Python", ["print('for you')"], async (notebook) => {
+  const badge = notebook.at(0).locator(".datarus-badge");
+  const coloured = () => notebook.at(0).locator(".cm-content span").count();
+  assert.equal(await badge.textContent(), "Auto");
+  assert.ok((await coloured()) > 0);
+  await badge.click();
+  assert.equal(await badge.textContent(), "Prompt");
+  assert.deepEqual(roles(await notebook.cells()), ["prompt"]);
+  await notebook.page.waitForFunction(() => document.querySelectorAll(".jp-Cell .cm-content span").length === 0);
+  await badge.click();
+  assert.equal(await badge.textContent(), "Python");
+  await notebook.run(0);
+  const cells = await notebook.until((cells) => cells[0].outputs.length === 1);
+  assert.equal(cells[0].outputs[0].text, "for you\n");
+});
+
+scene("what a cell was is noted when it has run, and judged anew when all of it is typed anew", ["1 + 1"], async (notebook) => {
+  await notebook.run(0);
+  await notebook.until((cells) => cells[0].metadata.datarus?.role === "code");
+  await notebook.enter(0);
+  await notebook.page.keyboard.press("Control+a");
+  await notebook.page.keyboard.type("What do the sales sum up to?");
+  assert.deepEqual(roles(await notebook.cells()), [undefined]);
+  await notebook.page.keyboard.press("Control+Enter");
+  await notebook.answered();
+});
+
+scene("the cursor and the place on the screen stay where a reader types, while a turn grows above", ["", "# notes"], async (notebook) => {
+  await notebook.ask(0, "Answer in many steps");
+  await notebook.enter(await notebook.indexOf("cell-2"));
+  await notebook.page.keyboard.type(" here");
+  const place = () => notebook.page.evaluate(() => document.activeElement.closest(".jp-Cell")?.getBoundingClientRect().top);
+  const tops = [];
+  for (let n = 0; n < 40; n++) {
+    await notebook.page.keyboard.type("a", { delay: 100 });
+    tops.push(await place());
+  }
+  const cells = await notebook.answered();
+  assert.equal(cells.at(-1).source, `# notes here${"a".repeat(40)}`);
+  tops.push(await place());
+  const scrolled = tops.filter((top, at) => at > 0 && Math.abs(top - tops[at - 1]) > 3);
+  const total = await notebook.page.evaluate(() => document.querySelector(".jp-WindowedPanel-outer").scrollTop);
+  assert.ok(total > 100, `expected a page that had to scroll, it stands at ${total}`);
+  assert.ok(new Set(tops.slice(-5)).size === 1 && scrolled.length < 12, `expected a cell that stays, found ${tops}`);
+});
+
+scene("a reader who looks elsewhere is not scrolled", [...Array(30)].map((_, n) => `print(${n})`).concat(""), async (notebook) => {
+  await notebook.ask(30, "Answer in many steps");
+  await notebook.phaseIs(/./);
+  const scroller = notebook.page.locator(".jp-WindowedPanel-outer");
+  await notebook.at(3).locator(".jp-InputPrompt").click();
+  await scroller.evaluate((node) => node.scrollTo(0, 120));
+  await notebook.answered();
+  assert.equal(await scroller.evaluate((node) => node.scrollTop), 120);
+  assert.equal(await notebook.page.evaluate(() => window.jupyterapp.shell.currentWidget.content.activeCellIndex), 3);
+});
+
+scene("thoughts are folded and can be unfolded together", [""], async (notebook) => {
+  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.answered();
+  const open = () => notebook.page.locator(".jp-MarkdownOutput details[open]").count();
+  assert.equal(await open(), 0);
+  await notebook.click("Unfold thoughts");
+  assert.equal(await open(), 3);
+  await notebook.click("Fold thoughts");
+  assert.equal(await open(), 0);
+});
+
+scene("all buttons can be reached and pressed by keyboard", [""], async (notebook) => {
+  await notebook.ask(0, "Say how slowly you think");
+  await notebook.phaseIs("Thinking");
+  await notebook.page.getByRole("button", { name: "Stop" }).focus();
+  await notebook.page.keyboard.press("Enter");
+  await notebook.until((cells) => cells[0].metadata.datarus?.status === "interrupted");
+  await notebook.page.getByRole("button", { name: "Undo turn" }).focus();
+  await notebook.page.keyboard.press("Space");
+  const cells = await notebook.until((cells) => cells.length === 1);
+  assert.equal(cells[0].source, "Say how slowly you think");
+});
+
+for (const theme of ["JupyterLab Light", "JupyterLab Dark"]) {
+  scene(`what is shown can be read in ${theme}`, ["1", ""], async (notebook) => {
+    await notebook.command("apputils:change-theme", { theme });
+    await notebook.page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: "attached" });
+    await notebook.ask(1, "Say how slowly you think");
+    await notebook.phaseIs("Thinking");
+    assert.deepEqual(await notebook.faint(), []);
+    await notebook.click("Stop");
+    await notebook.page.locator(".datarus-tools").waitFor();
+    assert.deepEqual(await notebook.faint(), []);
+  });
+}
+
+scene("two views of one notebook show one turn", [""], async (notebook) => {
+  await notebook.command("docmanager:clone");
+  await notebook.page.locator(".jp-NotebookPanel").nth(1).waitFor();
+  await notebook.ask(0, "What do the sales sum up to?");
+  const cells = await notebook.answered();
+  assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "code", "thought", "answer"]);
+  assert.equal(cells[4].source, "print(df['sales'].sum())");
+});
+
+/** What stands in the place of outputs. */
+const SKIPPED = "Skipped: the user chose not to run this step.\n";
+
+for (const [choice, printed, code] of [
+  ["Run", "7\n", "print(df['sales'].sum())"],
+  ["Skip", SKIPPED, "print(df['sales'].sum())"],
+]) {
+  scene(`in review a step waits for the reader: ${choice}`, [""], async (notebook) => {
+    await notebook.page.locator(".datarus-review select").selectOption("all");
+    await notebook.ask(0, "What do the sales sum up to?");
+    await notebook.page.locator(".datarus-ask").waitFor();
+    await notebook.click("Run");
+    await notebook.until((cells) => cells.some((cell) => cell.source === code));
+    await notebook.page.locator(".datarus-ask").waitFor();
+    await notebook.click(choice);
+    const cells = await notebook.answered();
+    const step = cells.filter((cell) => cell.metadata.datarus?.role === "code")[1];
+    assert.deepEqual([step.source, step.outputs[0]?.text], [code, printed]);
+  });
+}
+
+scene("in review a step can be edited and runs as edited", [""], async (notebook) => {
+  await notebook.page.locator(".datarus-review select").selectOption("all");
+  await notebook.ask(0, "Show how brief it is");
+  await notebook.page.locator(".datarus-ask").waitFor();
+  await notebook.click("Edit");
+  await notebook.page.keyboard.press("Control+a");
+  await notebook.page.keyboard.type("print('mine')");
+  await notebook.click("Run as edited");
+  const cells = await notebook.answered();
+  const [step] = cells.filter((cell) => cell.metadata.datarus?.role === "code");
+  assert.deepEqual([step.source, step.outputs[0]?.text], ["print('mine')", "mine\n"]);
+});
+
+scene("with a guard only a step that could do harm waits, and it is said why", [""], async (notebook) => {
+  await notebook.page.locator(".datarus-review select").selectOption("guard");
+  await notebook.ask(0, "Show what is risky");
+  await notebook.page.locator(".datarus-ask").waitFor();
+  assert.match(await notebook.page.locator(".datarus-ask").textContent(), /os\.remove/);
+  await notebook.click("Skip");
+  const cells = await notebook.answered();
+  assert.deepEqual(cells.filter((cell) => cell.metadata.datarus?.role === "code").map((cell) => cell.outputs[0]?.text), ["first\n", SKIPPED]);
+});

@@ -1,0 +1,196 @@
+//! Pages that close and kernels that are killed: what a notebook gets back.
+
+use std::path::Path;
+
+use datarus_kernel::config::Config;
+use serde_json::{Value, json};
+use tests::frontend::{Frontend, config, python};
+use tests::page::Page;
+
+use crate::live::scripted;
+use crate::prompt_cell::{answer, step};
+
+async fn kernel(state: &Path, script: &[String]) -> Frontend {
+    let config = Config { state: Some(state.to_owned()), ..config(&python()) };
+    Frontend::start(config, scripted(script)).await
+}
+
+async fn open(client: &mut Frontend) -> Page {
+    Page::open(client, "a.ipynb", json!({})).await
+}
+
+/// The notebook as it was saved before the question ran.
+async fn reopen(client: &mut Frontend, question: &str) -> Page {
+    let mut page = Page::knock(client, json!({"v": 1, "path": "a.ipynb"})).await;
+    page.write("p", question);
+    assert_eq!(page.next(client).await["op"], "hello");
+    page
+}
+
+fn roles(page: &Page) -> Vec<&str> {
+    page.cells
+        .iter()
+        .map(|cell| cell.metadata["datarus"]["role"].as_str().unwrap_or("none"))
+        .collect()
+}
+
+/// Ids, metadata, sources and, of steps, the status: what a notebook keeps.
+fn kept(page: &Page) -> Vec<Value> {
+    let cell = |cell: &tests::page::PageCell| json!([cell.id, cell.source, cell.metadata]);
+    page.cells.iter().map(cell).collect()
+}
+
+#[tokio::test]
+async fn a_killed_kernel_loses_no_finished_step() {
+    let state = tempfile::tempdir().unwrap();
+    let script = [
+        step("First.", "print('one')"),
+        step("Fail.", "1/0"),
+        step("Sleep.", "import time; time.sleep(600)"),
+    ];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.write("p", "> go");
+    page.run(&mut client, "p").await;
+    for _ in 0..3 {
+        page.until(&mut client, "execute").await;
+    }
+
+    let mut client = kernel(state.path(), &[]).await;
+    let mut page = reopen(&mut client, "> go").await;
+    let restore = page.next(&mut client).await;
+    assert_eq!((&restore["op"], &restore["execution_count"]), (&json!("restore"), &json!(1)));
+    let patch = page.until(&mut client, "patch").await;
+    assert_eq!(patch["id"], "p");
+    assert_eq!(roles(&page), ["prompt", "thought", "code", "thought", "code", "answer"]);
+    assert_eq!(page.cells[2].outputs[0]["text"], "one\n");
+    assert_eq!(page.cells[4].metadata["tags"][1], "datarus-failed");
+    let failed = &page.cells[4].outputs[0];
+    assert_eq!((&failed["name"], page.cells[4].execution_count), (&json!("stderr"), Some(3)));
+    assert_eq!(page.cells[5].source, "**No answer.** The turn ended early.");
+    assert_eq!(page.cells[0].metadata["datarus"]["status"], "failed");
+}
+
+#[tokio::test]
+async fn what_ran_of_a_failed_step_stands_as_a_cell_where_later_steps_need_it() {
+    let state = tempfile::tempdir().unwrap();
+    let script = [step("Fail.", "a = 20\n1/0"), step("Go on.", "a * 2"), answer("It is 40.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.ask(&mut client, "p", "> go").await;
+    let ends: Vec<_> =
+        page.cells.iter().map(|cell| cell.id.split('-').next_back().unwrap()).collect();
+    assert_eq!(ends, ["p", "1t", "1c", "1k", "2t", "2c", "3t", "a"]);
+    assert!(page.cells[3].source.ends_with("\na = 20"), "{}", page.cells[3].source);
+
+    let before = kept(&page);
+    let mut client = kernel(state.path(), &[]).await;
+    let mut page = reopen(&mut client, "> go").await;
+    page.until(&mut client, "patch").await;
+    assert_eq!(kept(&page), before);
+}
+
+#[tokio::test]
+async fn a_finished_turn_comes_back_as_it_was_until_the_notebook_holds_it() {
+    let state = tempfile::tempdir().unwrap();
+    let script = [step("First.", "print('one')\n1"), answer("It is 1.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.ask(&mut client, "p", "> go").await;
+    let (before, turn) = (kept(&page), page.cells[0].metadata["datarus"]["turn"].clone());
+
+    let mut client = kernel(state.path(), &[]).await;
+    let mut page = reopen(&mut client, "> go").await;
+    page.until(&mut client, "patch").await;
+    assert_eq!(kept(&page), before);
+    let prompt = &page.cells[0];
+    assert_eq!((prompt.execution_count, prompt.outputs.len()), (Some(1), 1));
+    assert_eq!(page.cells[2].outputs.len(), 2);
+    page.say(&mut client, json!({"op": "restored", "turn": turn})).await;
+    page.say(&mut client, json!({"op": "held", "turn": turn})).await;
+    client.run("1").await;
+    let files = std::fs::read_dir(state.path()).unwrap().count();
+    assert_eq!(files, 0, "the journal is gone");
+    assert_nothing_comes(&mut client).await;
+}
+
+async fn assert_nothing_comes(client: &mut Frontend) {
+    let page = reopen(client, "> go").await;
+    page.say(client, json!({"op": "settings", "settings": {}})).await;
+    client.run("1").await;
+    assert_eq!(page.waiting(client), 0);
+}
+
+#[tokio::test]
+async fn a_turn_that_was_taken_back_does_not_come_back() {
+    let state = tempfile::tempdir().unwrap();
+    let mut client = kernel(state.path(), &[step("First.", "1"), answer("One.")]).await;
+    let mut page = open(&mut client).await;
+    page.ask(&mut client, "p", "> go").await;
+    let turn = page.cells[0].metadata["datarus"]["turn"].clone();
+    page.say(&mut client, json!({"op": "undo", "turn": turn})).await;
+    client.run("1").await;
+    assert_nothing_comes(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_turn_that_is_taken_back_while_it_runs_ends_and_leaves_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let script = [step("Sleep.", "import time; time.sleep(600)")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    let begin = page.until(&mut client, "begin").await;
+    page.until(&mut client, "execute").await;
+    page.cells.retain(|cell| cell.id == "p");
+    page.say(&mut client, json!({"op": "undo", "turn": begin["turn"]})).await;
+    page.until(&mut client, "done").await;
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+    assert_eq!(page.cells.len(), 1);
+    assert_nothing_comes(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_reloaded_in_mid_turn_gets_all_and_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let slow = "import time; print('slow', flush=True); time.sleep(3)";
+    let script =
+        [step("First.", "print('one')"), step("Slow.", slow), step("Last.", "2"), answer("Two.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    for _ in 0..2 {
+        page.until(&mut client, "execute").await;
+    }
+    // The first page says nothing more; its socket stays open, as the server's does.
+    let mut fresh = client.beside().await;
+    let mut again = reopen(&mut fresh, "> go").await;
+    let done = again.until(&mut fresh, "done").await;
+    assert_eq!(done["status"], "done");
+    assert_eq!(
+        roles(&again),
+        ["prompt", "thought", "code", "thought", "code", "thought", "code", "thought", "answer"]
+    );
+    assert_eq!(again.cells[2].outputs[0]["text"], "one\n");
+    assert_eq!(again.cells[4].outputs[0]["text"], "slow\n");
+    assert_eq!(again.ran.len(), 1, "the last step");
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_second_tab_does_not_take_the_turn_from_a_page_that_lives() {
+    let state = tempfile::tempdir().unwrap();
+    let script = [step("Slow.", "import time; time.sleep(2)"), step("Last.", "2"), answer("Two.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    page.until(&mut client, "execute").await;
+    let mut other = client.beside().await;
+    let _second = reopen(&mut other, "> go").await;
+    page.until(&mut client, "done").await;
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+    assert_eq!(page.ran.len(), 2);
+}
