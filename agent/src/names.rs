@@ -243,6 +243,8 @@ impl Names {
             if is_name && place != Place::Value {
                 let held = if self.holding.contains(name) { HELD } else { 0.0 };
                 mention.max(held)
+            } else if name.parse::<f64>().is_ok() {
+                0.0
             } else if self.cells.contains(name) && self.question.quotes(name) {
                 1.0
             } else if self.question.leaves(name, &columns) {

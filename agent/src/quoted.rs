@@ -9,7 +9,7 @@ use crate::names::{Names, Place};
 use crate::python::Scanner;
 
 /// For a name that the question asks for, by how much of it is mentioned.
-const ASKED: f32 = 8.0;
+const ASKED: f32 = 12.0;
 
 /// For a name that the thought before has settled.
 const PLANNED: f32 = 6.0;

@@ -18,7 +18,7 @@ pub(crate) struct Demand {
 /// For each column that the question mentions and the thought would not, or the other way round.
 const COLUMN_OFF: f32 = -2.0;
 /// For a value or a number that the question does not give, or a known value that the thought would not take up.
-const VALUE_OFF: f32 = -6.0;
+const VALUE_OFF: f32 = -15.0;
 const VALUE_LOST: f32 = -3.0;
 
 impl Demand {
