@@ -15,6 +15,9 @@ const python = process.env.DATARUS_LAB_PYTHON ?? companion;
 /** `lab` or `notebook`. */
 const app = process.env.DATARUS_LAB_APP ?? "lab";
 
+/** Errors of Notebook 7.6.5's own code, which it makes without our extension, too. */
+const NOT_OURS = app === "notebook" ? ["TypeError: Cannot read properties of undefined (reading 'schema')"] : [];
+
 /** The kernel with a model that follows script.json. */
 const kernels = {
   datarus: {
@@ -59,7 +62,8 @@ export class Stage {
     } finally {
       await scene.close();
     }
-    assert.deepEqual(scene.errors, [], "the browser's console stays without errors");
+    const errors = scene.errors.filter((error) => !NOT_OURS.includes(error));
+    assert.deepEqual(errors, [], "the browser's console stays without errors");
   }
 
   /** A page that tells the scene under way what its console calls an error. */
