@@ -25,6 +25,9 @@ const CODE_TAIL: &str = "\n</action_input>";
 const THINK: &str = "<think>";
 const THINK_END: &str = "</think>";
 
+/// For one more step, where a table was only read so far.
+const GOES_ON: f32 = 4.0;
+
 /// The form of one message in the Datarus dialect.
 #[derive(Debug)]
 pub struct Grammar<'a> {
@@ -66,7 +69,12 @@ impl<'a> Grammar<'a> {
             return self.terminal(rest);
         }
         let open = [STEP, TERMINAL].iter().filter_map(|tag| tag.strip_prefix(message));
-        among(open.map(Candidate::from).collect(), Next::Free)
+        let bonus = self.known.map_or(0.0, |known| known.goes_on());
+        let choice = |rest: &str| {
+            let is_step = STEP.ends_with(rest);
+            Candidate { text: rest.to_owned(), bonus: if is_step { bonus } else { 0.0 } }
+        };
+        among(open.map(choice).collect(), Next::Free)
     }
 
     fn step(&self, rest: &str) -> Next {
@@ -100,6 +108,12 @@ impl<'a> Grammar<'a> {
 }
 
 impl<'a> Known<'a> {
+    /// What speaks for one more step: a table was read, and the question mentions columns of it.
+    fn goes_on(&self) -> f32 {
+        let asked = self.names.demand().is_some_and(|demand| demand.columns > 0);
+        if asked && self.code.contains(".read_") { GOES_ON } else { 0.0 }
+    }
+
     /// Code and output.
     fn last_step(&self) -> (&'a str, &'a str) {
         if self.code.is_empty() { ("", "") } else { (self.code, self.names.newest()) }
