@@ -10,7 +10,7 @@
 import re
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?%?")
-REFUSALS = ["no column", "cannot", "can't", "can not", "there is no", "there are no", "not in the", "no data", "unable"]
+REFUSALS = ["no column", "cannot", "can't", "can not", "there is no", "not in the", "no data", "unable"]
 RELATIVE, ABSOLUTE = 0.003, 0.00051
 
 

@@ -8,7 +8,7 @@ import gguf
 import numpy as np
 import torch
 
-from . import tokens
+from . import phrases, tokens
 
 NAME = "datarus-mini"
 # What code may write between quotes besides names and values that stand in the chat.
@@ -75,6 +75,7 @@ def put_tokenizer(writer, path, forms):
     writer.add_string("datarus.profile", "compact")
     writer.add_array("datarus.literals", LITERALS)
     writer.add_array("datarus.forms", forms)
+    writer.add_array("datarus.words", phrases.known_words())
 
 
 def write(checkpoint, tokenizer, forms, out):

@@ -31,6 +31,14 @@ def question(rng, family, slots, evaluation):
     return fill(rng, template, slots)
 
 
+def known_words():
+    """The words that training's questions ask with, whatever they ask about."""
+    texts = [*"\n".join(QUESTIONS.values()).split("\n"), *(line for lines in FOLLOW.values() for line in lines)]
+    texts += [word for words in AGGREGATES.values() for word in words]
+    said = _SLOT.sub(" ", " ".join(side([text for text in texts if text], False)).lower())
+    return sorted(set(re.findall(r"[a-z]+", said)))
+
+
 def word(rng, words, evaluation=False):
     """One of some words; evaluation may use all of them, training not those with a star."""
     usable = [x.lstrip("*") for x in words if evaluation or not x.startswith("*")]

@@ -71,6 +71,8 @@ pub struct ModelInfo {
     pub profile: Profile,
     /// String literals that the model may write besides names that it has seen; only in [`Profile::Compact`].
     pub literals: Vec<String>,
+    /// Words that it knows questions to ask with; only in [`Profile::Compact`].
+    pub words: Vec<String>,
     /// Forms of thoughts, code and answers that it keeps to; only in [`Profile::Compact`].
     pub forms: Vec<String>,
     /// Longest sequence in tokens.

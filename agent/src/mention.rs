@@ -11,111 +11,12 @@ const MIN_PREFIX: usize = 3;
 /// How well a name is mentioned that alone has some word of the question.
 const ALONE: f32 = 0.9;
 
-/// Words that say what is asked about any table; they name no value.
-const COMMON: [&str; 97] = [
-    "a",
-    "about",
-    "above",
-    "all",
-    "an",
-    "and",
-    "any",
-    "are",
-    "as",
-    "average",
-    "avg",
-    "below",
-    "between",
-    "by",
-    "can",
-    "cases",
-    "column",
-    "compare",
-    "compute",
-    "correlation",
-    "could",
-    "count",
-    "data",
-    "difference",
-    "differ",
-    "do",
-    "does",
-    "each",
-    "entries",
-    "equal",
-    "equals",
-    "every",
-    "file",
-    "find",
-    "for",
-    "from",
-    "give",
-    "greater",
-    "has",
-    "have",
-    "high",
-    "higher",
-    "how",
-    "i",
-    "in",
-    "is",
-    "it",
-    "know",
-    "less",
-    "list",
-    "lower",
-    "many",
-    "maximum",
-    "me",
-    "mean",
-    "median",
-    "minimum",
-    "more",
-    "much",
-    "need",
-    "number",
-    "of",
-    "often",
-    "on",
-    "one",
-    "or",
-    "over",
-    "percent",
-    "percentage",
-    "please",
-    "records",
-    "rows",
-    "share",
-    "show",
-    "smaller",
-    "sum",
-    "table",
-    "tell",
-    "test",
-    "than",
-    "that",
-    "the",
-    "their",
-    "there",
-    "this",
-    "to",
-    "total",
-    "under",
-    "value",
-    "values",
-    "want",
-    "was",
-    "what",
-    "where",
-    "which",
-    "with",
-    "you",
-];
-
 /// The words of a question.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Question {
     words: Vec<String>,
+    /// Which of them say what is asked, whatever it is about.
+    common: BTreeSet<usize>,
 }
 
 /// Where a name was found.
@@ -127,9 +28,12 @@ struct Mention {
 }
 
 impl Question {
-    /// Reads a question.
-    pub(crate) fn new(text: &str) -> Self {
-        Self { words: words(text) }
+    /// Reads a question; `common` are words that say what is asked about any table.
+    pub(crate) fn new(text: &str, common: &[String]) -> Self {
+        let words = words(text);
+        let is_common = |word: &String| common.contains(word);
+        let common = (0..).zip(&words).filter(|(_, word)| is_common(word)).map(|(at, _)| at);
+        Self { common: common.collect(), words }
     }
 
     /// How well the question mentions each of `names`, from 0 (not at all) to 1 (all of its words).
@@ -160,11 +64,13 @@ impl Question {
         found.iter().map(share).collect()
     }
 
-    /// Whether `text` stands in the question, word by word, and is more than words that any question has.
+    /// Whether `text` stands in the question, word by word, and is more than common words.
     pub(crate) fn quotes(&self, text: &str) -> bool {
         let wanted = words(text);
-        let is_common = wanted.iter().all(|word| COMMON.contains(&word.as_str()));
-        !is_common && self.words.windows(wanted.len()).any(|run| run == wanted)
+        let mut runs = self.words.windows(wanted.len().max(1)).enumerate();
+        runs.any(|(at, run)| {
+            run == wanted && (at..at + wanted.len()).any(|at| !self.common.contains(&at))
+        })
     }
 
     /// Whether `text` is a whole run of words of the question that are neither common nor part of one of `names`:
@@ -173,10 +79,7 @@ impl Question {
         let wanted = words(text);
         let taken: BTreeSet<usize> =
             names.iter().flat_map(|name| self.mention(name).places).collect();
-        let is_left = |at: &usize| {
-            let word = self.words.get(*at).filter(|word| !COMMON.contains(&word.as_str()));
-            word.is_some() && !taken.contains(at)
-        };
+        let is_left = |at: &usize| !self.common.contains(at) && !taken.contains(at);
         let left: Vec<usize> = (0..self.words.len()).filter(is_left).collect();
         let mut runs = left.chunk_by(|a, b| a + 1 == *b);
         runs.any(|run| run.iter().filter_map(|at| self.words.get(*at)).eq(&wanted))
@@ -239,9 +142,13 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn asked(text: &str) -> Question {
+        Question::new(text, &["how", "many", "rows", "have"].map(String::from))
+    }
+
     #[track_caller]
     fn check(question: &str, names: &[&str], expected: &[f32]) {
-        assert_eq!(Question::new(question).mentions(names), expected, "{question} {names:?}");
+        assert_eq!(Question::new(question, &[]).mentions(names), expected, "{question} {names:?}");
     }
 
     #[test]
@@ -267,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_text_is_quoted_as_whole_words() {
-        let question = Question::new("How many rows have region North Sea?");
+        let question = asked("How many rows have region North Sea?");
         let quotes =
             ["North Sea", "north", "Nor", "How many", ""].map(|text| question.quotes(text));
         assert_eq!(quotes, [true, true, false, false, false]);
@@ -275,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_question_may_be_a_value() {
-        let question = Question::new("How many rows have region New Port?");
+        let question = asked("How many rows have region New Port?");
         let left = |text| question.leaves(text, &["region"]);
         assert_eq!(
             ["New Port", "New", "region New Port", "rows"].map(left),

@@ -127,9 +127,9 @@ impl Names {
         }
     }
 
-    /// Learns the question that is to be answered.
-    pub fn learn_task(&mut self, question: &str) {
-        self.question = Question::new(question);
+    /// Learns the question that is to be answered; `words` are those that questions ask with, whatever they are about.
+    pub fn learn_task(&mut self, question: &str, words: &[String]) {
+        self.question = Question::new(question, words);
         self.asked = numbers(question).chain(spelled(question)).collect();
         self.learn_question(question);
     }
@@ -212,6 +212,7 @@ impl Names {
             value: known_value || self.phrases.iter().any(leaves),
             known_value,
             number: !self.asked.is_empty(),
+            nothing: mentions.iter().all(|mention| *mention == 0.0),
         })
     }
 
@@ -415,7 +416,7 @@ mod tests {
     fn numbers_are_those_that_were_asked_for_or_printed_last() {
         let mut names = Names::default();
         assert_eq!(names.fill().numbers.len(), SMALL);
-        names.learn_task("the three largest above -1.5?");
+        names.learn_task("the three largest above -1.5?", &[]);
         names.learn_observation("a|b\n2013-10|7.");
         names.learn_observation("-2.5e-07");
         let texts = |fill: Fill| fill.numbers.into_iter().collect::<Vec<_>>();

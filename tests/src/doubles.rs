@@ -37,6 +37,7 @@ impl ScriptedModel {
             dialect: None,
             profile,
             literals: Vec::new(),
+            words: Vec::new(),
             forms: Vec::new(),
             context_length: 100_000,
         };

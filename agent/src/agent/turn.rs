@@ -74,7 +74,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         let info = agent.model.info();
         let profile = info.profile;
         let dialect = dialect_of(info)?;
-        let names = known_names(&info.literals, task, profile);
+        let names = known_names(info, task, profile);
         let forms = Forms::new(&info.forms);
         let chat = opening_chat(agent, dialect, task, on_event)?;
         Ok(Self {
@@ -333,11 +333,11 @@ fn dialect_of(info: &ModelInfo) -> Result<Dialect, ModelError> {
 }
 
 /// What the model has seen when it starts to write.
-fn known_names(literals: &[String], task: &Task, profile: Profile) -> Names {
-    let mut names = Names::of_literals(literals);
+fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
+    let mut names = Names::of_literals(&info.literals);
     names.learn_files(&task.files);
     names.learn_variables(&task.variables);
-    names.learn_task(&task.prompt);
+    names.learn_task(&task.prompt, &info.words);
     for past in visible(profile, task) {
         if let Past::Turn(turn) = past {
             names.learn_question(&turn.prompt);

@@ -13,6 +13,8 @@ pub(crate) struct Demand {
     pub(crate) known_value: bool,
     /// Whether a number stands in it.
     pub(crate) number: bool,
+    /// Whether it mentions no column, not even a part of one's name.
+    pub(crate) nothing: bool,
 }
 
 /// For each column that the question mentions and the thought would not, or the other way round.
@@ -48,7 +50,8 @@ mod tests {
 
     #[test]
     fn a_thought_takes_up_what_the_question_holds() {
-        let demand = Demand { columns: 2, value: false, known_value: false, number: false };
+        let demand =
+            Demand { columns: 2, value: false, known_value: false, number: false, nothing: false };
         let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));
         let by = fit("mean of \"N\" by \"N\".");
         assert!(by > fit("mean of \"N\"."));

@@ -70,6 +70,7 @@ pub(super) fn folder(folder: &Path, device: &Device) -> Result<LocalModel, Refus
         dialect: None,
         profile: Profile::Full,
         literals: Vec::new(),
+        words: Vec::new(),
         forms: Vec::new(),
         context_length: config.context_length,
     };
@@ -126,6 +127,7 @@ fn info(metadata: &Metadata, config: &Config, path: &Path) -> ModelInfo {
             _ => Profile::Full,
         },
         literals: metadata.texts("datarus.literals").unwrap_or_default().to_vec(),
+        words: metadata.texts("datarus.words").unwrap_or_default().to_vec(),
         forms: metadata.texts("datarus.forms").unwrap_or_default().to_vec(),
         context_length: config.context_length,
     }
