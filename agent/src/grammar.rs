@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::agent::Mode;
-use crate::forms::{Following, Forms, Kind};
+use crate::forms::{Following, Forms, Kind, Value};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -114,7 +114,7 @@ impl<'a> Known<'a> {
         let demand = self.names.demand().filter(|_| self.code.contains(".read_"));
         match demand {
             Some(demand) if demand.columns > 0 => GOES_ON,
-            Some(demand) if demand.nothing && demand.value && !demand.known_value => -GOES_ON,
+            Some(demand) if demand.nothing && demand.value == Value::Perhaps => -GOES_ON,
             _ => 0.0,
         }
     }

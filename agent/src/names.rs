@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::agent::FileInfo;
 use crate::executor::Variable;
-use crate::forms::{Demand, Fill, Kind, numbers};
+use crate::forms::{Demand, Fill, Kind, Value, numbers};
 use crate::mention::Question;
 
 /// Words of the question that one name may have.
@@ -90,6 +90,8 @@ pub struct Names {
     /// Columns whose first values are no numbers, and those with decimals.
     texts: BTreeSet<String>,
     decimals: BTreeSet<String>,
+    /// Columns of true and false.
+    flags: BTreeSet<String>,
     /// Columns whose first values are no dates, and those of which the question names a value.
     undated: BTreeSet<String>,
     holding: BTreeSet<String>,
@@ -188,7 +190,12 @@ impl Names {
         let known = if is_unknown && place != Place::Value { all } else { sets };
         let names: BTreeSet<&String> =
             known.iter().flat_map(|set| beginning(set, written)).collect();
-        names.into_iter().cloned().collect()
+        // `Rome.` at the end of a question is `Rome`.
+        let is_twice = |name: &str| {
+            let bare = name.trim_end_matches(['.', ',', '?', '!', ':', ';']);
+            bare.len() < name.len() && known.iter().any(|set| set.contains(bare))
+        };
+        names.into_iter().filter(|name| !is_twice(name)).cloned().collect()
     }
 
     /// What thoughts and code may hold besides names: numbers of the question, or else small ones.
@@ -205,15 +212,29 @@ impl Names {
     pub(crate) fn demand(&self) -> Option<Demand> {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         let mentions = self.question.mentions(&columns);
-        let known_value = self.cells.iter().any(|cell| self.is_quoted_value(cell));
-        let leaves = |phrase: &String| self.question.leaves(phrase, &columns);
+        let is_printed = self.cells.iter().any(|cell| self.is_quoted_value(cell));
+        let named = self.named();
+        let leaves = |phrase: &String| self.question.leaves(phrase, &named);
+        let is_flag =
+            |(name, mention): (&&str, &f32)| *mention > MENTIONED && self.flags.contains(*name);
         (!columns.is_empty()).then(|| Demand {
             columns: mentions.iter().filter(|mention| **mention > MENTIONED).count(),
-            value: known_value || self.phrases.iter().any(leaves),
-            known_value,
+            value: if is_printed {
+                Value::Printed
+            } else if self.phrases.iter().any(leaves) {
+                Value::Perhaps
+            } else {
+                Value::No
+            },
             number: !self.asked.is_empty(),
+            flag: columns.iter().zip(&mentions).any(is_flag),
             nothing: mentions.iter().all(|mention| *mention == 0.0),
         })
+    }
+
+    /// All columns and files.
+    fn named(&self) -> Vec<&str> {
+        self.columns.iter().chain(&self.files).map(String::as_str).collect()
     }
 
     /// Whether a printed cell stands in the question and is no name of a column.
@@ -237,7 +258,7 @@ impl Names {
     /// How strongly the question asks for each of `names`, from 0 to 1.
     pub fn asked(&self, names: &[String], place: Place) -> Vec<f32> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let known = self.named();
         let mentions = self.question.mentions(&names);
         let share = |(&name, mention): (&&str, f32)| {
             let is_name = self.columns.contains(name) || self.files.contains(name);
@@ -248,7 +269,7 @@ impl Names {
                 0.0
             } else if self.cells.contains(name) && self.question.quotes(name) {
                 1.0
-            } else if self.question.leaves(name, &columns) {
+            } else if self.question.leaves(name, &known) {
                 0.75
             } else {
                 0.0
@@ -287,6 +308,9 @@ impl Names {
                     learn(&mut self.texts, name);
                 } else if cell.contains('.') {
                     learn(&mut self.decimals, name);
+                }
+                if matches!(cell, "True" | "False") {
+                    learn(&mut self.flags, name);
                 }
                 if !is_date(cell) {
                     learn(&mut self.undated, name);
@@ -408,7 +432,7 @@ mod tests {
         let mut names = Names::default();
         names.learn_question("Sales of shop.csv in \"New York\", 2024?");
         check(&names, Place::Value, "New", &["New", "New York", "New York\\\", 2024"]);
-        check(&names, Place::Value, "2024", &["2024", "2024?"]);
+        check(&names, Place::Value, "2024", &["2024"]);
         check(&names, Place::File, "", &["shop.csv"]);
     }
 

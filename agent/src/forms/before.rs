@@ -66,8 +66,13 @@ impl<'t> Before<'t> {
         Self { code: Parts::of(code), output: Output::of(output), thought: Parts::default() }
     }
 
-    /// The form with all put in that stands before; none where it is not there.
+    /// The form with all put in that stands before; none where it is not there, or where a list that ends without
+    /// `…` leaves rows of a table out.
     pub(super) fn put(&self, form: &str) -> Option<String> {
+        let rows = form.chars().filter(|c| index(*c, COLUMNS[0], MAX_ROWS).is_some()).count();
+        if rows > 1 && rows != self.output.n_rows() && !form.contains('…') {
+            return None;
+        }
         let mut made = String::with_capacity(form.len());
         for c in form.chars() {
             match self.filled(c) {
@@ -137,6 +142,8 @@ mod tests {
         let table = Before::step(("df.nlargest(2, \"n\")", "city|n\nRome|9\nOslo|7"));
         assert_eq!(table.put("\u{e100} and \u{e101}").as_deref(), Some("9 and 7"));
         assert_eq!(table.put("\u{e003}.").as_deref(), Some("\"city\", \"n\"."));
+        let longer = Before::step(("df.nlargest(3, \"n\")", "city|n\nRome|9\nOslo|7\nBern|5"));
+        assert_eq!(longer.put("\u{e100} and \u{e101}"), None);
         let series = Before::step(("", "city\nRome  9\nOslo  7\nName: n, dtype: int64"));
         assert_eq!(series.put("\u{e201} \u{e202}, \u{e301}").as_deref(), Some("Rome 9, Oslo"));
     }

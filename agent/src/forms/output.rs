@@ -39,6 +39,11 @@ impl<'t> Output<'t> {
         self.rows.iter().filter(|row| row.len() > column).nth(row)?.get(column).copied()
     }
 
+    /// Rows of the table.
+    pub(super) fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The names of the table's columns, or of the first ones.
     pub(super) fn header(&self, most: usize) -> Option<String> {
         listed(self.header.iter().take(most))
