@@ -1,0 +1,33 @@
+"""Forms: what is free in them, and what they read off what stood before."""
+
+import unittest
+
+from training import forms
+from training.forms import CELL, COLUMN, NAME, NUMBER, SAME_NAME, SAME_NUMBER, VARIABLE, Output, Reader
+
+
+class Forms(unittest.TestCase):
+    def test_a_thought_leaves_names_and_numbers_free(self):
+        self.assertEqual(forms.of_text('3 largest "mass" by "R2".'), f'{NUMBER} largest "{NAME}" by "{NAME}".')
+
+    def test_code_repeats_what_its_thought_settled_and_keeps_options(self):
+        before = forms.parts_of('3 largest "mass" of "sales.tsv"')
+        code = 'df = pd.read_csv("sales.tsv", sep="\\t")\ndf.nlargest(3, "mass").round(2)'
+        wanted = (f'{VARIABLE} = pd.read_csv("{chr(SAME_NAME + 1)}", sep="\\t")\n'
+                  f'{VARIABLE}.nlargest({chr(SAME_NUMBER)}, "{chr(SAME_NAME)}").round(2)')
+        self.assertEqual(forms.of_code(code, "df", before), wanted)
+
+    def test_an_answer_reads_columns_and_cells(self):
+        table = Reader('df.nlargest(2, "n")', "", Output("city|n\nRome|9\nOslo|7"))
+        self.assertEqual(table.form("The 2 largest: 9, 7."),
+                         f"The {chr(SAME_NUMBER)} largest: {chr(COLUMN[0])}, {chr(COLUMN[0] + 1)}.")
+        series = Reader("", "", Output("city\nNew York  9\nName: n, dtype: int64"))
+        self.assertEqual(series.form('"New York" 9'), f'"{chr(CELL + 1)}" {chr(CELL + 2)}')
+
+    def test_the_kinds_that_were_seen_at_a_place_are_told(self):
+        form = forms.with_kinds(f'"{NAME}" by "{NAME}" and "{NAME}"', [{"number"}, {"category"}, {"number", "date"}])
+        self.assertEqual(form, f'"{forms.MEASURE}" by "{forms.GROUP}" and "{NAME}"')
+
+
+if __name__ == "__main__":
+    unittest.main()
