@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::agent::Mode;
-use crate::forms::{Following, Forms, Kind, Value};
+use crate::forms::{Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -25,7 +25,7 @@ const CODE_TAIL: &str = "\n</action_input>";
 const THINK: &str = "<think>";
 const THINK_END: &str = "</think>";
 
-/// For one more step, or against it, where a table was only read so far.
+/// For one more step, where a table was only read so far.
 const GOES_ON: f32 = 4.0;
 
 /// The form of one message in the Datarus dialect.
@@ -108,15 +108,10 @@ impl<'a> Grammar<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// What speaks for one more step after a table was read, or against it: whether the question mentions columns of
-    /// it, or only things that are not there.
+    /// What speaks for one more step: a table was read, and the question mentions columns of it.
     fn goes_on(&self) -> f32 {
-        let demand = self.names.demand().filter(|_| self.code.contains(".read_"));
-        match demand {
-            Some(demand) if demand.columns > 0 => GOES_ON,
-            Some(demand) if demand.nothing && demand.value == Value::Perhaps => -GOES_ON,
-            _ => 0.0,
-        }
+        let asked = || self.names.demand().is_some_and(|demand| demand.columns > 0);
+        if self.code.contains(".read_") && asked() { GOES_ON } else { 0.0 }
     }
 
     /// Code and output.

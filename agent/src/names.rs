@@ -228,7 +228,6 @@ impl Names {
             },
             number: !self.asked.is_empty(),
             flag: columns.iter().zip(&mentions).any(is_flag),
-            nothing: mentions.iter().all(|mention| *mention == 0.0),
         })
     }
 

@@ -13,8 +13,6 @@ pub(crate) struct Demand {
     pub(crate) number: bool,
     /// Whether it mentions a column of true and false.
     pub(crate) flag: bool,
-    /// Whether it mentions no column, not even a part of one's name.
-    pub(crate) nothing: bool,
 }
 
 /// Whether a question holds a value of some column.
@@ -73,8 +71,7 @@ mod tests {
 
     #[test]
     fn a_thought_takes_up_what_the_question_holds() {
-        let demand =
-            Demand { columns: 2, value: Value::No, number: false, flag: false, nothing: false };
+        let demand = Demand { columns: 2, value: Value::No, number: false, flag: false };
         let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));
         let by = fit("mean of \"N\" by \"N\".");
         assert!(by > fit("mean of \"N\"."));
