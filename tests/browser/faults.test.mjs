@@ -48,7 +48,7 @@ scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], as
   const cells = await notebook.until((cells) => cells.every((cell) => !cell.running));
   assert.equal(cells.filter((cell) => cell.metadata.datarus?.role === "code")[0].outputs[0].text, "first\n");
   await notebook.ready();
-  await notebook.ask(await notebook.indexOf("cell-2"), "What do the sales sum up to?");
+  await notebook.ask("cell-2", "What do the sales sum up to?");
   const after = await notebook.answered();
   assert.equal(after.filter((cell) => cell.outputs?.[0]?.text === "first\n").length, 1);
 });

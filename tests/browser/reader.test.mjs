@@ -77,7 +77,7 @@ scene("what a cell was is noted when it has run, and judged anew when all of it 
 
 scene("the cursor and the place on the screen stay where a reader types, while a turn grows above", ["", "# notes"], async (notebook) => {
   await notebook.ask(0, "Answer in many steps");
-  await notebook.enter(await notebook.indexOf("cell-2"));
+  await notebook.enter("cell-2");
   await notebook.page.keyboard.type(" here");
   const place = () => notebook.page.evaluate(() => document.activeElement.closest(".jp-Cell")?.getBoundingClientRect().top);
   const tops = [];

@@ -193,33 +193,38 @@ export class Scene {
     );
   }
 
-  /** The element of the cell at `index`. */
-  at(index) {
-    return this.page.locator(".jp-Notebook .jp-Cell").nth(index);
+  /** The element of a cell, by its index or its id: while cells are put in above, only the id stays right. */
+  at(cell) {
+    const all = this.page.locator(".jp-Notebook .jp-Cell");
+    return typeof cell === "number" ? all.nth(cell) : this.page.locator(`[data-scene-cell="${cell}"]`);
   }
 
-  /** Puts the cursor at the end of the cell at `index`. */
-  async enter(index) {
-    await this.at(index).locator(".cm-content").click();
+  /** Marks the cells of the notebook with their ids, which their elements do not show. */
+  mark() {
+    return this.page.evaluate(() => {
+      for (const { model, node } of window.jupyterapp.shell.currentWidget.content.widgets) node.dataset.sceneCell = model.id;
+    });
+  }
+
+  /** Puts the cursor at the end of a cell. */
+  async enter(cell) {
+    await this.mark();
+    await this.at(cell).locator(".cm-content").click();
     await this.page.keyboard.press("Control+End");
   }
 
-  /** Types into the cell at `index` and runs it; the cursor stays in it. */
-  async ask(index, text) {
-    await this.enter(index);
+  /** Types into a cell and runs it; the cursor stays in it. */
+  async ask(cell, text) {
+    await this.enter(cell);
     await this.page.keyboard.type(text);
     await this.page.keyboard.press("Control+Enter");
   }
 
-  /** Runs the cell at `index` from outside of it. */
-  async run(index) {
-    await this.at(index).locator(".jp-InputPrompt").click();
+  /** Runs a cell from outside of it. */
+  async run(cell) {
+    await this.mark();
+    await this.at(cell).locator(".jp-InputPrompt").click();
     await this.page.keyboard.press("Control+Enter");
-  }
-
-  /** Where the cell with this id stands. */
-  async indexOf(id) {
-    return (await this.cells()).findIndex((cell) => cell.id === id);
   }
 
   /** A command of the application. */

@@ -64,7 +64,7 @@ for (const [phase, question] of [
     await notebook.ask(0, question);
     await notebook.enter(1);
     await notebook.phaseIs(phase);
-    await notebook.run(await notebook.indexOf("cell-2"));
+    await notebook.run("cell-2");
     await notebook.click("Stop");
     const cells = await notebook.until((cells) => cells.every((cell) => !cell.running) && cells.at(-1).outputs?.length === 1);
     assert.equal(cells.at(-1).outputs[0].text, "next\n", "what waited behind the turn has run");
@@ -75,8 +75,8 @@ for (const [phase, question] of [
 
 scene("a second question waits for the first, and a Python cell for both", ["", "", "print(df['sales'].max())"], async (notebook) => {
   await notebook.ask(0, "What do the sales sum up to?");
-  await notebook.ask(await notebook.indexOf("cell-2"), "Show what fails");
-  await notebook.run(await notebook.indexOf("cell-3"));
+  await notebook.ask("cell-2", "Show what fails");
+  await notebook.run("cell-3");
   const cells = await notebook.answered(2);
   assert.equal(cells.at(-1).outputs[0].text, "4\n");
   const turns = cells.filter((cell) => cell.metadata.datarus?.role !== "prompt").map((cell) => cell.metadata.datarus?.turn);
@@ -89,7 +89,7 @@ scene("widgets and input() work beside a turn", ["", "", "name = input('name? ')
   await notebook.ask(1, "import ipywidgets; ipywidgets.IntSlider(value=3)");
   await notebook.page.locator(".jp-OutputArea .widget-readout, .jp-OutputArea .widget-slider").first().waitFor();
   await notebook.ask(0, "What do the sales sum up to?");
-  await notebook.run(await notebook.indexOf("cell-3"));
+  await notebook.run("cell-3");
   const field = notebook.page.locator("input.jp-Stdin-input");
   await field.fill("Ada");
   await field.press("Enter");
