@@ -28,12 +28,16 @@ struct Mention {
 }
 
 impl Question {
-    /// Reads a question; `common` are words that say what is asked about any table.
+    /// Reads a question; `common` are words that say what is asked about any table. A capital alone (`group A`) is
+    /// a name, but for the first word.
     pub(crate) fn new(text: &str, common: &[String]) -> Self {
-        let words = words(text);
-        let is_common = |word: &String| common.contains(word);
-        let common = (0..).zip(&words).filter(|(_, word)| is_common(word)).map(|(at, _)| at);
-        Self { common: common.collect(), words }
+        let spelled = split(text);
+        let is_name = |at: usize, word: &str| at > 0 && is_capital(word);
+        let is_common = |(at, word): &(usize, &&str)| {
+            !is_name(*at, word) && common.contains(&word.to_lowercase())
+        };
+        let places = spelled.iter().enumerate().filter(is_common).map(|(at, _)| at);
+        Self { common: places.collect(), words: words(text) }
     }
 
     /// How well the question mentions each of `names`, from 0 (not at all) to 1 (all of its words).
@@ -120,22 +124,35 @@ fn singular(word: &str) -> String {
     ends.iter().find_map(stem).filter(|stem| stem.len() >= 2).unwrap_or_else(|| word.to_owned())
 }
 
-/// Words in small letters, of `snake_case`, `camelCase` and prose alike.
+/// Whether a word is one capital letter, but for "I".
+fn is_capital(word: &str) -> bool {
+    word.len() == 1 && word.starts_with(|c: char| c.is_ascii_uppercase() && c != 'I')
+}
+
+/// Words in small letters.
 fn words(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut before = ' ';
-    for c in text.chars() {
-        if c.is_alphanumeric() {
-            if !before.is_alphanumeric() || (c.is_uppercase() && before.is_lowercase()) {
-                found.push(String::new());
-            }
-            if let Some(word) = found.last_mut() {
-                word.extend(c.to_lowercase());
-            }
+    split(text).iter().map(|word| word.to_lowercase()).collect()
+}
+
+/// The words of `snake_case`, `camelCase` and prose alike.
+fn split(text: &str) -> Vec<&str> {
+    let (mut starts, mut before) = (Vec::new(), ' ');
+    for (at, c) in text.char_indices() {
+        let begins = !before.is_alphanumeric() || (c.is_uppercase() && before.is_lowercase());
+        if c.is_alphanumeric() && begins {
+            starts.push(at);
         }
         before = c;
     }
-    found
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let word = |(start, end)| text.get(start..end).unwrap_or_default();
+    starts
+        .iter()
+        .copied()
+        .zip(ends)
+        .map(word)
+        .map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -178,6 +195,14 @@ mod tests {
         let quotes =
             ["North Sea", "north", "Nor", "How many", ""].map(|text| question.quotes(text));
         assert_eq!(quotes, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_capital_alone_is_a_name() {
+        let common = ["a", "is", "which"].map(String::from);
+        let question = Question::new("Is a mean of group A above B?", &common);
+        assert_eq!(["A", "B", "is"].map(|text| question.quotes(text)), [true, true, false]);
+        assert!(!Question::new("A mean", &common).quotes("A"));
     }
 
     #[test]
