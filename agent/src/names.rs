@@ -12,6 +12,12 @@ use crate::executor::Variable;
 use crate::forms::{Demand, Fill, Kind, Value, numbers};
 use crate::mention::Question;
 
+mod kinds;
+mod place;
+
+use kinds::{Kinds, table_cells};
+pub use place::Place;
+
 /// Words of the question that one name may have.
 const MAX_WORDS: usize = 4;
 
@@ -27,73 +33,22 @@ const SMALL: usize = 10;
 /// Numbers as questions spell them out, from two on.
 const SPELLED: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
+/// What Python says of a file that is not there, before its name.
+const NO_FILE: &str = "No such file or directory: ";
+
 /// Longest name, in characters: longer text in a table is prose, not a name.
 const MAX_CHARACTERS: usize = 80;
-
-/// What a string stands for, by the code or the words before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The file that a reader gets.
-    File,
-    /// A column.
-    Column,
-    /// What a column is compared with.
-    Value,
-    /// An option such as a separator or the name of an aggregate.
-    Option,
-    /// A file, a column or a value: in an answer.
-    Any,
-}
-
-/// Keywords and methods whose strings are options, neither columns nor values.
-const OPTIONS: [&str; 12] = [
-    "sep",
-    "delimiter",
-    "aggfunc",
-    "agg",
-    "how",
-    "kind",
-    "freq",
-    "to_period",
-    "resample",
-    "astype",
-    "format",
-    "strftime",
-];
-
-impl Place {
-    /// What a string means that opens right after `code`, or after the words of a thought.
-    pub fn after(code: &str) -> Self {
-        let code = code.trim_end();
-        if code.ends_with("Load") {
-            return Self::File;
-        }
-        if code.ends_with("==") || code.ends_with("!=") {
-            return Self::Value;
-        }
-        let Some(owner) = code.strip_suffix(['(', '=']) else { return Self::Column };
-        let name = owner.trim_end().rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
-        match name {
-            Some(name) if name.starts_with("read_") => Self::File,
-            Some(name) if OPTIONS.contains(&name) => Self::Option,
-            _ => Self::Column,
-        }
-    }
-}
 
 /// Known names, as they stand between double quotes in Python, by what they name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     options: BTreeSet<String>,
     files: BTreeSet<String>,
+    /// Files that are not there.
+    absent: BTreeSet<String>,
     columns: BTreeSet<String>,
-    /// Columns whose first values are no numbers, and those with decimals.
-    texts: BTreeSet<String>,
-    decimals: BTreeSet<String>,
-    /// Columns of true and false.
-    flags: BTreeSet<String>,
-    /// Columns whose first values are no dates, and those of which the question names a value.
-    undated: BTreeSet<String>,
+    kinds: Kinds,
+    /// Columns of which the question names a value.
     holding: BTreeSet<String>,
     /// Cells of tables and words of outputs.
     cells: BTreeSet<String>,
@@ -166,13 +121,26 @@ impl Names {
                 line.split(", ").for_each(|part| learn(&mut self.cells, part));
             }
             // `['a', 'b']`: a list of columns, as Python prints it.
-            let set = if line.starts_with('[') { &mut self.columns } else { &mut self.cells };
+            let set = if line.contains(NO_FILE) {
+                &mut self.absent
+            } else if line.starts_with('[') {
+                &mut self.columns
+            } else {
+                &mut self.cells
+            };
             for quote in ['\'', '"'] {
                 line.split(quote).skip(1).step_by(2).for_each(|quoted| learn(set, quoted));
             }
         }
-        self.learn_kinds(observation);
+        self.kinds.learn(observation);
+        for (column, cell) in table_cells(observation) {
+            if cell.parse::<f64>().is_err() && self.question.quotes(cell) {
+                learn(&mut self.holding, column);
+            }
+        }
         self.learn_paths(observation);
+        let Self { files, absent, .. } = self;
+        files.retain(|file| !absent.contains(file));
     }
 
     /// The names that a string may become that holds `written` so far, as they stand between double quotes. Where no
@@ -216,7 +184,7 @@ impl Names {
         let named = self.named();
         let leaves = |phrase: &String| self.question.leaves(phrase, &named);
         let is_flag =
-            |(name, mention): (&&str, &f32)| *mention > MENTIONED && self.flags.contains(*name);
+            |(name, mention): (&&str, &f32)| *mention > MENTIONED && self.kinds.is_flag(name);
         (!columns.is_empty()).then(|| Demand {
             columns: mentions.iter().filter(|mention| **mention > MENTIONED).count(),
             value: if is_printed {
@@ -289,36 +257,7 @@ impl Names {
 
     /// Whether a name may name what is expected, by the values that were seen.
     pub(crate) fn may_be(&self, name: &str, kind: Kind) -> bool {
-        match kind {
-            Kind::Any => true,
-            Kind::Measure => !self.texts.contains(name),
-            Kind::Group => !self.decimals.contains(name),
-            Kind::Date => !self.undated.contains(name),
-        }
-    }
-
-    /// Learns of a table which columns hold numbers, dates, or a value that the question names.
-    fn learn_kinds(&mut self, observation: &str) {
-        let mut rows = observation.lines().filter(|line| line.contains('|'));
-        let Some(header) = rows.next() else { return };
-        for row in rows {
-            for (name, cell) in header.split('|').zip(row.split('|')) {
-                if cell != "NaN" && cell.parse::<f64>().is_err() {
-                    learn(&mut self.texts, name);
-                } else if cell.contains('.') {
-                    learn(&mut self.decimals, name);
-                }
-                if matches!(cell, "True" | "False") {
-                    learn(&mut self.flags, name);
-                }
-                if !is_date(cell) {
-                    learn(&mut self.undated, name);
-                }
-                if cell.parse::<f64>().is_err() && self.question.quotes(cell) {
-                    learn(&mut self.holding, name);
-                }
-            }
-        }
+        self.kinds.may_be(name, kind)
     }
 
     fn learn_paths(&mut self, text: &str) {
@@ -331,13 +270,6 @@ impl Names {
             }
         }
     }
-}
-
-/// A year, a month or a day as ISO writes it.
-fn is_date(text: &str) -> bool {
-    let mut parts = text.split('-').map(|part| (part.len(), part.parse::<u32>()));
-    matches!(parts.next(), Some((4, Ok(1000..=2999))))
-        && parts.all(|part| matches!(part, (2, Ok(1..=31))))
 }
 
 /// A run of words, both as spelled and without the punctuation around it.
@@ -399,27 +331,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_string_means_follows_from_the_code_before_it() {
-        let places = [
-            ("df = pd.read_csv(", Place::File),
-            ("pd.read_csv(\"a.tsv\", sep=", Place::Option),
-            ("df[", Place::Column),
-            ("df.groupby(", Place::Column),
-            ("df.nlargest(3, ", Place::Column),
-            ("df[[\"a\", ", Place::Column),
-            ("df.plot.scatter(x=", Place::Column),
-            ("df[df[\"a\"] == ", Place::Value),
-            ("df.pivot_table(aggfunc=", Place::Option),
-            ("Load ", Place::File),
-            ("mean of ", Place::Column),
-            ("Rows with \"a\" == ", Place::Value),
-        ];
-        for (code, place) in places {
-            assert_eq!(Place::after(code), place, "{code}");
-        }
-    }
-
-    #[test]
     fn where_no_name_of_the_kind_is_known_any_known_name_may_stand() {
         let mut names = Names::default();
         names.learn_question("mean of revenue");
@@ -449,16 +360,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_values_tell_what_a_column_may_be() {
+    fn a_file_that_is_not_there_is_not_read_again() {
         let mut names = Names::default();
-        names.learn_observation("city|n|share|gap\nRome|3|0.5|NaN\nOslo|4|1.0|NaN");
-        let may_be = |kind| ["city", "n", "share", "gap"].map(|name| names.may_be(name, kind));
-        assert_eq!(may_be(Kind::Measure), [false, true, true, true]);
-        assert_eq!(may_be(Kind::Group), [true, true, false, true]);
-        assert_eq!(
-            ["2024", "2024-03", "2024-03-01", "24", "2024-3", "x"].map(is_date)[..],
-            [true, true, true, false, false, false]
+        names.learn_task("rows of sale.csv?", &[]);
+        names.learn_observation(
+            "FileNotFoundError: [Errno 2] No such file or directory: 'sale.csv'",
         );
+        names.learn_observation("sales.csv\nnotes.txt");
+        check(&names, Place::File, "", &["notes.txt", "sales.csv"]);
     }
 
     #[test]

@@ -1,0 +1,85 @@
+//! What the columns of a table hold, as far as the values that were seen tell.
+
+use std::collections::BTreeSet;
+
+use super::learn;
+use crate::forms::Kind;
+
+/// Columns by what their values are, or are not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Kinds {
+    /// Those with a value that is no number.
+    texts: BTreeSet<String>,
+    /// Those with decimals.
+    decimals: BTreeSet<String>,
+    /// Those of true and false.
+    flags: BTreeSet<String>,
+    /// Those with a value that is no date.
+    undated: BTreeSet<String>,
+}
+
+impl Kinds {
+    /// Learns from the table in an observation.
+    pub(super) fn learn(&mut self, observation: &str) {
+        for (column, cell) in table_cells(observation) {
+            if cell != "NaN" && cell.parse::<f64>().is_err() {
+                learn(&mut self.texts, column);
+            } else if cell.contains('.') {
+                learn(&mut self.decimals, column);
+            }
+            if matches!(cell, "True" | "False") {
+                learn(&mut self.flags, column);
+            }
+            if !is_date(cell) {
+                learn(&mut self.undated, column);
+            }
+        }
+    }
+
+    /// Whether a column of this name may be of a kind.
+    pub(super) fn may_be(&self, column: &str, kind: Kind) -> bool {
+        match kind {
+            Kind::Any => true,
+            Kind::Measure => !self.texts.contains(column),
+            Kind::Group => !self.decimals.contains(column),
+            Kind::Date => !self.undated.contains(column),
+        }
+    }
+
+    /// Whether a column holds true and false.
+    pub(super) fn is_flag(&self, column: &str) -> bool {
+        self.flags.contains(column)
+    }
+}
+
+/// The cells of the table in an observation, each with the name of its column.
+pub(super) fn table_cells(observation: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rows = observation.lines().filter(|line| line.contains('|'));
+    let header = rows.next().unwrap_or_default();
+    rows.flat_map(move |row| header.split('|').zip(row.split('|')))
+}
+
+/// A year, a month or a day as ISO writes it.
+fn is_date(text: &str) -> bool {
+    let mut parts = text.split('-').map(|part| (part.len(), part.parse::<u32>()));
+    matches!(parts.next(), Some((4, Ok(1000..=2999))))
+        && parts.all(|part| matches!(part, (2, Ok(1..=31))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_values_tell_what_a_column_may_be() {
+        let mut kinds = Kinds::default();
+        kinds.learn("city|n|share|gap\nRome|3|0.5|NaN\nOslo|4|1.0|NaN");
+        let may_be = |kind| ["city", "n", "share", "gap"].map(|name| kinds.may_be(name, kind));
+        assert_eq!(may_be(Kind::Measure), [false, true, true, true]);
+        assert_eq!(may_be(Kind::Group), [true, true, false, true]);
+        assert_eq!(
+            ["2024", "2024-03", "2024-03-01", "24", "2024-3", "x"].map(is_date)[..],
+            [true, true, true, false, false, false]
+        );
+    }
+}
