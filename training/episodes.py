@@ -24,9 +24,9 @@ READERS = {
 }
 FAMILIES = [
     (f.load, 3), (f.columns, 2), (f.shape, 3), (f.describe, 4), (f.aggregate, 9), (f.nunique, 3), (f.extreme_date, 1), (f.lookup, 4), (f.unique, 1),
-    (f.group, 15), (f.two_groups, 1.5), (f.top, 8), (f.count, 9), (f.filter_aggregate, 5), (f.missing, 5),
-    (f.value_counts, 5), (f.share, 3.5), (f.correlation, 4.5), (m.histogram, 3), (m.bar, 4), (m.line, 8),
-    (m.scatter, 3), (m.regression, 4), (m.compare, 5), (m.period, 2.5), (m.absent, 4.5), (m.outside, 2), (m.greeting, 0.8),
+    (f.group, 15), (f.two_groups, 1.5), (f.top, 8), (f.count, 9), (f.filter_aggregate, 5), (f.missing, 6),
+    (f.value_counts, 6), (f.share, 3.5), (f.correlation, 4.5), (m.histogram, 3), (m.bar, 4), (m.line, 8),
+    (m.scatter, 3), (m.regression, 4), (m.compare, 6), (m.period, 2.5), (m.absent, 6), (m.outside, 4), (m.greeting, 0.8),
 ]
 GO_ON, FAILED = "Continue.", "That failed. Say why and try another way."
 

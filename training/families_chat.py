@@ -34,7 +34,7 @@ def follow(c, before):
 def _ask(c, kind, **slots):
     lines = phrases.side(phrases.FOLLOW[kind], c.evaluation)
     texts = {k: c.say(v) if hasattr(v, "kind") else v for k, v in slots.items()}
-    return noise(c.rng, phrases.fill(c.rng, c.rng.choice(lines), texts))
+    return noise(c.rng, phrases.fill(c.rng, c.rng.choice(lines), texts), c.evaluation)
 
 
 def _task(c, question, agg, x, g):
@@ -78,4 +78,4 @@ def think(rng, evaluation):
     """A question of understanding, the thought and the answer."""
     word = rng.choice(list(CONCEPTS))
     line = rng.choice(phrases.side(ASK, evaluation)).replace("{a}", "an" if word[0] in "aeioR" else "a")
-    return noise(rng, phrases.fill(rng, line, {"z": word})), f"Explain {word}.", CONCEPTS[word]
+    return noise(rng, phrases.fill(rng, line, {"z": word}), evaluation), f"Explain {word}.", CONCEPTS[word]

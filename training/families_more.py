@@ -138,7 +138,7 @@ def absent(c):
     g = c.group() or c.table.columns[0]
     cols = listed(c.frame.columns[:8]) + (", …" if len(c.frame.columns) > 8 else "")
     answer = f"There is no column for {quote(said)}. The columns are {cols}."
-    return Task("cannot", c.ask("absent", z=said, k=k, g=g), [], lambda t: (f"No column for {quote(said)}.", answer, ["no column"]), "refusal")
+    return Task("cannot", c.ask("absent", z=said, k=k, g=g, n=str(c.rng.randint(2, 9))), [], lambda t: (f"No column for {quote(said)}.", answer, ["no column"]), "refusal")
 
 
 def outside(c):

@@ -4,6 +4,15 @@ import re
 
 from .wordings import AGGREGATES, FOLLOW, GREETINGS, OUTSIDE, QUESTIONS  # noqa: F401
 
+# Words that say nothing about data in any sentence; those that may be a value (no, on, other) are left out.
+ORDINARY = """
+i me my we us our you your he him his she her it its they them their this that these those am is are was were be been
+being have has had having do does did doing would could should may might must shall will can cannot need want like love
+wish hope think know tell say said ask asked let get give please kindly thanks thank hi hello hey dear good morning
+afternoon evening day great nice ok okay sure well just only also too then than so and or but if because while when where
+who whom whose which what why how as at by for from in into of to with about after again before between during each every
+all any both few more most some such same very here there now once quickly quick briefly possible able interested curious
+""".strip()
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 _SLOT = re.compile(r"<([a-z]+)>")
 
@@ -36,7 +45,7 @@ def known_words():
     texts = [*"\n".join(QUESTIONS.values()).split("\n"), *(line for lines in FOLLOW.values() for line in lines)]
     texts += [word for words in AGGREGATES.values() for word in words]
     said = _SLOT.sub(" ", " ".join(side([text for text in texts if text], False)).lower())
-    return sorted(set(re.findall(r"[a-z]+", said)))
+    return sorted({*re.findall(r"[a-z]+", said), *ORDINARY.split()})
 
 
 def word(rng, words, evaluation=False):

@@ -7,6 +7,17 @@ import pandas as pd
 
 from . import names, phrases
 
+OPENINGS = ["Hi, ", "I want to know: ", "Quick question: ", "Tell me: ", "Hello! "]
+MORE_OPENINGS = [
+    "Good day. ", "Hey there! ", "Next: ", "One more thing: ", "A question: ", "My boss asks: ", "For a report: ",
+    "I am curious: ", "This is what we would like: ", "Now ", "Then ", "So, ", "Ok. ", "Okay, ", "Please help me: ",
+    "I was asked this: ", "If you could: ", "First of all, ", "Just ", "As a start: ", "Let us go on. ",
+]
+CLOSINGS = [
+    ", thanks.", ", thank you!", " if possible.", " if you can.", ", please.", " for my report.", " for the meeting.",
+    ", would you?", ", could you?", ". Thanks!", " again.", " now.", ", as before.", " here.",
+]
+
 
 @dataclass
 class Task:
@@ -59,7 +70,7 @@ class Context:
                 texts[key], texts[key + "s"] = self.say(value), self.say(value, many=True)
             else:
                 texts[key] = value
-        return noise(self.rng, phrases.question(self.rng, family, texts, self.evaluation))
+        return noise(self.rng, phrases.question(self.rng, family, texts, self.evaluation), self.evaluation)
 
     def word(self, words):
         """One of some words, starred ones only for evaluation."""
@@ -99,8 +110,11 @@ class Context:
         return str(int(bound)) if bound == int(bound) else str(bound)
 
 
-def noise(rng, question):
-    """Small differences in how people type: no capital at the start, no mark at the end, a word of courtesy."""
+def noise(rng, question, evaluation):
+    """Small differences in how people type: no capital at the start, no mark at the end, words of courtesy.
+
+    Evaluation has few of the openings that training has, and no closings.
+    """
     roll = rng.random()
     if roll < 0.12 and question[1:2].islower():
         question = question[0].lower() + question[1:]
@@ -108,8 +122,10 @@ def noise(rng, question):
         question = f"Please {question[0].lower()}{question[1:]}"
     if rng.random() < 0.12:
         question = question.rstrip(".?")
-    if rng.random() < 0.05:
-        question = rng.choice(["Hi, ", "I want to know: ", "Quick question: ", "Tell me: ", "Hello! "]) + question
+    if rng.random() < (0.05 if evaluation else 0.12):
+        question = rng.choice(OPENINGS if evaluation else OPENINGS + MORE_OPENINGS) + question
+    if not evaluation and rng.random() < 0.06:
+        question = question.rstrip(".?!") + rng.choice(CLOSINGS)
     return question
 
 

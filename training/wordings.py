@@ -4,15 +4,15 @@
 """
 
 AGGREGATES = {
-    "mean": ["mean", "average", "avg"],
+    "mean": ["mean", "average", "avg", "mean value of", "arithmetic mean of"],
     "sum": ["total", "sum of", "combined", "overall"],
     "median": ["median"],
-    "min": ["minimum", "lowest", "smallest", "min", "least", "*minimal"],
-    "max": ["maximum", "highest", "largest", "max", "greatest", "*maximal"],
+    "min": ["minimum", "lowest", "smallest", "min", "least", "tiniest", "*minimal"],
+    "max": ["maximum", "highest", "largest", "max", "greatest", "biggest", "peak", "*maximal"],
     "std": ["standard deviation of", "std of", "*spread (standard deviation) of"],
 }
-HIGH = ["highest", "largest", "greatest", "biggest", "top", "most", "*maximal"]
-LOW = ["lowest", "smallest", "least", "minimum", "*minimal"]
+HIGH = ["highest", "largest", "greatest", "biggest", "top", "most", "maximum", "*maximal"]
+LOW = ["lowest", "smallest", "least", "minimum", "tiniest", "*minimal"]
 
 QUESTIONS = {
     "load": """
@@ -22,6 +22,11 @@ QUESTIONS = {
 {Load|Open|Read|Import} {the data|it|the file|the table}{.|}
 {What does|How does} {the data|the table|this file|the file} look{ like|}?
 head of the {data|table}
+{Let us|Let's} {have a look at|look at|see} {the data|the file|what we have}{.|}
+{We|I} {need|want|would want} to see {what the data looks like|what is in the file|some rows}{.|}
+{Would you|Will you} {load|open} {this|it|the file|the table} and {show|display} {some|the first|a few} {rows|lines}?
+{Give me|Can I have|May I have} {a preview|a glimpse|a first look|the first few lines}{ of the data| of the table|}{?|.}
+{Start|Begin} {with|by} {a look at the data|loading the file|reading the table}{.|}
 *I would like to see the {beginning|first lines} of the {data|file|table}.
 *{Please open|Can you open|Can you read} the {file|table} and {print|list} {the first lines|some rows}?""",
     "columns": """
@@ -29,6 +34,10 @@ head of the {data|table}
 {List|Show|Name|Give me|Print} {the|all|all the} {columns|column names|fields|variables|headers}{ of the table|}{.|}
 {What|Which} {variables|fields|features} {are there|does the data have|are in the file}?
 What are the {columns|column names|fields}{ called|}?
+{We|I} {want|would love} to know {what|which} {columns|fields|variables} {there are|the table has|we have}{.|}
+{May I|Can I} {see|have} {the names of all columns|the column names|a list of the columns}?
+{How are|What are} the {columns|fields} {named|called}?
+{Would you|Will you} {list|name|print} the {columns|fields|headers}{ of this file|}?
 *Tell me {all|} the names of the columns{ in the file|}.
 *{Can you list|I need} the {column names|fields} of the {data|file}{?|.}""",
     "shape": """
@@ -36,6 +45,10 @@ How {many rows and columns are there|many rows and columns does the data have|ma
 {What is|What's|Tell me|Show} the {shape|size|dimensions} of the {data|table|data set|file}{?|.}
 How {big|large} is the {table|data set|data|file}?
 {Number|Count} of rows and columns{?|}
+{We|I} {want|would love} to know how {big|large} the {table|data set|file} is{.|}
+{Would you|Will you} {count|give me} the {rows and columns|rows and the columns}?
+{Rows and columns|Size|Dimensions|Shape} of the {table|data}{, please|?|}
+How many {lines and columns|records and fields|columns and rows} {does it have|are there|has it}?
 *{Could you say|Do you know} how {big|large} this {data set|file} is, in rows and columns?
 *I need the number of rows and the number of columns.""",
     "rows": """
@@ -43,12 +56,21 @@ How many {rows|records|lines|entries|observations|samples|cases} {are there|does
 {Count|Number of|What is the number of|Tell me the number of} {the rows|rows|records|entries|observations}{?|}
 How long is the {table|file|data}?
 How many <e> {are there|are in the table|are in the data|does the table have|do we have|are in the file}{ in all| in total|}?
+{We|I} {want|would love} to know how many {rows|records|entries|<e>} {there are|we have}{.|}
+{Would you|Will you} {count|number} the {rows|records|entries|<e>}{ for me|}?
+{Length|Size} of the {table|data} in {rows|records}{?|}
+What is the {total |}number of {rows|records|entries|<e>}{ in the file| here|}?
 *{Can you count|Please count} {all|} the {rows|records|entries} {of the file|in the table}{?|.}""",
     "describe": """
 {Give me|Show me|I want|I need|Create|Make} {an overview|a summary|summary statistics|descriptive statistics|basic statistics}{ of the data| of the table|}{.|}
 {Describe|Summarize|Summarise|Explore} {the data|the table|this data set|the file|it|all columns}{.|}
 {Overview|Summary|Statistics|Summary statistics} of {the|all} {data|table|numeric columns}{.|}
 What {is in|can you tell me about|do we know about} {the data|this data|the table}?
+{We|I} {want|would love} {an overview|a summary|statistics}{ of everything|}{.|}
+{Would you|Will you} {describe|summarize|sum up} {the table|the file|the data}{ briefly|}?
+{Brief|Quick|First|Short} {overview|summary|description}{ of the data| of the table|, please|}{.|}
+{Run|Do|Start} a {quick|first|short|brief} {analysis|exploration|look} of {the data|all columns}{.|}
+{Mean, min and max|Key figures|Main statistics} of {all|every} {numeric |}column{s|}{.|}
 *{Could you|Can you} {summarize|describe} {this file|these data} for me?
 *I would like a short {overview|description} of the {file|table}, with statistics.""",
     "agg": """
@@ -60,17 +82,27 @@ What {is in|can you tell me about|do we know about} {the data|this data|the tabl
 {Over|Across} all {rows|records}, {what is|give|compute} the <agg> <x>{?|}
 How {high|large|big} is the <agg> <x>?
 {Value of the|The} <agg> <x>{, please|?|}
+{We|I} {want|would love|would need} {to find out|to get|to have} the <agg> <x>{.|}
+{Would you|Will you} {find|get|calculate|print} the <agg> <x>{ for me|}?
+{It would be nice|It would help} to {have|see|know} the <agg> <x>{.|}
+{Let us|Let's} {see|compute|get} the <agg> <x>{.|}
+{My boss|My team|The report} {asks for|needs|wants} the <agg> <x>{.|}
+{Do you have|Is there} the <agg> <x>?
 *I would like to know the <agg> <x>{.|, please.}
 *{Could you|Would you} {compute|tell me|work out} the <agg> <x> of {this data|the table}?
 *{Say|Let me know} what the <agg> <x> is{.|}""",
     "agg_high": """
 {What is|How much is|How high is|How large is} <x> on average?
 {On average|In the mean}, {what is|how high is|how large is} {the |}<x>?
+{How much|What} is {the |}<x> {usually|typically} on average?
+{We|I} {want|would love} to see how high <x> is on average{.|}
 *{Tell me|I want to know} {what|how much} <x> is on average.""",
     "extreme_date": """
 {What is|Which is|Find|Show} the {<early>} <t>{?|}
 {When was|What was} the {<early>} <t>?
 {<early>} <t> in the data
+{We|I} {want|would love} to find out the {<early>} <t>{.|}
+{Would you|Will you} {find|print} the {<early>} <t>?
 *I would like to know the {<early>} <t>.""",
     "nunique": """
 How many {different|distinct|unique} <xs> {are there|does the table have|appear|occur|do we have|are in the data|exist}?
@@ -79,6 +111,9 @@ How many {different|distinct|unique} values does <x> {have|take}?
 {Count|Tell me|Find|What is} the {number of |}{different|distinct|unique} <xs>{.|}
 How many <xs> are {different|distinct|unique}?
 How many <xs> {are there|are in the data|does the table have}?
+{We|I} {want|would love} to find out how many {different|distinct|unique} <xs> {we have|exist|appear}{.|}
+{Would you|Will you} {count|number} the {different|distinct|unique} <xs>?
+{How many|What number of} <xs> {can be found|occur} {here|in this table|in the file}?
 *{Please say|Can you tell me} how many {distinct|unique|different} {<xs>|values of <x>} there are{.|}
 *I need the number of {distinct|unique} values in <x>.""",
     "unique": """
@@ -86,6 +121,8 @@ How many <xs> {are there|are in the data|does the table have}?
 {List|Show|Name|Give me|Print} {all|the|all the} {different|distinct|unique|} {values of <x>|<xs>}{.|}
 What {are the|} {values|levels|categories} {of|in} <x>{ are there|}?
 {Which|What} {values|levels} does <x> {have|take}?
+{We|I} {want|would love} to see {which|what} <xs> {there are|exist|occur}{.|}
+{Would you|Will you} {show|print|name} the {different|distinct} <xs>?
 *{Can you list|Please name} {all|} the {distinct|different} {<xs>|values in <x>}{.|?}""",
     "group_high": """
 {Which|What} <g> {has|had|shows|has got|gets|reaches} the <high> <agg> <x>?
@@ -95,6 +132,11 @@ What {are the|} {values|levels|categories} {of|in} <x>{ are there|}?
 Where is the <agg> <x> <high>, by <g>?
 {Which|What} of the <gs> has the <high> <agg> <x>?
 <g> with the <high> <agg> <x>{?|}
+{We|I} {want|would love} to find out {which|what} <g> has the <high> <agg> <x>{.|}
+{Would you|Will you} {find|name|print} the <g> with the <high> <agg> <x>?
+{Is it known|Do we know|Do you see} which <g> has the <high> <agg> <x>?
+The <high> <agg> <x>: {which|what} <g>{ is it|}?
+{Which|What} <g> {leads|is the leader|wins|comes first} {in|by} <agg> <x>?
 *{I would like to know|Can you tell me|Say} which <g> has the <high> <agg> <x>{.|?}
 *{Among|Of} {all|the} <gs>, which {one|} {has|shows} the <high> <agg> <x>?
 *{Determine|Identify} the <g> {whose|where the} <agg> <x> is <high>.""",
@@ -105,6 +147,11 @@ Where is the <agg> <x> <high>, by <g>?
 {For which|In which} <g> is the <agg> <x> the <low>?
 {Which|What} of the <gs> has the <low> <agg> <x>?
 <g> with the <low> <agg> <x>{?|}
+{We|I} {want|would love} to find out {which|what} <g> has the <low> <agg> <x>{.|}
+{Would you|Will you} {find|name|print} the <g> with the <low> <agg> <x>?
+{Is it known|Do we know|Do you see} which <g> has the <low> <agg> <x>?
+The <low> <agg> <x>: {which|what} <g>{ is it|}?
+{Where|In which <g>} is the <agg> <x> <low>, {by|per} <g>?
 *{I would like to know|Can you tell me|Say} which <g> has the <low> <agg> <x>{.|?}
 *{Among|Of} {all|the} <gs>, which {one|} {has|shows} the <low> <agg> <x>?
 *{Determine|Identify} the <g> {whose|where the} <agg> <x> is <low>.""",
@@ -116,18 +163,29 @@ How does the <agg> <x> {differ|vary|change|depend} {by|between|across|with|on} {
 {Group by|For each|Per|By} <g>, {what is|show|give|compute} the <agg> <x>{?|}
 {Table|List|Ranking} of <agg> <x> {by|per} <g>{.|}
 {Rank|Order|Sort} the <gs> by <agg> <x>{.|}
+{We|I} {want|would love|would need} to get the <agg> <x> {per|by|for each|of each|for every} <g>{.|}
+{Would you|Will you} {print|get|calculate|list} the <agg> <x> {per|by|for each|for every} <g>?
+{It would be nice|It would help} to know the <agg> <x> {per|by|for every|of every} <g>{.|}
+{Put together|Make a table of|Split} the <agg> <x> {by|per} <g>{.|}
+{Aggregate|Summarize|Sum up} <x> by <g> {using|with} the <agg>{.|}
+{Grouped by|Within each|Within every} <g>, {what is|print|find} the <agg> <x>{?|}
 *I would like to {see|have} the <agg> <x> {of|for} {each|every} <g>.
 *{Can you|Could you|Please} {compute|show|list} the <agg> <x> {per|for each} <g>{?|.}
 *{Group the data|Group the rows|Group} by <g> and {compute|give me|show} the <agg> <x>.""",
     "group_top": """
 {Show|Show me|List|Give me|What are|Find|Which are} the {top |}<n> <gs> {by|with the highest|with the largest} <agg> <x>{?|}
 {Top|The top|The best} <n> <gs> by <agg> <x>{.|}
+{We|I} {want|would love} to see the {top |}<n> <gs> by <agg> <x>{.|}
+{Would you|Will you} {print|list|find} the <n> <gs> with the {highest|largest|greatest} <agg> <x>?
+{Leading|First} <n> <gs> by <agg> <x>{.|}
 *I would like to see the <n> <gs> with the highest <agg> <x>.""",
     "group_most": """
 {Which|What} <g> {sold|made|earned|had|spent|used|got|has|produced|received} the most <x>?
 {Which|What} <g> has {most|more} <x> than all others{ in total|}?
 {Which|What} <g> {contributes|brings|accounts for} the most <x>?
 {Who|Where} {has|had|made|is} the most <x>, by <g>?
+{We|I} {want|would love} to find out {which|what} <g> has the most <x>{ overall| in total|}{.|}
+{Which|What} <g> {is responsible for|stands for|is behind} the most <x>?
 *{Tell me|Can you say} which <g> has the most <x>{ in total|}{.|}""",
     "top": """
 {Show|Show me|List|Give me|Find|What are|Print} the {top |}<n> {rows|records|entries|lines} with the <high> <x>{?|.|}
@@ -135,6 +193,11 @@ How does the <agg> <x> {differ|vary|change|depend} {by|between|across|with|on} {
 {Which|What} <n> {rows|records|entries} have the <high> <x>?
 {Sort|Order} by <x> {descending|from high to low} and show <n> rows
 The <n> <high> values of <x>{.|}
+{We|I} {want|would love} to {see|have|get} the <n> {rows|records|entries} with the <high> <x>{.|}
+{Would you|Will you} {list|show|find} the <n> {rows|records|lines} with the <high> <x>?
+{Show|Print|List} the <n> {rows|records|lines} {that have|having} the <high> <x>{.|}
+{Rows|Records} with the <n> <high> {values of|} <x>{.|}
+{Where|In which <n> rows} is <x> <high>{? <n> rows|?}
 *{I would like to see|Can you print} the <n> {rows|records} {in which|where} <x> is <high>{.|?}
 *{Please sort|Sort the rows} by <x> and give me the <n> {rows |}with the <high> values.""",
     "bottom": """
@@ -142,30 +205,46 @@ The <n> <high> values of <x>{.|}
 {Bottom|The bottom|Show the bottom} <n> {rows |records |}by <x>{.|}
 {Which|What} <n> {rows|records|entries} have the <low> <x>?
 The <n> <low> values of <x>{.|}
+{We|I} {want|would love} to {see|have|get} the <n> {rows|records|entries} with the <low> <x>{.|}
+{Would you|Will you} {list|show|find} the <n> {rows|records|lines} with the <low> <x>?
+{Show|Print|List} the <n> {rows|records|lines} {that have|having} the <low> <x>{.|}
+{Rows|Records} with the <n> <low> {values of|} <x>{.|}
+{Sort|Order} by <x> {ascending|from low to high} and {show|print} <n> rows{.|}
+In which <n> {rows|records} is <x> <low>?
 *{I would like to see|Can you print} the <n> {rows|records} {in which|where} <x> is <low>{.|?}""",
     "top_label": """
 {Which|What|Show me the|List the|Give me the|Name the} <n> <ls> {have|with} the <high> <x>{?|}
 {Top|The top|Show the top} <n> <ls> by <x>{.|}
 {What are|Who are|Find} the <n> <ls> with the <high> <x>{?|}
 {Rank|Order} the <ls> by <x> and show the top <n>{.|}
+{We|I} {want|would love} to see the <n> <ls> with the <high> <x>{.|}
+{Would you|Will you} {list|name|print} the <n> <ls> with the <high> <x>?
 *{I would like to know|Can you tell me} the <n> <ls> {with|that have} the <high> <x>{.|}""",
     "bottom_label": """
 {Which|What|Show me the|List the|Give me the|Name the} <n> <ls> {have|with} the <low> <x>{?|}
 {Bottom|The bottom|Show the bottom} <n> <ls> by <x>{.|}
+{We|I} {want|would love} to see the <n> <ls> with the <low> <x>{.|}
+{Would you|Will you} {list|name|print} the <n> <ls> with the <low> <x>?
 *{I would like to know|Can you tell me} the <n> <ls> {with|that have} the <low> <x>{.|}""",
     "best_label": """
 {Which|What} <l> {has|had|shows|reaches|got} the <high> <x>?
 {Find|Name|Tell me|Show|Give me} the <l> with the <high> <x>{.|}
 {Which|What} is the <l> with the <high> <x>?
+{We|I} {want|would love} to find out {which|what} <l> has the <high> <x>{.|}
+{Would you|Will you} {find|name|print} the <l> with the <high> <x>?
 *{I would like to know|Can you tell me|Say} which <l> has the <high> <x>{.|?}""",
     "worst_label": """
 {Which|What} <l> {has|had|shows|reaches|got} the <low> <x>?
 {Find|Name|Tell me|Show|Give me} the <l> with the <low> <x>{.|}
+{We|I} {want|would love} to find out {which|what} <l> has the <low> <x>{.|}
+{Would you|Will you} {find|name|print} the <l> with the <low> <x>?
 *{I would like to know|Can you tell me|Say} which <l> has the <low> <x>{.|?}""",
     "lookup": """
 {What is|What's|How high is|Show|Give me|Find|Tell me} the <x> {of|for} {<l> |the <l> |}<v>{?|}
 {Which|What|How much} <x> does {<l> |the <l> |}<v> have?
 <x> {of|for} {<l> |}<v>{?|}
+{We|I} {want|would love} to {find out|get} the <x> {of|for} {<l> |}<v>{.|}
+{Would you|Will you} {find|print|get} the <x> of {<l> |}<v>?
 *{I need|Please look up} the <x> of {<l> |}<v>.""",
     "count_eq": """
 How many {rows|records|entries|lines} have <c> {equal to |=|}<v>?
@@ -174,18 +253,27 @@ How many {rows|records|entries|times|cases} {is|are there where|with|where} <c> 
 {Count|Number of|Count the|What is the number of} {rows|records|entries} {with|where|in which|for|whose} <c> {is |equal to |= |}<v>{?|}
 How {often|many times} {is|does} <c> {equal to |}<v>{ occur|}?
 How many <v> {are there |}in <c>?
+{We|I} {want|would love} to find out how many {rows|records|entries} have <c> {equal to |}<v>{.|}
+{Would you|Will you} count the {rows|records|entries} {with|where|in which} <c> {is |equals |}<v>?
+{How many|What number of} {rows|records|lines} {show|hold|carry} <v> {in|as|for} <c>?
+{Number of times|How often} <c> {is|was|equals} <v>{?|}
 *{Please count|Can you count} {the|all} {rows|records} {where|with} <c> {is |}<v>{.|}
 *{I need|Tell me} the number of {rows|entries} {that have|with} <v> {in|as} <c>.""",
     "count_bare": """
 How many {rows|records|entries|of them|} are <v>?
 How many <v> {rows|records|entries|} are there?
 {Count|Number of} {the |}<v> {rows|records|entries}{.|}
+{We|I} {want|would love} to find out how many {rows|records|entries|} are <v>{.|}
+{Would you|Will you} count the <v> {rows|records|entries}?
 *{Please count|Can you count} {the|all} {rows|records|entries} {that are|for} <v>{.|}""",
     "count_gt": """
 How many {rows|records|entries|of them|cases|} {have|with} {a <x>|<x>} {greater than|above|over|more than|higher than|larger than|of more than|>} <k>{?| are there?}
 {Count|Number of|Count the} {rows|records|entries} {with|where|in which|whose} <x> {is above|is over|greater than|exceeds|is more than|>} <k>{?|}
 How {often|many times} {is|does} <x> {above|over|greater than|more than|exceed} <k>?
 In how many {rows|records|cases} is <x> {above|over|greater than|larger than} <k>?
+{We|I} {want|would love} to find out how many {rows|records|entries} have {a |}<x> {above|over|greater than|more than|higher than} <k>{.|}
+{Would you|Will you} count the {rows|records|entries} {with|where|whose} <x> {is |}{above|over|greater than|higher than|larger than} <k>?
+{Rows|Records|Number of rows} {with|where} <x> {> |is higher than |is larger than |of at least }<k>{?|}
 *{Please count|Can you count} {the|all} {rows|records} {where|with} <x> {above|greater than|over} <k>{.|}
 *{I need|Tell me} the number of {rows|entries} {in which|where} <x> is {more|higher|greater} than <k>.""",
     "count_lt": """
@@ -193,6 +281,9 @@ How many {rows|records|entries|of them|cases|} {have|with} {a <x>|<x>} {less tha
 {Count|Number of|Count the} {rows|records|entries} {with|where|in which|whose} <x> {is below|is under|less than|is less than|<} <k>{?|}
 How {often|many times} is <x> {below|under|less than} <k>?
 In how many {rows|records|cases} is <x> {below|under|less than|smaller than} <k>?
+{We|I} {want|would love} to find out how many {rows|records|entries} have {a |}<x> {below|under|less than|lower than|smaller than} <k>{.|}
+{Would you|Will you} count the {rows|records|entries} {with|where|whose} <x> {is |}{below|under|less than|lower than|smaller than} <k>?
+{Rows|Records|Number of rows} {with|where} <x> {< |is lower than |is smaller than }<k>{?|}
 *{Please count|Can you count} {the|all} {rows|records} {where|with} <x> {below|less than|under} <k>{.|}
 *{I need|Tell me} the number of {rows|entries} {in which|where} <x> is {less|lower|smaller} than <k>.""",
     "count_two": """
@@ -200,6 +291,9 @@ How many {rows|records|entries|of them} have <c> {equal to |}<v> and {a |}<x> <a
 How many <v> {rows|records|entries} {in <c>|of <c>} have {a <x>|<x>} <above> <k>?
 {Count|Number of|Count the} {rows|records|entries} {where|with} <c> {is|=|equals} <v> and <x> <above> <k>{?|}
 {Count|Number of|Count the} {rows|records|entries} {where|with} <x> <above> <k> and <c> {is|=|equals} <v>{?|}
+{We|I} {want|would love} to find out how many {rows|records} have <c> {equal to |}<v> and <x> <above> <k>{.|}
+{Would you|Will you} count the {rows|records} with <c> {equal to |}<v> and {with |}<x> <above> <k>?
+{Count|Number of} {rows|records|entries} of <c> <v> {whose|where the|with a} <x> {is |}<above> <k>{.|}
 *{Please count|Can you count} {the|all} {rows|records} with <c> <v> {in which|where} <x> is <above> <k>{.|}""",
     "filter_agg": """
 {What is|What's|Compute|Give me|Find|Tell me|Show|Calculate} the <agg> <x> {for|of|in|where|when|with} <c> {is |= |equal to |}<v>{?|}
@@ -207,12 +301,19 @@ How many <v> {rows|records|entries} {in <c>|of <c>} have {a <x>|<x>} <above> <k>
 {For|In|Where} <c> {is |= |}<v>, {what is|show|compute} the <agg> <x>{?|}
 <agg> <x> {for|of|where} <c> {is |= |}<v>{?|}
 {Considering|Using|Take} only {the |}{rows|records} {with|where} <c> {is |}<v>, {what is|compute|find} the <agg> <x>{?|}
+{We|I} {want|would love} to find out the <agg> <x> {for|of|where|when} <c> {is |equals |}<v>{.|}
+{Would you|Will you} {compute|find|get} the <agg> <x> {for|of|where} <c> {is |}<v>?
+{Among|Within|Over} the {rows|records} {with|where} <c> {is |}<v>, {what is|find|print} the <agg> <x>{?|}
+{Keep|Use|Filter} only <c> <v> {rows |}and {give|compute|print} the <agg> <x>{.|}
+If <c> is <v>, what is the <agg> <x>?
 *{I would like to know|Can you tell me} the <agg> <x> {of|for} {the |all |}{rows|records} {with|where} <c> {is |}<v>{.|}
 *Only for <c> <v>: what is the <agg> <x>?""",
     "filter_bare": """
 {What is|What's|Compute|Give me|Find|Tell me|Show} the <agg> <x> {for|of|in|among} {the |}<v>{?| rows?| only}
 {For|In|Among} <v>, {what is|show|compute} the <agg> <x>{?|}
 <agg> <x> {for|of|in} <v>{?|}
+{We|I} {want|would love} to find out the <agg> <x> {for|of|in|among} <v>{.|}
+{Would you|Will you} {compute|find|get} the <agg> <x> {for|of|among} {the |}<v>{ rows| only|}?
 *{I would like to know|Can you tell me} the <agg> <x> {of|for} <v>{.|}""",
     "missing": """
 {Are there|Do we have|Does the data have|Does the table have|Is there} {any |}missing {values|data|entries}{ in the table|}?
@@ -221,6 +322,12 @@ How many {missing|null|empty|NaN} {values|cells|entries} {are there|does each co
 {Check|Look|Show|Count|Find|List} {for |the |}{missing|null|NaN} {values|entries|data}{ per column| by column|}{.|}
 {Which|What} column has the most {missing|null|empty} {values|entries|cells}?
 {Missing|Null} {values|data}{ per column|}{?|}
+{We|I} {want|would love} to find out {if|whether|where} {values|entries|data} are {missing|empty|lacking}{.|}
+{Would you|Will you} {look for|count|list} {missing|empty|null} {values|entries|cells}?
+{Where|In what columns} {are|do we have} {missing|empty|null} {values|entries|cells}?
+{Is|Are} {the data|the table|all columns} complete{ or is something missing|}?
+{Do|Does} {any|some} {columns|column} {have gaps|contain gaps|lack values|lack entries}?
+{Which|What} columns are {incomplete|not complete|not filled}{ everywhere|}?
 *{Can you check|Please check} {whether there are|for} {missing|null} {values|entries}{ in any column|}{?|.}
 *I would like to know {where|in which columns} {values|entries} are missing.""",
     "missing_one": """
@@ -229,6 +336,9 @@ How many {rows|records|entries} {have no|lack a|lack|are missing|are without} <x
 {Is|Are} {there any|any} <x> missing?
 {Count|Number of} {missing|null|empty} {values in <x>|<x> values}{?|}
 How {often|many times} is <x> {missing|empty|null}?
+{We|I} {want|would love} to find out how many {values|entries} {of|in} <x> are {missing|empty}{.|}
+{Would you|Will you} count the {missing|empty|null} {values|entries|cells} in <x>?
+How many {gaps|empty cells|missing entries} {are there in|has} <x>?
 *{Please count|Can you count} the {missing|empty} {values|entries} {of|in} <x>{.|?}""",
     "value_counts": """
 {How many|Count the|Number of|Show the number of|Count|What is the number of} {rows|records|entries} {are there |}{per|for each|by|in each|of each} <g>{?|}
@@ -236,6 +346,12 @@ How {often|many times} is <x> {missing|empty|null}?
 How {often|many times} does each <g> {occur|appear}?
 How {are|is} the {rows|records|data} distributed {over|across|among} {the |}<gs>?
 {Count|Show|Give me} the {values|frequencies|counts} of <g>{.|}
+{We|I} {want|would love} to find out how many {rows|records|entries} {there are for each|each|belong to each} <g>{ has|}{.|}
+{Would you|Will you} count {the rows per|how many rows there are for each|each} <g>?
+{How often|How many times} {is|was} {each|every} <g> {seen|found|present|used}?
+{Count|Tally|Tabulate} {the |}<gs>{.|}
+{Number|Count} of {records|entries|rows} {per|for every|of every} <g>{?|}
+{Table|List} of counts {per|by|for} <g>{.|}
 *{I would like to know|Can you tell me} how many {rows|records} {each|every} <g> has{.|}
 *{Please count|Count} how often {each|every} <g> is there.""",
     "most_common": """
@@ -244,6 +360,10 @@ How {are|is} the {rows|records|data} distributed {over|across|among} {the |}<gs>
 {Most common|Most frequent} <g>{?|}
 {Which|What} <g> has {the most|most} {rows|records|entries}?
 {Find|Tell me|Show} the {most common|most frequent} <g>{.|}
+{We|I} {want|would love} to find out the {most common|most frequent|commonest} <g>{.|}
+{Would you|Will you} {find|name|print} the {most common|most frequent} <g>?
+{Which|What} <g> {do we have|do we see|is seen|is found} {most often|the most}?
+{The|What is the} {mode|most usual value} of <g>{?|}
 *{I would like to know|Can you tell me} {the|which is the} {most frequent|most common} <g>{.|}""",
     "share": """
 What {percentage|percent|share|proportion|fraction} of {the rows|rows|the records|records|entries|them} {have|has|is|are} <c> {equal to |}<v>?
@@ -251,11 +371,18 @@ What is the {percentage|share|proportion} of <v> in <c>{ in percent|}?
 {Share|Percentage|Percent|Proportion} of <v> {in|among|of} {<c>|<cs>}{?|}
 How many percent {are|of the rows are|have} {<c> <v>|<v> in <c>}?
 {What|Which} {percentage|percent|share} of <cs> {is|are} <v>?
+{We|I} {want|would love} to find out {what|which} {share|percentage|part} of {the rows|records|<cs>} {is|are|has} <c> <v>{.|}
+{Would you|Will you} {compute|find} the {share|percentage|proportion} of <v> {in|among} {<c>|<cs>}?
+{How large|How big|How high} is the {share|percentage|proportion} of <v> {in|among} {<c>|<cs>}?
 *{I would like to know|Can you tell me} the {percentage|share} of {rows|records} {with|where} <c> {is |}<v>{.|}""",
     "shares": """
 What {percentage|percent|share|proportion} {does each <g> have|is each <g>|of rows is in each <g>}?
 {Share|Shares|Percentage|Percentages|Proportions} of {each <g>|the <gs>|<gs>}{ in percent|}{?|}
 {Show|Give me|Compute} the {shares|percentages|proportions} of {the |}<gs>{.|}
+{We|I} {want|would love} to find out the {shares|percentages|proportions} of {the |}<gs>{.|}
+{Would you|Will you} {compute|print|show} the {share|percentage} of {each|every} <g>?
+{How large|How big} is the {share|percentage} of {each|every} <g>?
+{In percent|As percentages}, how {often|many times} does each <g> occur?
 *{I would like to know|Can you show} the {percentage|share} {of|for} {each|every} <g>{.|}""",
     "corr": """
 {What is|What's|Compute|Calculate|Find|Give me|Show|Tell me} the correlation {between|of} <x> and <y>{?|}
@@ -264,6 +391,9 @@ What {percentage|percent|share|proportion} {does each <g> have|is each <g>|of ro
 {Correlation|Correlate} {of |between |}<x> {and|with|vs} <y>{?|}
 Does <x> {correlate|go up|rise|increase} with <y>?
 {Correlation|Pearson correlation|correlation coefficient} of <x> {and|with} <y>
+{We|I} {want|would love} to find out {the correlation between|how strongly|whether} <x> and <y>{ correlate| are related|}{.|}
+{Would you|Will you} {compute|find|check} the correlation {of|between} <x> and <y>?
+{Are|Is} <x> {connected|linked|related|tied} {to|with} <y>?
 *{I would like to know|Can you compute} {the correlation of|how closely} <x> and <y>{ are correlated|}{.|?}
 *{Do|Are} <x> and <y> {show a correlation|correlated}?""",
     "hist": """
@@ -272,6 +402,9 @@ Does <x> {correlate|go up|rise|increase} with <y>?
 {How is|How are} <x> distributed?
 Histogram {of|for} <x>
 {Plot|Draw|Show} how <x> is distributed{.|}
+{We|I} {want|would love} {to see|to have} {a|the} histogram of <x>{.|}
+{Would you|Will you} {plot|draw|show} {the distribution|a histogram} of <x>?
+{It would be nice|It would help} to see how <x> is {distributed|spread out}{.|}
 *{Could you|Can you} {draw|make|show me} a histogram of <x>?
 *I would like to see the distribution of <x>{ as a histogram|}.""",
     "bar": """
@@ -279,18 +412,26 @@ Histogram {of|for} <x>
 {Bar chart|Bar plot|Bars|bar graph} of {the |}<agg> <x> {per|by|for each} <g>
 {Plot|Draw|Visualize|Chart|Show me a chart of} {the |}<agg> <x> {per|by|for each} <g>{.|}
 {Compare|Show} the <agg> <x> of the <gs> {in|with|as} a bar {chart|plot}{.|}
+{We|I} {want|would love} {to see|to have} a bar {chart|plot|graph} of {the |}<agg> <x> {per|by|for each} <g>{.|}
+{Would you|Will you} {plot|draw|chart|show} the <agg> <x> {per|by|for each|of each|for every} <g>{ as bars| as a bar chart|}?
+{Show|Plot|Draw} {bars|columns} of the <agg> <x> {for each|for every|of every} <g>{.|}
 *{Could you|Can you} {draw|make} {bars|a bar chart} of {the |}<agg> <x> for {every|each} <g>?
 *I would like to see a bar chart with the <agg> <x> of each <g>.""",
     "bar_counts": """
 {Plot|Draw|Make|Create|Show|Give me} {a|the} bar {chart|plot|graph} of {the |}{counts of <g>|number of rows per <g>|<g> counts|<g>}{.|}
 {Plot|Draw|Visualize|Chart} {how many rows each <g> has|the counts of <g>|how often each <g> occurs|the number of records per <g>}{.|}
 {Bar chart|Bars} of {the |}{<g>|<g> counts|counts of <g>}
+{We|I} {want|would love} to see a bar {chart|plot} of {the |}{counts of <g>|number of rows per <g>|<g> counts}{.|}
+{Would you|Will you} {plot|draw|chart} {the counts of <g>|how often each <g> occurs|how many rows each <g> has}?
 *{Could you|Can you} {draw|make} {bars|a bar chart} of {how often each <g> occurs|the counts of <g>}?""",
     "line": """
 {Plot|Draw|Show|Make a line plot of|Make a line chart of|Chart|Visualize} <x> {over|by|against|along} {time|<t>|<t>}{.|}
 {How does|How did|How has} <x> {change|develop|evolve|changed|developed} over {time|<t>|the <ts>}?
 {Line chart|Line plot|Trend|Time series} of <x>{ over time| by <t>| over <t>|}
 {Show|Plot|Draw} the {trend|development|time series|course} of <x>{.|}
+{We|I} {want|would love} to see how <x> {changed|moved|went} over {time|<t>}{.|}
+{Would you|Will you} {plot|draw|show|chart} <x> over {time|<t>}?
+{Draw|Plot|Make} {a|the} {line|curve|line chart} of <x> {over|along|by} {time|<t>}{.|}
 *{Could you|Can you} {draw|plot} a line of <x> over {time|<t>}?
 *I would like to see {how|the way} <x> {develops|changes} {over|with} {time|<t>}.""",
     "scatter": """
@@ -298,6 +439,9 @@ Histogram {of|for} <x>
 {Scatter|Scatter plot|Scatterplot}{ of|} <y> {against|versus|vs} <x>
 {Scatter|Plot} <x> {on the x axis and|as x and} <y> {on the y axis|as y}{.|}
 {Plot|Draw} <y> {against|versus|vs|as a function of} <x>{.|}
+{We|I} {want|would love} {to see|to have} a {scatter plot|scatterplot} of <y> {versus|vs|and|over} <x>{.|}
+{Would you|Will you} {plot|draw|scatter} <y> {against|versus|over} <x>?
+{Points|Dots|A cloud of points} of <y> {against|over|versus} <x>{.|}
 *{Could you|Can you} {draw|make} a scatter plot with <x> {as x|on the x axis} and <y> {as y|on the y axis}?
 *I would like to see a scatter plot of <y> against <x>.""",
     "regression": """
@@ -307,6 +451,10 @@ Histogram {of|for} <x>
 {What is|Find|Give me} the {slope|regression line|slope and the intercept|line of best fit} of <y> {on|against|over} <x>{?|}
 How much does <y> {change|rise|increase|grow} {per|for each|with each} unit of <x>?
 Fit a {straight |}line to <y> {over|against|as a function of} <x>{.|}
+{We|I} {want|would love} {to fit|to run|to see} a {linear regression|regression|straight line} of <y> on <x>{.|}
+{Would you|Will you} {fit|run|regress} {a line of |a regression of |}<y> on <x>?
+{How does|How well does} <x> {predict|explain} <y>{ linearly| in a linear model|}?
+{By how much|How much} does <y> {go up|rise|move} {with|per} one unit {more |}of <x>?
 *{Could you|Can you} {fit|compute} a {linear regression|regression line|straight line} {for|of} <y> on <x>?
 *I would like a linear regression that predicts <y> from <x>.""",
     "ttest": """
@@ -316,6 +464,11 @@ Fit a {straight |}line to <y> {over|against|as a function of} <x>{.|}
 {Run a|Do a|Make a|Perform a} t-test of <x> {between|for} <v> and <u>{.|}
 Is <x> {significantly |}{higher|lower|different} {for|in|with} <v> than {for|in|with} <u>?
 {t-test|T-test}: <x> of <v> {vs|against|and} <u>
+{We|I} {want|would love} to find out {whether|if} <x> {differs|is different} between <v> and <u>{.|}
+{Would you|Will you} {compare|test} the <x> {of|for} <v> and <u>?
+{Put|Hold} the <x> of <v> against {that|the <x>} of <u>{.|}
+{Compare|Contrast} <v> and <u> {by|in|on} <x>{.|}
+{Is|Are} <v> and <u> {different|the same|alike} in <x>?
 *{Could you|Can you} {test|check} whether <v> and <u> differ in <x>?
 *I would like to compare <x> of <v> with <x> of <u>.""",
     "ttest_by": """
@@ -323,16 +476,24 @@ Is <x> {significantly |}{higher|lower|different} {for|in|with} <v> than {for|in|
 {Compare|Test} <x> between the two {groups of <g>|<gs>}{.|}
 {Does|Is} <x> {depend on|significantly different by|different by} <g>?
 {Run a|Do a|Perform a} t-test of <x> {by|between the two groups of} <g>{.|}
+{We|I} {want|would love} to find out {whether|if} <x> {differs|is different} between the {two |}<gs>{.|}
+{Would you|Will you} {compare|test} <x> {between|for} the two {groups of <g>|<gs>}?
+{Do|Does} the two {groups of <g>|<gs>} {differ|have different means} in <x>?
+{Test|Check|See} {if|whether} <g> {matters|makes a difference} for <x>{.|}
 *{Could you|Can you} {test|check} whether <x> differs between the two groups of <g>?""",
     "two_groups": """
 {What is|Show|Show me|Give me|Compute} the <agg> <x> {per|by|for each} <g> and <h>{?|}
 <agg> <x> by <g> and <h>
 {Table|Pivot table|Cross table} of <agg> <x> by <g> and <h>
+{We|I} {want|would love} to get the <agg> <x> {per|by|for each} <g> and <h>{.|}
+{Would you|Will you} {print|show} the <agg> <x> by <g> and <h>?
 *I would like to see the <agg> <x> for every <g> and <h>.""",
     "period": """
 {What is|Show|Show me|Give me|Compute|List} the <agg> <x> {per|by|for each|for every} <p>{?|}
 <agg> <x> {per|by|for each} <p>
 {Group by|By|Per} <p>, what is the <agg> <x>?
+{We|I} {want|would love} to get the <agg> <x> {per|by|for each|for every} <p>{.|}
+{Would you|Will you} {print|show|compute} the <agg> <x> {per|by|for every} <p>?
 *I would like to see the <agg> <x> of {each|every} <p>.""",
     "absent": """
 {What is|What's|Show|Compute|Find|Tell me} the {mean|average|total|median|maximum|highest|minimum} <z>{?|}
@@ -341,6 +502,13 @@ Is <x> {significantly |}{higher|lower|different} {for|in|with} <v> than {for|in|
 How many {rows|records} have {a |}<z> above <k>?
 {Average|Mean|Total} <z> {per|by} <g>{?|}
 How many {different|distinct} <z> values are there?
+{We|I} {want|would love} to find out the {mean|average|total|median|maximum|minimum} <z>{.|}
+{Would you|Will you} {compute|find|show} the {mean|average|total|highest|lowest} <z>{ per <g>|}?
+{What is|Find|Give me} the {correlation|link} between <z> and <g>{?|}
+{Show|List|Give me} the <n> rows with the {highest|lowest|largest} <z>{.|}
+{Draw|Make} a {bar chart|line plot|scatter plot} of <z>{ by <g>|}{.|}
+{Count|Number of} rows {with|where} <z> {is |}{above|below} <k>{.|}
+{How much|How high|How large} is the {average|total|mean} <z>{ of each <g>|}?
 *{I would like to know|Can you tell me} the {mean|average|total} <z>{.|}""",
 }
 
@@ -367,6 +535,26 @@ Who {is the president|won the world cup|invented the telephone|wrote Hamlet}?
 {Recommend|Suggest} {a good book|me a movie|a present}{.|}
 {Play|Sing} {some music|me a song}{.|}
 {What time is it|What day is it today}?
+{Compose|Create|Draft|Make up} {a poem|a story|an email|a tweet|a slogan|a haiku}{ for me| about dogs| for my friend|}{.|}
+{Say|Explain|Put} {this|it|that} in {French|Chinese|simple words|rhymes}{.|}
+{How|What} will {the weather|the stock market|the price of gold|the election} be {tomorrow|next week|next year}?
+{Is|Will} it {sunny|cold|warm|rain|snow} {today|now|tonight|next week}{ in Paris|}?
+{Who|What} {was Napoleon|is the tallest mountain|is the capital of France|discovered America|painted this}?
+{Where|When} {is|was} {the next train|the war|my phone|the moon landing|the party}?
+{Call|Text|Phone|Ask} {my mother|a doctor|the police|him|the support}{ for me|}{.|}
+{Open|Start|Close|Restart} {the browser|my computer|the door|a new window|the camera}{.|}
+{Make|Cook|Bake} {me |}{a coffee|a cake|dinner|breakfast}{.|}
+{Set|Add} {an alarm|a reminder|a meeting} {for|at} {eight|noon|Monday}{.|}
+{Fix|Debug|Rewrite} my {Java|C++|website|printer}{ code|}{.|}
+{Draw|Paint|Generate} {a picture of a cat|a logo|my portrait|an image}{.|}
+{Tell|Read} me {the news|a fairy tale|your opinion|something funny}{.|}
+{Do|Can} you {love me|feel pain|dream|drive a car|see me}?
+{Solve|Prove} {this riddle|the Riemann hypothesis|my homework|world hunger}{.|}
+{Upload|Post|Publish|Share} {this|the chart|the table} {on|to} {the web|social media|the cloud|my blog}{.|}
+{Install|Update} {the newest version|Windows|a package|the driver}{.|}
+{Join|Merge} {it|the table} with {the data of last year|another file|the web|the database}{.|}
+{Optimize|Simulate} the {supply chain|portfolio|whole system}{ with a genetic algorithm|}{.|}
+{Write|Create} {a presentation|a web page|an app|a book} {about|from} {it|this|the data}{.|}
 *{Translate|Put} {the answer|my letter} into {Italian|Dutch}.
 *{Write|Compose} {an essay|a story} about {history|peace}.
 *Will it rain {tomorrow|this evening}?""".strip().split("\n")
@@ -376,7 +564,9 @@ GREETINGS = """
 {What|Which things} can you do{ for me|}?
 {Who|What} are you?
 {Help|help me|I need help}
-{Thanks|Thank you|Thanks a lot}{!|.|}
+{Thanks|Thank you|Thanks a lot|Great|Nice|Well done|Cheers}{!|.|}
+{Nice to meet you|How are you|How is it going|Are you there|Are you a robot}{?|!}
+{Tell me|Say|Show me} what you can do{.|}
 {How do you work|How does this work|What is this}?
 *{Greetings|Good afternoon}!
 {What can I ask|What are you able to do}?
