@@ -14,7 +14,7 @@ mod pattern;
 use before::{Before, Parts};
 pub(crate) use demand::{Demand, Value};
 pub(crate) use pattern::{Kind, numbers};
-use pattern::{NUMBER, Rest, is_of, rest, segment};
+use pattern::{NAME, NUMBER, Rest, is_of, rest, segment};
 
 /// Between the parts of a form.
 const SEPARATOR: char = '\u{1f}';
@@ -52,8 +52,8 @@ pub(crate) struct Fill {
 pub(crate) enum Following {
     /// No form begins like this.
     Unknown,
-    /// A name is open.
-    Name(Kind),
+    /// A name is open that may be of one of these kinds.
+    Name(Vec<Kind>),
     /// One of these texts, each with what is added to its likelihood.
     Among(BTreeMap<String, f32>),
 }
@@ -75,17 +75,25 @@ impl Forms {
         forms
     }
 
-    /// What may follow the thought of a step so far; `end` closes it. With a demand, forms that fit it come first.
+    /// What may follow the thought of a step so far; `end` closes it. With a demand, forms that fit it come first;
+    /// `fits` tells whether a name may be of a kind.
     pub(crate) fn thought(
         &self,
         written: &str,
         end: &str,
         fill: &Fill,
         demand: Option<Demand>,
+        fits: impl Fn(Kind, &str) -> bool,
     ) -> Following {
-        let fit = |form: &str| demand.map_or(0.0, |demand| demand.fit(form));
-        let thoughts = self.steps.iter().map(|form| (form.thought.as_str(), fit(&form.thought)));
-        following(thoughts, written, end, fill)
+        let fit = |form: &str| demand.map_or(Some(0.0), |demand| demand.fit(form));
+        let thoughts = || {
+            let thoughts = self.steps.iter().map(|form| form.thought.as_str());
+            thoughts.filter_map(|thought| Some((thought, fit(thought)?)))
+        };
+        match following(thoughts(), written, end, fill, fits) {
+            Following::Unknown => following(thoughts(), written, end, fill, any),
+            known => known,
+        }
     }
 
     /// What may follow the code so far of a step with this thought.
@@ -94,15 +102,24 @@ impl Forms {
         let before = Before { code: Parts::of(thought), ..Before::step(("", "")) };
         let put = |form: &StepForm| before.put(&form.code);
         let codes: Vec<String> = self.steps.iter().filter(fits).filter_map(put).collect();
-        following(alike(&codes), written, end, fill)
+        following(alike(&codes), written, end, fill, any)
     }
 
-    /// What may follow the last thought so far, after a step with this code and output.
-    pub(crate) fn last_thought(&self, after: (&str, &str), written: &str, end: &str) -> Following {
+    /// What may follow the last thought so far, after a step with this code and output; `lacking` speaks for one that
+    /// names what is not there.
+    pub(crate) fn last_thought(
+        &self,
+        after: (&str, &str),
+        written: &str,
+        end: &str,
+        lacking: f32,
+    ) -> Following {
         let before = Before::step(after);
         let put = |form: &EndForm| before.put(&form.thought);
         let thoughts: Vec<String> = self.ends_after(after.0).filter_map(put).collect();
-        following(alike(&thoughts), written, end, &Fill::default())
+        let bonus = |thought: &str| if thought.contains(NAME) { lacking } else { 0.0 };
+        let thoughts = thoughts.iter().map(|thought| (thought.as_str(), bonus(thought)));
+        following(thoughts, written, end, &Fill::default(), any)
     }
 
     /// What may follow the answer so far.
@@ -118,7 +135,7 @@ impl Forms {
         let fits = |form: &&EndForm| before.put(&form.thought).is_some_and(|f| is_of(&f, thought));
         let put = |form: &EndForm| before.put(&form.answer);
         let answers: Vec<String> = self.ends_after(after.0).filter(fits).filter_map(put).collect();
-        following(alike(&answers), written, end, fill)
+        following(alike(&answers), written, end, fill, any)
     }
 
     fn ends_after<'s>(&'s self, code: &'s str) -> impl Iterator<Item = &'s EndForm> {
@@ -145,12 +162,18 @@ fn alike(forms: &[String]) -> impl Iterator<Item = (&str, f32)> {
     forms.iter().map(|form| (form.as_str(), 0.0))
 }
 
+/// Any name may stand anywhere: what has been said and done is not weighed again.
+fn any(_: Kind, _: &str) -> bool {
+    true
+}
+
 /// `forms` with what is added to their likelihood.
 fn following<'f>(
     forms: impl Iterator<Item = (&'f str, f32)>,
     written: &str,
     end: &str,
     fill: &Fill,
+    fits: impl Fn(Kind, &str) -> bool,
 ) -> Following {
     let (mut texts, mut names) = (BTreeMap::new(), Vec::new());
     let mut add = |text: String, fit: f32| {
@@ -162,8 +185,9 @@ fn following<'f>(
         None => format!("{text}{end}"),
     };
     for (form, fit) in forms {
-        match rest(form, written) {
+        match rest(form, written, &fits) {
             None => {}
+            Some(Rest::Name(kind)) if names.contains(&kind) => {}
             Some(Rest::Name(kind)) => names.push(kind),
             Some(Rest::Text { text, then }) => {
                 add(closed(text, then), fit);
@@ -179,11 +203,12 @@ fn following<'f>(
             }
         }
     }
-    match names.split_first() {
-        Some((first, rest)) if rest.iter().all(|kind| kind == first) => Following::Name(*first),
-        Some(_) => Following::Name(Kind::Any),
-        None if texts.is_empty() => Following::Unknown,
-        None => Following::Among(texts),
+    if !names.is_empty() {
+        Following::Name(names)
+    } else if texts.is_empty() {
+        Following::Unknown
+    } else {
+        Following::Among(texts)
     }
 }
 
@@ -224,18 +249,37 @@ mod tests {
     #[test]
     fn a_thought_is_one_of_the_forms() {
         let check = |written: &str, expected: Following| {
-            assert_eq!(forms().thought(written, "</t>", &fill(), None), expected, "{written}");
+            assert_eq!(forms().thought(written, "</t>", &fill(), None, any), expected, "{written}");
         };
         check(
             "",
             among(&["mean of \"", "Number of rows.</t>", "3 largest \"", "120.5 largest \""]),
         );
-        check("mean of \"", Following::Name(Kind::Any));
-        check("mean of \"body", Following::Name(Kind::Any));
+        check("mean of \"", Following::Name(vec![Kind::Any]));
+        check("mean of \"body", Following::Name(vec![Kind::Any]));
         check("mean of \"body mass\"", among(&[".</t>", " by \""]));
         check("mean of \"body mass\" by \"sex\".", among(&["</t>"]));
         check("3 largest", among(&[" \""]));
         check("median", Following::Unknown);
+    }
+
+    #[test]
+    fn a_form_ends_where_a_name_does_not_fit() {
+        let forms = Forms::new(&[
+            String::from("Rows with \"\u{e000}\" == \"\u{e000}\".\u{1f}"),
+            String::from("Rows with \"\u{e007}\" > \u{e001}.\u{1f}"),
+        ]);
+        let fits = |kind: Kind, name: &str| match kind {
+            Kind::Compared => name == "city",
+            _ => name == "n",
+        };
+        let check = |written: &str, expected: Following| {
+            assert_eq!(forms.thought(written, "</t>", &fill(), None, fits), expected, "{written}");
+        };
+        check("Rows with \"c", Following::Name(vec![Kind::Compared, Kind::Measure]));
+        check("Rows with \"city\"", among(&[" == \""]));
+        check("Rows with \"n\"", among(&[" > "]));
+        check("Rows with \"other\"", among(&[" == \"", " > "]));
     }
 
     #[test]
@@ -254,7 +298,7 @@ mod tests {
     #[test]
     fn the_answer_follows_the_last_step() {
         let forms = forms();
-        let thought = |code| forms.last_thought((code, ""), "", "</t>");
+        let thought = |code| forms.last_thought((code, ""), "", "</t>", 0.0);
         assert_eq!(thought("print(len(sales))"), among(&["Printed.</t>"]));
         assert_eq!(thought("something else"), among(&["Printed.</t>", "Listed.</t>"]));
         let answer =

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::agent::Mode;
-use crate::forms::{Following, Forms, Kind};
+use crate::forms::{Demand, Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -25,8 +25,11 @@ const CODE_TAIL: &str = "\n</action_input>";
 const THINK: &str = "<think>";
 const THINK_END: &str = "</think>";
 
-/// For one more step, where a table was only read so far.
+/// For one more step, or against it, where a table was only read so far.
 const GOES_ON: f32 = 4.0;
+
+/// For saying that a column is not there, where the question is only about things that are not.
+const LACKING: f32 = 4.0;
 
 /// The form of one message in the Datarus dialect.
 #[derive(Debug)]
@@ -108,10 +111,15 @@ impl<'a> Grammar<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// What speaks for one more step: a table was read, and the question mentions columns of it.
+    /// What speaks for one more step after a table was read, or against it: whether the question mentions columns of
+    /// it, or only things that are not there.
     fn goes_on(&self) -> f32 {
-        let asked = || self.names.demand().is_some_and(|demand| demand.columns > 0);
-        if self.code.contains(".read_") && asked() { GOES_ON } else { 0.0 }
+        let demand = self.names.demand().filter(|_| self.code.contains(".read_"));
+        match demand {
+            Some(demand) if demand.columns > 0 => GOES_ON,
+            Some(demand) if demand.is_elsewhere() => -GOES_ON,
+            _ => 0.0,
+        }
     }
 
     /// Code and output.
@@ -121,8 +129,10 @@ impl<'a> Known<'a> {
 
     fn thought(&self, written: &str) -> Next {
         let names = self.names;
-        let following = self.forms.thought(written, THOUGHT_END, &names.fill(), names.demand());
-        next(following, THOUGHT_END, |kind| quoted::in_thought(self.names, kind, written))
+        let fits = |kind: Kind, name: &str| names.may_be(name, kind);
+        let (fill, demand) = (names.fill(), names.demand());
+        let following = self.forms.thought(written, THOUGHT_END, &fill, demand, fits);
+        next(following, THOUGHT_END, |kinds| quoted::in_thought(names, kinds, written))
     }
 
     fn code(&self, thought: &str, written: &str) -> Next {
@@ -131,7 +141,9 @@ impl<'a> Known<'a> {
     }
 
     fn last_thought(&self, written: &str) -> Next {
-        let following = self.forms.last_thought(self.last_step(), written, THOUGHT_END);
+        let is_elsewhere = self.names.demand().is_some_and(Demand::is_elsewhere);
+        let lacking = if is_elsewhere { LACKING } else { 0.0 };
+        let following = self.forms.last_thought(self.last_step(), written, THOUGHT_END, lacking);
         next(following, THOUGHT_END, |_| quoted::in_answer(self.names, "", written))
     }
 
@@ -143,14 +155,18 @@ impl<'a> Known<'a> {
 }
 
 /// What may follow by the forms, between quotes one of `names`; any text up to `end` where no form fits.
-fn next(following: Following, end: &'static str, names: impl Fn(Kind) -> Vec<Candidate>) -> Next {
+fn next(
+    following: Following,
+    end: &'static str,
+    names: impl Fn(&[Kind]) -> Vec<Candidate>,
+) -> Next {
     match following {
         Following::Among(texts) => {
             let candidate = |(text, bonus)| Candidate { text, bonus };
             Next::Among(texts.into_iter().map(candidate).collect())
         }
-        Following::Name(kind) => among(names(kind), Next::Until(end)),
-        Following::Unknown => among(names(Kind::Any), Next::Until(end)),
+        Following::Name(kinds) => among(names(&kinds), Next::Until(end)),
+        Following::Unknown => among(names(&[Kind::Any]), Next::Until(end)),
     }
 }
 

@@ -89,6 +89,17 @@ impl Question {
         runs.any(|run| run.iter().filter_map(|at| self.words.get(*at)).eq(&wanted))
     }
 
+    /// Whether a word stands in the question beside another word of one of `names`: `2022` in "the laps 2022 data",
+    /// for `laps_2022.csv`.
+    pub(crate) fn is_part(&self, word: &str, names: &[&str]) -> bool {
+        let Some(at) = self.words.iter().position(|asked| asked == word) else { return false };
+        names.iter().any(|name| {
+            let places = self.mention(name).places;
+            let beside = |at: usize| places.contains(&at);
+            beside(at) && (at.checked_sub(1).is_some_and(beside) || beside(at + 1))
+        })
+    }
+
     fn mention(&self, name: &str) -> Mention {
         let wanted = words(without_brackets(name));
         let place = |word: &String| self.words.iter().position(|asked| is_same(word, asked));
@@ -195,6 +206,13 @@ mod tests {
         let quotes =
             ["North Sea", "north", "Nor", "How many", ""].map(|text| question.quotes(text));
         assert_eq!(quotes, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_word_of_a_longer_name_is_part_of_it() {
+        let question = asked("rows of laps 2022 above 7?");
+        let is_part = |word| question.is_part(word, &["laps_2022.csv"]);
+        assert_eq!(["2022", "7", "rows"].map(is_part), [true, false, false]);
     }
 
     #[test]

@@ -84,10 +84,12 @@ impl Names {
         }
     }
 
-    /// Learns the question that is to be answered; `words` are those that questions ask with, whatever they are about.
+    /// Learns the question that is to be answered, after the files; `words` are those that questions ask with, whatever they are about.
     pub fn learn_task(&mut self, question: &str, words: &[String]) {
         self.question = Question::new(question, words);
-        self.asked = numbers(question).chain(spelled(question)).collect();
+        let files: Vec<&str> = self.files.iter().map(String::as_str).collect();
+        let is_asked = |number: &String| !self.question.is_part(number, &files);
+        self.asked = numbers(question).filter(is_asked).chain(spelled(question)).collect();
         self.learn_question(question);
     }
 
@@ -183,10 +185,15 @@ impl Names {
         let is_printed = self.cells.iter().any(|cell| self.is_quoted_value(cell));
         let named = self.named();
         let leaves = |phrase: &String| self.question.leaves(phrase, &named);
-        let is_flag =
-            |(name, mention): (&&str, &f32)| *mention > MENTIONED && self.kinds.is_flag(name);
+        let is_mentioned = |(_, mention): &(&&str, &f32)| **mention > MENTIONED;
+        let mentioned: Vec<&str> =
+            columns.iter().zip(&mentions).filter(is_mentioned).map(|(name, _)| *name).collect();
+        // A value alone tells its column, too.
+        let told = usize::from(
+            !self.holding.is_empty() && !mentioned.iter().any(|name| self.holding.contains(*name)),
+        );
         (!columns.is_empty()).then(|| Demand {
-            columns: mentions.iter().filter(|mention| **mention > MENTIONED).count(),
+            columns: mentioned.len() + told,
             value: if is_printed {
                 Value::Printed
             } else if self.phrases.iter().any(leaves) {
@@ -195,7 +202,8 @@ impl Names {
                 Value::No
             },
             number: !self.asked.is_empty(),
-            flag: columns.iter().zip(&mentions).any(is_flag),
+            flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
+            nothing: mentions.iter().all(|mention| *mention == 0.0),
         })
     }
 
@@ -255,9 +263,11 @@ impl Names {
         self.newest.contains(text)
     }
 
-    /// Whether a name may name what is expected, by the values that were seen.
+    /// Whether a name may name what is expected, by the values that were seen. A value that the question names is
+    /// compared with a column that holds it.
     pub(crate) fn may_be(&self, name: &str, kind: Kind) -> bool {
-        self.kinds.may_be(name, kind)
+        let is_elsewhere = || !self.holding.is_empty() && !self.holding.contains(name);
+        self.kinds.may_be(name, kind) && !(kind == Kind::Compared && is_elsewhere())
     }
 
     fn learn_paths(&mut self, text: &str) {

@@ -17,13 +17,13 @@ const PLANNED: f32 = 6.0;
 /// For a name in the newest output.
 const NEW: f32 = 3.0;
 
-/// In the thought of a step, where a name of some kind is expected.
-pub(crate) fn in_thought(names: &Names, kind: Kind, thought: &str) -> Vec<Candidate> {
+/// In the thought of a step, where a name of one of `kinds` is expected.
+pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Candidate> {
     let Some((before, written)) = open(thought) else { return Vec::new() };
     let place = Place::after(before);
     let known = unused(names.beginning(written, place), before);
     let (fit, others): (Vec<String>, Vec<String>) =
-        known.into_iter().partition(|name| names.may_be(name, kind));
+        known.into_iter().partition(|name| kinds.iter().any(|kind| names.may_be(name, *kind)));
     let known = if fit.is_empty() { others } else { fit };
     let asked = names.asked(&known, place);
     // A value that the question says is meant; without one, any value that was seen will do.
@@ -115,8 +115,8 @@ mod tests {
     fn a_thought_names_what_is_asked_for_and_nothing_twice() {
         let mut names = known();
         names.learn_task("mean revenue by region", &common());
-        likeliest(in_thought(&names, Kind::Any, "mean of \"revenue\" by \""), "region\"");
-        likeliest(in_thought(&names, Kind::Any, "mean of \"region\" by \""), "revenue\"");
+        likeliest(in_thought(&names, &[Kind::Any], "mean of \"revenue\" by \""), "region\"");
+        likeliest(in_thought(&names, &[Kind::Any], "mean of \"region\" by \""), "revenue\"");
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_value_is_what_the_question_says_of_it() {
-        likeliest(in_thought(&known(), Kind::Any, "rows with \"region\" == \""), "North Sea\"");
+        likeliest(in_thought(&known(), &[Kind::Any], "rows with \"region\" == \""), "North Sea\"");
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn outside_of_quotes_nothing_is_limited() {
-        assert_eq!(in_thought(&known(), Kind::Any, "mean of \"revenue\" by"), []);
+        assert_eq!(in_thought(&known(), &[Kind::Any], "mean of \"revenue\" by"), []);
         assert_eq!(in_code(&known(), "", "df"), []);
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Demand {
     pub(crate) number: bool,
     /// Whether it mentions a column of true and false.
     pub(crate) flag: bool,
+    /// Whether it mentions no column, not even a part of one's name.
+    pub(crate) nothing: bool,
 }
 
 /// Whether a question holds a value of some column.
@@ -28,40 +30,39 @@ pub(crate) enum Value {
 
 /// For each column that the question mentions and the thought would not, or the other way round.
 const COLUMN_OFF: f32 = -4.0;
-/// For a value or a number that the question does not give, or a known value that the thought would not take up.
-const VALUE_OFF: f32 = -15.0;
+/// For a known value that the thought would not take up.
 const VALUE_LOST: f32 = -3.0;
 /// For a value of which only words that are left of the question can be meant.
 const VALUE_UNSURE: f32 = -2.0;
 
 impl Demand {
-    /// How well the places of a thought's form fit, 0 at best.
-    pub(super) fn fit(self, form: &str) -> f32 {
-        let n_values = form.match_indices("== ").count();
+    /// Whether the question is only about things that are not there.
+    pub(crate) fn is_elsewhere(self) -> bool {
+        self.nothing && self.value == Value::Perhaps
+    }
+
+    /// How well the places of a thought's form fit, 0 at best; nothing where the form asks for a value, a number or
+    /// a column of true and false, and the question gives none.
+    pub(super) fn fit(self, form: &str) -> Option<f32> {
+        let is_compared = form.contains("== \"");
+        let is_flag = form.contains("== True") || form.contains("== False");
+        let lacks_number = form.contains(NUMBER) && !self.number;
+        if lacks_number || is_compared && self.value == Value::No || is_flag && !self.flag {
+            return None;
+        }
         let n_names = form.chars().filter(|c| kind_of(*c).is_some()).count();
         let most = n_names.saturating_sub(form.match_indices("== \"").count());
         // "Over time" mentions no column.
         let least = most.saturating_sub(form.matches(DATE).count());
         let off = least.saturating_sub(self.columns) + self.columns.saturating_sub(most);
         #[expect(clippy::cast_precision_loss, reason = "a form has few places")]
-        let mut fit = COLUMN_OFF * off as f32;
-        if form.contains(NUMBER) && !self.number {
-            fit += VALUE_OFF;
-        }
-        if form.contains("== \"") {
-            fit += match self.value {
-                Value::No => VALUE_OFF,
-                Value::Perhaps => VALUE_UNSURE,
-                Value::Printed => 0.0,
-            };
-        }
-        if !self.flag && (form.contains("== True") || form.contains("== False")) {
-            fit += VALUE_OFF;
-        }
-        if n_values == 0 && self.value == Value::Printed {
-            fit += VALUE_LOST;
-        }
-        fit
+        let columns = COLUMN_OFF * off as f32;
+        let value = match self.value {
+            Value::Perhaps if is_compared => VALUE_UNSURE,
+            Value::Printed if !form.contains("== ") => VALUE_LOST,
+            _ => 0.0,
+        };
+        Some(columns + value)
     }
 }
 
@@ -71,12 +72,13 @@ mod tests {
 
     #[test]
     fn a_thought_takes_up_what_the_question_holds() {
-        let demand = Demand { columns: 2, value: Value::No, number: false, flag: false };
+        let demand =
+            Demand { columns: 2, value: Value::No, number: false, flag: false, nothing: false };
         let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));
+        assert_eq!(fit("\"N\" and \"N\" > #"), None);
+        assert_eq!(fit("mean of \"N\" where \"N\" == \"N\""), None);
         let by = fit("mean of \"N\" by \"N\".");
         assert!(by > fit("mean of \"N\"."));
-        assert!(by > fit("\"N\" by \"N\" where \"N\" == \"N\""));
-        assert!(by > fit("\"N\" and \"N\" > #"));
         let known = Demand { value: Value::Printed, ..demand };
         assert!(known.fit("rows") < demand.fit("rows"));
     }

@@ -22,7 +22,12 @@ pub(crate) enum Kind {
     Group,
     /// A column of dates.
     Date,
+    /// A column that is compared with a text.
+    Compared,
 }
+
+/// What stands between the places of a column and of a text that it is compared with.
+const COMPARED: &str = "\" == \"";
 
 /// What a form still asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,8 +40,12 @@ pub(super) enum Rest<'f, 'w> {
     Fill { place: char, variable: Option<&'w str>, after: &'f str },
 }
 
-/// What `form` asks for after `written`; `None` if that is no beginning of it.
-pub(super) fn rest<'f, 'w>(form: &'f str, written: &'w str) -> Option<Rest<'f, 'w>> {
+/// What `form` asks for after `written`; `None` if that is no beginning of it, or holds a name that does not fit.
+pub(super) fn rest<'f, 'w>(
+    form: &'f str,
+    written: &'w str,
+    fits: impl Fn(Kind, &str) -> bool,
+) -> Option<Rest<'f, 'w>> {
     let (mut form, mut written) = (form, written);
     let mut variable = None;
     loop {
@@ -49,8 +58,13 @@ pub(super) fn rest<'f, 'w>(form: &'f str, written: &'w str) -> Option<Rest<'f, '
             return written.is_empty().then_some(Rest::Text { text: "", then: None });
         };
         if let Some(kind) = kind_of(place) {
+            let kind = if after.starts_with(COMPARED) { Kind::Compared } else { kind };
             let Some(len) = name_len(written) else { return Some(Rest::Name(kind)) };
-            written = written.get(len..)?;
+            let (name, rest) = written.split_at_checked(len)?;
+            if !fits(kind, name) {
+                return None;
+            }
+            written = rest;
         } else if written.is_empty() {
             return Some(Rest::Fill { place, variable, after });
         } else {
@@ -143,7 +157,7 @@ fn number_len(text: &str) -> Option<usize> {
 
 /// Whether a text is a whole instance of a form.
 pub(super) fn is_of(form: &str, text: &str) -> bool {
-    matches!(rest(form, text), Some(Rest::Text { text: "", then: None }))
+    matches!(rest(form, text, |_, _| true), Some(Rest::Text { text: "", then: None }))
 }
 
 #[cfg(test)]

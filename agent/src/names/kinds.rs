@@ -8,6 +8,8 @@ use crate::forms::Kind;
 /// Columns by what their values are, or are not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kinds {
+    /// Those of which values were seen.
+    seen: BTreeSet<String>,
     /// Those with a value that is no number.
     texts: BTreeSet<String>,
     /// Those with decimals.
@@ -22,6 +24,7 @@ impl Kinds {
     /// Learns from the table in an observation.
     pub(super) fn learn(&mut self, observation: &str) {
         for (column, cell) in table_cells(observation) {
+            learn(&mut self.seen, column);
             if cell != "NaN" && cell.parse::<f64>().is_err() {
                 learn(&mut self.texts, column);
             } else if cell.contains('.') {
@@ -43,6 +46,10 @@ impl Kinds {
             Kind::Measure => !self.texts.contains(column),
             Kind::Group => !self.decimals.contains(column),
             Kind::Date => !self.undated.contains(column),
+            Kind::Compared => {
+                let is_text = self.texts.contains(column) && !self.flags.contains(column);
+                is_text || !self.seen.contains(column)
+            }
         }
     }
 
@@ -77,6 +84,7 @@ mod tests {
         let may_be = |kind| ["city", "n", "share", "gap"].map(|name| kinds.may_be(name, kind));
         assert_eq!(may_be(Kind::Measure), [false, true, true, true]);
         assert_eq!(may_be(Kind::Group), [true, true, false, true]);
+        assert_eq!(may_be(Kind::Compared), [true, false, false, false]);
         assert_eq!(
             ["2024", "2024-03", "2024-03-01", "24", "2024-3", "x"].map(is_date)[..],
             [true, true, true, false, false, false]
