@@ -19,6 +19,17 @@ pub(crate) struct Question {
     common: BTreeSet<usize>,
 }
 
+/// Runs of words of a question.
+pub(crate) struct Left<'q>(Vec<&'q [String]>);
+
+impl Left<'_> {
+    /// Whether `text` is one of them, whole.
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        let wanted = words(text);
+        self.0.iter().any(|run| *run == wanted)
+    }
+}
+
 /// Where a name was found.
 struct Mention {
     /// Words of the question.
@@ -77,16 +88,15 @@ impl Question {
         })
     }
 
-    /// Whether `text` is a whole run of words of the question that are neither common nor part of one of `names`:
-    /// what is left when all else is understood, such as a value that no output has shown.
-    pub(crate) fn leaves(&self, text: &str, names: &[&str]) -> bool {
-        let wanted = words(text);
+    /// The runs of words of the question that are neither common nor part of one of `names`: what is left when all
+    /// else is understood, such as a value that no output has shown.
+    pub(crate) fn left(&self, names: &[&str]) -> Left<'_> {
         let taken: BTreeSet<usize> =
             names.iter().flat_map(|name| self.mention(name).places).collect();
         let is_left = |at: &usize| !self.common.contains(at) && !taken.contains(at);
         let left: Vec<usize> = (0..self.words.len()).filter(is_left).collect();
-        let mut runs = left.chunk_by(|a, b| a + 1 == *b);
-        runs.any(|run| run.iter().filter_map(|at| self.words.get(*at)).eq(&wanted))
+        let runs = left.chunk_by(|a, b| a + 1 == *b);
+        Left(runs.filter_map(|run| self.words.get(*run.first()?..=*run.last()?)).collect())
     }
 
     /// Whether a word stands in the question beside another word of one of `names`: `2022` in "the laps 2022 data",
@@ -226,9 +236,9 @@ mod tests {
     #[test]
     fn what_is_left_of_a_question_may_be_a_value() {
         let question = asked("How many rows have region New Port?");
-        let left = |text| question.leaves(text, &["region"]);
+        let left = question.left(&["region"]);
         assert_eq!(
-            ["New Port", "New", "region New Port", "rows"].map(left),
+            ["New Port", "New", "region New Port", "rows"].map(|text| left.holds(text)),
             [true, false, false, false]
         );
     }

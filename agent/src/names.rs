@@ -183,8 +183,7 @@ impl Names {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         let mentions = self.question.mentions(&columns);
         let is_printed = self.cells.iter().any(|cell| self.is_quoted_value(cell));
-        let named = self.named();
-        let leaves = |phrase: &String| self.question.leaves(phrase, &named);
+        let left = self.question.left(&self.named());
         let is_mentioned = |(_, mention): &(&&str, &f32)| **mention > MENTIONED;
         let mentioned: Vec<&str> =
             columns.iter().zip(&mentions).filter(is_mentioned).map(|(name, _)| *name).collect();
@@ -196,7 +195,7 @@ impl Names {
             columns: mentioned.len() + told,
             value: if is_printed {
                 Value::Printed
-            } else if self.phrases.iter().any(leaves) {
+            } else if self.phrases.iter().any(|phrase| left.holds(phrase)) {
                 Value::Perhaps
             } else {
                 Value::No
@@ -233,7 +232,7 @@ impl Names {
     /// How strongly the question asks for each of `names`, from 0 to 1.
     pub fn asked(&self, names: &[String], place: Place) -> Vec<f32> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let known = self.named();
+        let left = self.question.left(&self.named());
         let mentions = self.question.mentions(&names);
         let share = |(&name, mention): (&&str, f32)| {
             let is_name = self.columns.contains(name) || self.files.contains(name);
@@ -244,7 +243,7 @@ impl Names {
                 0.0
             } else if self.cells.contains(name) && self.question.quotes(name) {
                 1.0
-            } else if self.question.leaves(name, &known) {
+            } else if left.holds(name) {
                 0.75
             } else {
                 0.0
