@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
+mod agent_begun;
 mod agent_context;
 mod agent_loop;
 mod death;

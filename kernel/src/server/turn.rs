@@ -105,6 +105,7 @@ impl Server {
             files: named.unwrap_or_else(|| data_files(&self.config.folder)),
             variables: numbered.variables,
             history,
+            begun: None,
         };
         let (number, interrupt) = (prompt.number, prompt.interrupt.clone());
         if interrupt.is_set() {
