@@ -196,13 +196,17 @@ impl Chat {
     }
 }
 
-/// What of the notebook a model is shown: all of it, or, if it is small, the turn just before if that has an answer.
+/// What of the notebook a model is shown: all of it, or, if it is small, the turn just before if that has an answer and
+/// what it made still exists: a small model would build on it whatever it is told.
 pub(crate) fn visible(profile: Profile, task: &Task) -> &[Past] {
     let history = task.history.as_slice();
     if profile == Profile::Full {
         return history;
     }
-    let answered = |past: &Past| matches!(past, Past::Turn(turn) if matches!(turn.outcome, Outcome::Answered { .. }));
+    let answered = |past: &Past| {
+        matches!(past, Past::Turn(turn) if matches!(turn.outcome, Outcome::Answered { .. })
+            && !turn.steps.iter().any(|step| step.execution.lost))
+    };
     let last_turn = history.iter().rposition(|past| matches!(past, Past::Turn(_)));
     let last_turn = last_turn.and_then(|at| history.get(at..=at)).unwrap_or_default();
     if last_turn.iter().all(answered) { last_turn } else { &[] }

@@ -6,6 +6,7 @@ mod agent_begun;
 mod agent_context;
 mod agent_loop;
 mod death;
+mod go_on;
 mod headless;
 mod hostile_data;
 mod interrupt;

@@ -23,8 +23,14 @@ fn done(number: usize, status: Status) -> Step {
             traceback: vec!["\u{1b}[31mKeyError\u{1b}[0m: b".into()],
         }],
     };
-    let execution =
-        Execution { execution_count: Some(8), status, outputs, figures: vec![], seconds: 0.5 };
+    let execution = Execution {
+        execution_count: Some(8),
+        status,
+        outputs,
+        figures: vec![],
+        seconds: 0.5,
+        lost: false,
+    };
     Step { number, thought: "Look.".into(), code: "df".into(), execution }
 }
 
