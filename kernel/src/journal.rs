@@ -184,7 +184,11 @@ impl Journals {
 
     fn add(&self, notebook: &str, line: &Line) {
         let Some(file) = self.file(notebook) else { return };
-        let added = append(&file, line);
+        let added = append(&file, line).and_then(|written| match line {
+            // Nothing was done yet that could be lost.
+            Line::Begin { .. } => Ok(()),
+            Line::Step { .. } | Line::End { .. } => secure(written),
+        });
         if let Err(error) = added {
             tracing::warn!(%error, file = %file.display(), "cannot write a journal");
         }
@@ -207,7 +211,20 @@ impl Journals {
     }
 }
 
-fn append(path: &Path, line: &Line) -> io::Result<()> {
+/// Has the disk hold what was written. A kernel that is killed loses nothing without, but a machine without power loses
+/// what the system had not written yet, half a minute of it, and a step may have taken hours. On a thread of its own:
+/// a disk may take seconds, and the event loop must not wait for it.
+fn secure(written: File) -> io::Result<()> {
+    let sync = move || {
+        if let Err(error) = written.sync_data() {
+            tracing::warn!(%error, "the disk does not hold a journal");
+        }
+    };
+    std::thread::Builder::new().name("journal".into()).spawn(sync).map(drop)
+}
+
+/// Adds a line and gives back the file.
+fn append(path: &Path, line: &Line) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -224,7 +241,8 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
         last != *b"\n"
     };
     let text = if torn { format!("\n{text}") } else { text };
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 fn open(path: &Path) -> io::Result<File> {

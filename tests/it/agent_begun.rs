@@ -12,8 +12,8 @@ fn step(number: usize, thought: &str, code: &str, execution: Execution) -> Step 
     Step { number, thought: thought.into(), code: code.into(), execution }
 }
 
-fn draft(code: &str) -> Option<Draft> {
-    Some(Draft { number: 2, thought: "Mean.".into(), code: code.into() })
+fn draft(code: &str) -> Draft {
+    Draft { number: 2, thought: "Mean.".into(), code: code.into() }
 }
 
 /// The question with one finished step, `next` and what the model had written in its place.
@@ -31,7 +31,7 @@ fn numbers(turn: &Turn) -> Vec<usize> {
 fn an_edited_step_is_run_first_and_the_model_is_told_what_changed() {
     let executions = vec![printed("2.0\n")];
     let mut scene = Scene::new(Profile::Full, &[END], executions);
-    let turn = scene.play(&begun(draft("df.a.mean()"), Some("df.a.sum()")));
+    let turn = scene.play(&begun(Some(draft("df.a.mean()")), Some("df.a.sum()")));
     assert_eq!(
         (numbers(&turn), &scene.executor.ran[..]),
         (vec![1, 2], &["df.a.mean()".into()][..])
@@ -136,7 +136,7 @@ fn the_chat_goes_on_word_for_word_as_it_was() {
 #[test]
 fn an_edited_step_that_fails_is_told_as_any_failure() {
     let mut scene = Scene::new(Profile::Full, &[END], vec![raised("", "KeyError", "'b'")]);
-    let turn = scene.play(&begun(draft("df['b']"), Some("df.a")));
+    let turn = scene.play(&begun(Some(draft("df['b']")), Some("df.a")));
     let told = scene.told(&turn);
     assert!(told.contains("KeyError: 'b'") && told.contains("That step failed."), "{told}");
 }
@@ -164,6 +164,6 @@ fn a_stop_while_the_edited_step_runs_ends_the_turn() {
     let mut stopped = printed("");
     stopped.status = datarus_agent::executor::Status::Interrupted;
     let mut scene = Scene::new(Profile::Full, &[], vec![stopped]);
-    let turn = scene.play(&begun(draft("wait()"), None));
+    let turn = scene.play(&begun(Some(draft("wait()")), None));
     assert_eq!((turn.outcome, turn.steps.len()), (Outcome::Interrupted, 2));
 }

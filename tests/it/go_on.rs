@@ -16,7 +16,7 @@ use tests::page::Page;
 use crate::prompt_cell::{answer, step};
 
 /// What a model was told, request by request, without the standing instructions.
-type Heard = Arc<Mutex<Vec<String>>>;
+pub(crate) type Heard = Arc<Mutex<Vec<String>>>;
 
 /// Follows a script and notes what it was told.
 struct Listener(ScriptedModel, Heard);
@@ -43,7 +43,7 @@ impl Model for Listener {
     }
 }
 
-fn listener(script: &[String]) -> (Loader, Heard) {
+pub(crate) fn listener(script: &[String]) -> (Loader, Heard) {
     let (script, heard) = (script.to_vec(), Heard::default());
     let noted = heard.clone();
     let loader = move |_: &Config| {

@@ -17,5 +17,6 @@ mod python_cell;
 mod recovery;
 mod review;
 mod scene;
+mod seen;
 mod tag_parser;
 mod tidy;

@@ -171,7 +171,7 @@ impl Page {
                     self.say(client, state).await;
                 }
             }
-            "read" => {
+            "read" if self.tells => {
                 let texts = self.texts(data);
                 self.say(client, texts).await;
             }

@@ -53,6 +53,20 @@ fn named(turns: &[(&str, usize)]) -> Vec<(String, usize)> {
 }
 
 #[test]
+fn a_turn_that_goes_on_is_noted_anew_from_its_beginning() {
+    let place = place();
+    place.turn("t_1", &["1\n", "2\n", "3\n"]);
+    let steps = vec![step(1, "1\n")];
+    let record = TurnRecord { pass: 1, steps, ..TurnRecord::new("t_1") };
+    place.journals.begin("a.ipynb", record, json!({"id": "p"}), vec!["t_1-2c".into()]);
+    place.journals.step("a.ipynb", "t_1", StepRecord { pass: 1, ..step(2, "two\n") });
+    let [kept] = &place.journals.turns("a.ipynb")[..] else { panic!("one turn") };
+    let texts: Vec<_> = kept.record.steps.iter().map(StepRecord::printed).collect();
+    assert_eq!((kept.record.pass, &kept.removed[..]), (1, &["t_1-2c".to_owned()][..]));
+    assert_eq!(texts, ["1\n\n", "two\n\n"]);
+}
+
+#[test]
 fn what_was_noted_is_read_by_the_notebook_and_goes_with_its_last_turn() {
     let place = place();
     place.turn("t_1", &["1\n", "2\n"]);

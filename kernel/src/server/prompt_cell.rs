@@ -72,13 +72,12 @@ pub(super) enum ByPage {
 impl PromptCell {
     /// A prompt of which nothing has been done.
     pub(super) fn new(request: Request, prompt: Prompt, number: u64) -> PromptCell {
-        let (turn, go_on) = match request.cell().go_on() {
-            Some(GoOn { turn, go_on, .. }) => (turn, Some(go_on)),
-            None => {
-                let id = Uuid::new_v4().simple().to_string();
-                (format!("t_{}", id.get(..8).unwrap_or(&id)), None)
-            }
-        };
+        let before = request.cell().go_on().map(|GoOn { turn, go_on, .. }| (turn, go_on));
+        let (turn, go_on) = before.unzip();
+        let turn = turn.unwrap_or_else(|| {
+            let id = Uuid::new_v4().simple().to_string();
+            format!("t_{}", id.get(..8).unwrap_or(&id))
+        });
         PromptCell {
             request,
             view: TurnView::new(turn),
