@@ -130,3 +130,25 @@ scene("a turn that went on is saved as it is seen, and comes back so", [""], asy
   assert.deepEqual(parts(cells), parts(seen));
   assert.deepEqual(roles(cells), roles(seen));
 });
+
+scene("after a restart the kernel asks what stands above a question, and is told", ["print('twenty')", "", ""], async (notebook) => {
+  await notebook.run(0);
+  await notebook.until((cells) => cells[0].outputs.length === 1);
+  await notebook.ask("cell-2", "What do the sales sum up to?");
+  await notebook.answered();
+  await notebook.page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel());
+  await notebook.ready();
+  await notebook.page.evaluate(() => {
+    window.told = [];
+    window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.anyMessage.connect((_, { msg, direction }) => {
+      if (direction === "send" && msg.content?.data?.op === "texts") window.told.push(msg.content.data.cells);
+    });
+  });
+  await notebook.ask("cell-3", "Show what fails");
+  const cells = await notebook.answered(2);
+  const [told] = await notebook.page.evaluate(() => window.told);
+  assert.deepEqual(parts(told), ["cell-1", "cell-2", "1t", "1c", "2t", "2c", "3t", "a"]);
+  assert.deepEqual(told.map(({ source }) => source), sources(cells).slice(0, told.length));
+  assert.deepEqual([told[0].output, told[5].output, told[5].execution_count], ["twenty", "7", 4]);
+  assert.match(told[3].output, /sales/);
+});
