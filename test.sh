@@ -80,8 +80,8 @@ if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null
         (cd tests/browser && DATARUS_LAB_APP="$1" DATARUS_LAB_PYTHON="$browser/$2/bin/python" \
             node --test --test-concurrency=1 "${@:3}")
     }
-    in_browser lab newest contract.test.mjs turn.test.mjs reader.test.mjs faults.test.mjs
-    in_browser lab oldest turn.test.mjs reader.test.mjs faults.test.mjs
+    in_browser lab newest contract.test.mjs turn.test.mjs goon.test.mjs reader.test.mjs faults.test.mjs
+    in_browser lab oldest turn.test.mjs goon.test.mjs reader.test.mjs faults.test.mjs
     in_browser notebook newest turn.test.mjs
 else
     section "browser: NOT RUN, it needs node, npm and Chromium (CHROMIUM names it; Debian: apt-get install chromium npm)"

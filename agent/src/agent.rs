@@ -37,6 +37,30 @@ pub struct Task {
     pub variables: Vec<Variable>,
     /// The notebook so far, oldest first.
     pub history: Vec<Past>,
+    /// What was done of this very turn before: it goes on from there.
+    pub begun: Option<Begun>,
+}
+
+/// The part of a turn that stands already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// Its finished steps, in the order in which they stand.
+    pub done: Vec<Step>,
+    /// The step after them, if it has to be run before the model goes on.
+    pub next: Option<Draft>,
+    /// The code that the model had written for the last of all these steps, if the analyst has changed it.
+    pub before: Option<String>,
+}
+
+/// A step that has not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// From 1 within the turn.
+    pub number: usize,
+    /// Why.
+    pub thought: String,
+    /// What is to run.
+    pub code: String,
 }
 
 /// A file that the analyst may mean.
@@ -202,6 +226,9 @@ impl Agent<'_> {
         on_event: &mut dyn FnMut(AgentEvent),
     ) -> Result<Turn, AgentError> {
         let mut turn = OpenTurn::new(self, task, on_event)?;
+        if let ControlFlow::Break(outcome) = turn.resume()? {
+            return Ok(turn.end(outcome));
+        }
         loop {
             if let ControlFlow::Break(outcome) = turn.step()? {
                 return Ok(turn.end(outcome));

@@ -42,6 +42,9 @@ impl Chat {
             chat.past(task, past);
         }
         chat.say(Role::User, Segment::Data(prompt::question(profile, task)));
+        for step in task.begun.iter().flat_map(|begun| &begun.done) {
+            chat.past_step(step);
+        }
         chat
     }
 
@@ -63,8 +66,23 @@ impl Chat {
         self.wrote(Segment::Markup(glue.after.to_owned()));
     }
 
+    /// What we say to the model after its message; nothing for what a small model has not learnt to hear.
     pub(crate) fn reply(&mut self, reply: Reply<'_>) {
-        self.say(Role::User, Segment::Markup(prompt::reply(self.profile, reply)));
+        match (prompt::reply(self.profile, reply), reply) {
+            (None, _) => {}
+            // It quotes the notebook.
+            (Some(text), Reply::Changed { .. }) => self.say(Role::User, Segment::Data(text)),
+            (Some(text), _) => self.say(Role::User, Segment::Markup(text)),
+        }
+    }
+
+    /// A step as if the model had just written it. Its code may be another's: it is foreign text.
+    pub(crate) fn proposed(&mut self, thought: &str, code: &str) {
+        self.tagged(&[
+            ("<step>\n<thought>", thought),
+            ("</thought>\n<action>python_executor</action>\n<action_input>\n", code),
+            ("\n</action_input>", ""),
+        ]);
     }
 
     /// Shortens the oldest observation that is still long; `false` if there is none.
@@ -125,6 +143,7 @@ impl Chat {
             files: if self.profile == Profile::Compact { task.files.clone() } else { Vec::new() },
             variables: Vec::new(),
             history: Vec::new(),
+            begun: None,
         };
         self.say(Role::User, Segment::Data(prompt::question(self.profile, &asked)));
         for step in &turn.steps {
@@ -134,11 +153,7 @@ impl Chat {
     }
 
     fn past_step(&mut self, step: &Step) {
-        self.tagged(&[
-            ("<step>\n<thought>", &step.thought),
-            ("</thought>\n<action>python_executor</action>\n<action_input>\n", &step.code),
-            ("\n</action_input>", ""),
-        ]);
+        self.proposed(&step.thought, &step.code);
         self.observed(observe(&step.code, &step.execution, self.profile));
         self.reply(if failed(&step.execution) {
             Reply::Failed
@@ -181,13 +196,17 @@ impl Chat {
     }
 }
 
-/// What of the notebook a model is shown: all of it, or, if it is small, the turn just before if that has an answer.
+/// What of the notebook a model is shown: all of it, or, if it is small, the turn just before if that has an answer and
+/// what it made still exists: a small model would build on it whatever it is told.
 pub(crate) fn visible(profile: Profile, task: &Task) -> &[Past] {
     let history = task.history.as_slice();
     if profile == Profile::Full {
         return history;
     }
-    let answered = |past: &Past| matches!(past, Past::Turn(turn) if matches!(turn.outcome, Outcome::Answered { .. }));
+    let answered = |past: &Past| {
+        matches!(past, Past::Turn(turn) if matches!(turn.outcome, Outcome::Answered { .. })
+            && !turn.steps.iter().any(|step| step.execution.lost))
+    };
     let last_turn = history.iter().rposition(|past| matches!(past, Past::Turn(_)));
     let last_turn = last_turn.and_then(|at| history.get(at..=at)).unwrap_or_default();
     if last_turn.iter().all(answered) { last_turn } else { &[] }

@@ -42,6 +42,9 @@ pub struct Execution {
     pub figures: Vec<String>,
     /// Wall time in seconds.
     pub seconds: f64,
+    /// Whether the code runner was started anew since, so that what the cell made is gone.
+    #[serde(default)]
+    pub lost: bool,
 }
 
 /// How a cell ended.

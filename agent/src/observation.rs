@@ -22,12 +22,19 @@ pub const FULL_LIMIT: usize = 10_000;
 /// Longest observation in characters, for a small one.
 pub const COMPACT_LIMIT: usize = 1_200;
 
+/// Said of what ran in a Python that is gone.
+const LOST: &str =
+    "(Python was started anew since, and this was not run again: what it made does not exist)";
+
 /// Describes what `code` did when it was run as one cell.
 ///
 /// The result is never empty, holds no terminal codes and none of our tags.
 pub fn observe(code: &str, execution: &Execution, profile: Profile) -> String {
     let mut parts = texts(code, execution, profile);
     parts.extend(ending(execution).map(str::to_owned));
+    if execution.lost {
+        parts.push(LOST.to_owned());
+    }
     let text = parts.join("\n");
     if text.is_empty() {
         return String::from("(no output)");

@@ -37,6 +37,11 @@ pub(crate) enum Reply<'a> {
     Failed,
     /// The step did again what the one before did.
     Repeated,
+    /// The analyst has changed the step.
+    Changed {
+        /// What the model had written.
+        before: &'a str,
+    },
     /// The completion could not be used.
     Malformed {
         /// What was wrong with it.
@@ -66,11 +71,11 @@ pub(crate) fn question(profile: Profile, task: &Task) -> String {
     disarm(&plain(&text))
 }
 
-/// What is said after a step or a completion.
-pub(crate) fn reply(profile: Profile, reply: Reply<'_>) -> String {
+/// What is said after a step or a completion, if anything.
+pub(crate) fn reply(profile: Profile, reply: Reply<'_>) -> Option<String> {
     match profile {
-        Profile::Compact => compact_reply(reply).to_owned(),
-        Profile::Full => full_reply(reply),
+        Profile::Compact => compact_reply(reply).map(str::to_owned),
+        Profile::Full => Some(full_reply(reply)),
     }
 }
 
@@ -119,11 +124,13 @@ fn columns(variable: &Variable, limit: usize) -> String {
     columns.join(", ")
 }
 
-fn compact_reply(reply: Reply<'_>) -> &'static str {
+fn compact_reply(reply: Reply<'_>) -> Option<&'static str> {
     match reply {
-        Reply::Continue { .. } => "Continue.",
-        Reply::Failed | Reply::Repeated => "That failed. Say why and try another way.",
-        Reply::Malformed { .. } => "Use the step format.",
+        Reply::Continue { .. } => Some("Continue."),
+        Reply::Failed | Reply::Repeated => Some("That failed. Say why and try another way."),
+        Reply::Malformed { .. } => Some("Use the step format."),
+        // It takes the step as it stands for its own.
+        Reply::Changed { .. } => None,
     }
 }
 
@@ -180,6 +187,10 @@ fn full_reply(reply: Reply<'_>) -> String {
         }
         Reply::Failed => render(include_str!("prompts/failed.md"), context! {}),
         Reply::Repeated => render(include_str!("prompts/repeated.md"), context! {}),
+        Reply::Changed { before } => {
+            let before = disarm(&plain(before));
+            render(include_str!("prompts/changed.md"), context! { before })
+        }
         Reply::Malformed { problem } => {
             render(include_str!("prompts/malformed.md"), context! { problem })
         }

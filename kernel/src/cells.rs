@@ -7,6 +7,7 @@
 
 pub(crate) mod kept;
 pub mod link;
+pub(crate) mod reading;
 pub mod record;
 
 use std::ops::Range;
@@ -16,10 +17,17 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 pub use crate::display::STEP_MIME;
+pub(crate) use record::Naming;
 pub use record::{End, StepRecord, TurnRecord};
 
 /// Version of `metadata.datarus`.
 const VERSION: u64 = 1;
+
+/// In the place of an answer, before the reason why there is none.
+const NO_ANSWER: &str = "**No answer.** ";
+
+/// In the place of an answer, where the user stopped the turn.
+const STOPPED: &str = "**Stopped** before an answer.";
 
 /// The cells of one finished turn.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +43,7 @@ pub fn turn_cells(prompt: &Value, record: &TurnRecord) -> TurnCells {
     let mut below = step_cells(record);
     if let Some(Outcome::Answered { thought, .. }) = record.outcome() {
         let mode = record.end.as_ref().map(|end| end.mode).unwrap_or_default();
-        below.extend(last_thought_cell(&record.turn, record.next_step(), thought, mode));
+        below.extend(last_thought_cell(record.naming(), record.next_step(), thought, mode));
     }
     below.push(answer_cell(record));
     TurnCells { prompt: prompt_cell(prompt, record), below }
@@ -45,10 +53,11 @@ pub fn turn_cells(prompt: &Value, record: &TurnRecord) -> TurnCells {
 pub(crate) fn step_cells(record: &TurnRecord) -> Vec<Value> {
     let mut cells = Vec::new();
     for step in &record.steps {
-        cells.extend(thought_cell(&record.turn, step.number, &step.thought));
+        let naming = Naming { turn: &record.turn, pass: step.pass };
+        cells.extend(thought_cell(naming, step.number, &step.thought));
         // A turn that was stopped before the code began leaves a thought alone.
         if !step.code.is_empty() || step.status != "unknown" {
-            cells.push(code_cell(&record.turn, step));
+            cells.push(code_cell(naming, step));
         }
         cells.extend(kept_cell(record, step));
     }
@@ -150,34 +159,34 @@ fn add_tags(metadata: &mut Map<String, Value>, tags: &[&str]) {
 }
 
 /// The folded thought that led to a step; none if nothing was said.
-pub(crate) fn thought_cell(turn: &str, number: usize, thought: &str) -> Option<Value> {
+pub(crate) fn thought_cell(naming: Naming<'_>, number: usize, thought: &str) -> Option<Value> {
     let title = format!("Step {number} · {}", title_of(thought));
-    folded_cell(turn, number, &title, thought)
+    folded_cell(naming, number, &title, thought)
 }
 
 /// The thought that led to the answer; in reflection mode it is all the work there is.
 pub(crate) fn last_thought_cell(
-    turn: &str,
+    naming: Naming<'_>,
     number: usize,
     thought: &str,
     mode: Mode,
 ) -> Option<Value> {
     let title = if mode == Mode::Reflection { "Thought".into() } else { title_of(thought) };
-    folded_cell(turn, number, &title, thought)
+    folded_cell(naming, number, &title, thought)
 }
 
-fn folded_cell(turn: &str, number: usize, title: &str, thought: &str) -> Option<Value> {
+fn folded_cell(naming: Naming<'_>, number: usize, title: &str, thought: &str) -> Option<Value> {
     if thought.trim().is_empty() {
         return None;
     }
-    let facts = json!({"v": VERSION, "role": "thought", "turn": turn, "step": number});
-    let id = format!("{turn}-{number}t");
+    let facts = json!({"v": VERSION, "role": "thought", "turn": naming.turn, "step": number});
+    let id = naming.id(&format!("{number}t"));
     Some(markdown_cell(&id, &folded(title, thought), "datarus-thought", facts))
 }
 
 /// The code of a step that has run; one of which no end is known counts as failed.
-pub(crate) fn code_cell(turn: &str, step: &StepRecord) -> Value {
-    let mut cell = open_code_cell(turn, step.number);
+pub(crate) fn code_cell(naming: Naming<'_>, step: &StepRecord) -> Value {
+    let mut cell = open_code_cell(naming, step.number);
     let facts = &mut cell["metadata"]["datarus"];
     facts["src_sha"] = json!(source_sha(&step.code));
     facts["status"] = json!(step.status);
@@ -195,13 +204,13 @@ pub(crate) fn code_cell(turn: &str, step: &StepRecord) -> Value {
 }
 
 /// The cell of a step that is being written.
-pub(crate) fn open_code_cell(turn: &str, number: usize) -> Value {
+pub(crate) fn open_code_cell(naming: Naming<'_>, number: usize) -> Value {
     json!({
         "cell_type": "code",
-        "id": step_id(turn, number),
+        "id": naming.step(number),
         "metadata": {
             "tags": ["datarus-code"],
-            "datarus": {"v": VERSION, "role": "code", "turn": turn, "step": number},
+            "datarus": {"v": VERSION, "role": "code", "turn": naming.turn, "step": number},
         },
         "source": "",
         "execution_count": null,
@@ -218,7 +227,7 @@ fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
     let (_traceback, printed) = step.outputs.split_last()?;
     Some(json!({
         "cell_type": "code",
-        "id": format!("{}-{number}k", record.turn),
+        "id": Naming { turn: &record.turn, pass: step.pass }.id(&format!("{number}k")),
         "metadata": {"tags": ["datarus-code", "datarus-kept"], "datarus": {
             "v": VERSION,
             "role": "code",
@@ -232,11 +241,6 @@ fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
     }))
 }
 
-/// The id of a step's code cell.
-pub(crate) fn step_id(turn: &str, step: usize) -> String {
-    format!("{turn}-{step}c")
-}
-
 /// The answer, or why there is none.
 pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
     let (text, missing) = match record.outcome() {
@@ -244,15 +248,15 @@ pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
             let linked = link::link_numbers(answer, &sources(record));
             (linked.text, linked.missing)
         }
-        Some(Outcome::GaveUp { reason }) => (format!("**No answer.** {reason}"), Vec::new()),
-        Some(Outcome::Interrupted) => (String::from("**Stopped** before an answer."), Vec::new()),
-        None => (String::from("**No answer.** The turn ended early."), Vec::new()),
+        Some(Outcome::GaveUp { reason }) => (format!("{NO_ANSWER}{reason}"), Vec::new()),
+        Some(Outcome::Interrupted) => (STOPPED.to_owned(), Vec::new()),
+        None => (format!("{NO_ANSWER}The turn ended early."), Vec::new()),
     };
     let mut facts = json!({"v": VERSION, "role": "answer", "turn": record.turn});
     if !missing.is_empty() {
         facts["numbers_not_found"] = json!(missing);
     }
-    markdown_cell(&format!("{}-a", record.turn), &text, "datarus-answer", facts)
+    markdown_cell(&record.naming().id("a"), &text, "datarus-answer", facts)
 }
 
 /// What each step printed, newest first: the last cell that shows a number is the one to look at.
@@ -260,14 +264,15 @@ fn sources(record: &TurnRecord) -> Vec<link::Source> {
     let worked = record.steps.iter().rev().filter(|step| step.worked());
     worked
         .map(|step| link::Source {
-            cell_id: step_id(&record.turn, step.number),
+            cell_id: Naming { turn: &record.turn, pass: step.pass }.step(step.number),
             execution_count: step.execution_count,
             text: step.printed(),
         })
         .collect()
 }
 
-fn markdown_cell(id: &str, source: &str, tag: &str, facts: Value) -> Value {
+fn markdown_cell(id: &str, source: &str, tag: &str, mut facts: Value) -> Value {
+    facts["src_sha"] = json!(source_sha(source));
     json!({
         "cell_type": "markdown",
         "id": id,

@@ -40,6 +40,8 @@ pub(crate) struct Journals {
 pub(crate) struct KeptTurn {
     /// The cell that asked, without outputs.
     pub(crate) prompt: Value,
+    /// Cells of an earlier answer that gave way to it.
+    pub(crate) removed: Vec<String>,
     /// What was done, and how it ended.
     pub(crate) record: TurnRecord,
     /// The prompt's outputs.
@@ -62,7 +64,11 @@ pub(crate) struct TurnEnd {
 enum Line {
     Begin {
         turn: String,
+        #[serde(default)]
+        pass: u32,
         prompt: Value,
+        #[serde(default)]
+        removed: Vec<String>,
     },
     Step {
         turn: String,
@@ -92,12 +98,23 @@ impl Journals {
         Journals { folder }
     }
 
-    /// Notes that a turn begins.
-    pub(crate) fn begin(&self, notebook: &str, turn: &str, prompt: Value) {
+    /// Notes that a turn begins, with the steps that it goes on from, in the place of the cells `removed`. What was
+    /// noted of it before is void.
+    pub(crate) fn begin(
+        &self,
+        notebook: &str,
+        record: TurnRecord,
+        prompt: Value,
+        removed: Vec<String>,
+    ) {
         if let Err(error) = self.prune() {
             tracing::warn!(%error, "cannot look through the journals");
         }
-        self.add(notebook, &Line::Begin { turn: turn.to_owned(), prompt });
+        let TurnRecord { turn, pass, steps, .. } = record;
+        self.add(notebook, &Line::Begin { turn: turn.clone(), pass, prompt, removed });
+        for step in steps {
+            self.step(notebook, &turn, step);
+        }
     }
 
     /// Notes a finished step.
@@ -133,10 +150,14 @@ impl Journals {
             let of = |kept: &&mut KeptTurn| kept.record.turn == line.turn();
             let known = turns.iter_mut().find(of);
             match (line, known) {
-                (Line::Begin { turn, prompt }, None) => {
-                    let record =
-                        TurnRecord { turn, steps: Vec::new(), end: None, loose: Vec::new() };
-                    turns.push(KeptTurn { prompt, record, outputs: Vec::new() });
+                (Line::Begin { turn, pass, prompt, removed }, known) => {
+                    let record = TurnRecord { pass, ..TurnRecord::new(&turn) };
+                    let begun = KeptTurn { prompt, removed, record, outputs: Vec::new() };
+                    match known {
+                        // It went on from one of its steps, and was noted anew from its beginning.
+                        Some(kept) => *kept = begun,
+                        None => turns.push(begun),
+                    }
                 }
                 (Line::Step { step, .. }, Some(kept)) => kept.record.steps.push(step),
                 (Line::End { end, outputs, kept: ran, .. }, Some(kept)) => {
@@ -145,7 +166,7 @@ impl Journals {
                     kept.outputs = outputs;
                 }
                 // The line before it is damaged.
-                (Line::Begin { .. }, Some(_)) | (Line::Step { .. } | Line::End { .. }, None) => {}
+                (Line::Step { .. } | Line::End { .. }, None) => {}
             }
         }
         turns
@@ -163,7 +184,11 @@ impl Journals {
 
     fn add(&self, notebook: &str, line: &Line) {
         let Some(file) = self.file(notebook) else { return };
-        let added = append(&file, line);
+        let added = append(&file, line).and_then(|written| match line {
+            // Nothing was done yet that could be lost.
+            Line::Begin { .. } => Ok(()),
+            Line::Step { .. } | Line::End { .. } => secure(written),
+        });
         if let Err(error) = added {
             tracing::warn!(%error, file = %file.display(), "cannot write a journal");
         }
@@ -186,7 +211,20 @@ impl Journals {
     }
 }
 
-fn append(path: &Path, line: &Line) -> io::Result<()> {
+/// Has the disk hold what was written. A kernel that is killed loses nothing without, but a machine without power loses
+/// what the system had not written yet, half a minute of it, and a step may have taken hours. On a thread of its own:
+/// a disk may take seconds, and the event loop must not wait for it.
+fn secure(written: File) -> io::Result<()> {
+    let sync = move || {
+        if let Err(error) = written.sync_data() {
+            tracing::warn!(%error, "the disk does not hold a journal");
+        }
+    };
+    std::thread::Builder::new().name("journal".into()).spawn(sync).map(drop)
+}
+
+/// Adds a line and gives back the file.
+fn append(path: &Path, line: &Line) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -203,7 +241,8 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
         last != *b"\n"
     };
     let text = if torn { format!("\n{text}") } else { text };
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 fn open(path: &Path) -> io::Result<File> {

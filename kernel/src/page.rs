@@ -52,6 +52,18 @@ pub enum Review {
     All,
 }
 
+/// `metadata.datarus` of the `execute_request` of a prompt whose turn is to go on from one of its steps. The turn keeps
+/// its name; its cells below the step give way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoOn {
+    /// `prompt`.
+    pub role: String,
+    /// The turn.
+    pub turn: String,
+    /// The step's cell.
+    pub go_on: String,
+}
+
 /// From the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -62,6 +74,14 @@ pub enum ToKernel {
         turn: String,
         /// All cells, in order.
         cells: Vec<CellState>,
+    },
+    /// The answer to [`ToPage::Read`], as far as there is room, the lowest cells first: a page tells at most 16,384
+    /// characters of a cell and 262,144 in all.
+    Texts {
+        /// The turn.
+        turn: String,
+        /// The cells.
+        cells: Vec<CellText>,
     },
     /// End the agent alone.
     Stop {
@@ -127,6 +147,24 @@ pub struct CellState {
     pub source: Option<String>,
 }
 
+/// What stands in a cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellText {
+    /// Its id.
+    pub id: String,
+    /// Its source, maybe shortened.
+    pub source: String,
+    /// Its outputs as plain text, maybe shortened.
+    #[serde(default)]
+    pub output: String,
+    /// Its `[n]`; none, if it has not run.
+    #[serde(default)]
+    pub execution_count: Option<u64>,
+    /// Whether it shows that it failed.
+    #[serde(default)]
+    pub failed: bool,
+}
+
 /// What to do with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -156,6 +194,13 @@ pub enum ToPage {
         prompt: String,
         /// Cells of an earlier turn of this prompt, to be removed in one undoable step.
         remove: Vec<String>,
+    },
+    /// Say what stands in these cells: the kernel has not run them. The page answers with [`ToKernel::Texts`].
+    Read {
+        /// The turn.
+        turn: String,
+        /// The cells.
+        ids: Vec<String>,
     },
     /// Insert a cell.
     Insert {
@@ -194,7 +239,7 @@ pub enum ToPage {
         /// The cell.
         id: String,
     },
-    /// Set fields of a cell's metadata.
+    /// Set fields of a cell's metadata; null takes one away. Tags of ours take the place of tags of ours.
     Patch {
         /// The cell.
         id: String,
@@ -237,6 +282,8 @@ pub enum ToPage {
         turn: String,
         /// The prompt's cell.
         prompt: String,
+        /// Cells that gave way to it, to be removed in one undoable step.
+        remove: Vec<String>,
         /// The prompt's outputs.
         outputs: Vec<Value>,
         /// The prompt's `[n]`.
@@ -329,6 +376,8 @@ mod tests {
                 _ => check::<ToKernel>(name, example),
             }
         }
+        let go_on: GoOn = serde_json::from_value(examples["go_on"].clone()).unwrap();
+        assert_eq!(serde_json::to_value(go_on).unwrap(), examples["go_on"]);
         for (name, example) in examples["to_page"].as_object().unwrap() {
             check::<ToPage>(name, example);
         }

@@ -1,15 +1,19 @@
 //! What this kernel has run, in order: what a question may refer to.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 
 use bytes::Bytes;
 use datarus_agent::agent::{FileInfo, Past, Turn};
-use datarus_agent::executor::{Execution, Status};
+use datarus_agent::executor::{Execution, Status, Variable};
 
+use crate::cells::source_sha;
 use crate::outputs::Outputs;
 
 mod above;
+mod standing;
+
+pub(crate) use standing::Standing;
 
 /// How many cells and turns are remembered.
 const MAX_ENTRIES: usize = 64;
@@ -25,7 +29,11 @@ const FILE_TYPES: [&str; 6] = ["csv", "tsv", "xlsx", "parquet", "json", "txt"];
 
 /// The cells and turns of this kernel, oldest first. A cell that is run again replaces what it did before.
 #[derive(Debug, Default)]
-pub(crate) struct History(VecDeque<Entry>);
+pub(crate) struct History {
+    entries: VecDeque<Entry>,
+    /// The beginnings of the hashes of all sources that have run, also of those that are forgotten.
+    ran: HashSet<u64>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -35,9 +43,26 @@ struct Entry {
 
 #[derive(Debug)]
 enum What {
-    /// With its name, if it stands in cells of its own.
-    Turn(Option<String>, Turn),
+    Turn(PastTurn),
     Cell(Cell),
+}
+
+/// A turn that is over.
+#[derive(Debug)]
+struct PastTurn {
+    /// If it stands in cells of its own.
+    name: Option<String>,
+    turn: Turn,
+    given: Given,
+}
+
+/// What a turn was told of besides its question.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given {
+    /// Files beside the notebook.
+    pub(crate) files: Vec<FileInfo>,
+    /// DataFrames that existed.
+    pub(crate) variables: Vec<Variable>,
 }
 
 /// A Python cell. Its outputs are kept as published and read only when a question comes.
@@ -62,7 +87,13 @@ impl History {
             status: Status::Ok,
             execution_count: None,
         };
+        self.note_ran(code);
         self.add(cell_id, What::Cell(cell));
+    }
+
+    /// Notes that this source has run.
+    pub(crate) fn note_ran(&mut self, source: &str) {
+        self.ran.extend(key(&source_sha(source)));
     }
 
     /// Notes something published for a Python cell.
@@ -96,54 +127,77 @@ impl History {
     }
 
     /// Notes a turn of the agent; `name`, if its steps stand in cells of their own.
-    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, name: Option<String>, turn: Turn) {
-        self.add(cell_id, What::Turn(name, turn));
+    pub(crate) fn add_turn(
+        &mut self,
+        cell_id: Option<String>,
+        name: Option<String>,
+        turn: Turn,
+        given: Given,
+    ) {
+        self.add(cell_id, What::Turn(PastTurn { name, turn, given }));
+    }
+
+    /// What a turn was told of besides its question.
+    pub(crate) fn given(&self, turn: &str) -> Option<Given> {
+        Some(self.named(turn)?.given.clone())
     }
 
     /// Forgets a turn, and what the user ran of its cells.
     pub(crate) fn forget_turn(&mut self, turn: &str) {
         let cells = format!("{turn}-");
-        self.0.retain(|entry| match &entry.what {
-            What::Turn(name, _) => name.as_deref() != Some(turn),
+        self.entries.retain(|entry| match &entry.what {
+            What::Turn(past) => past.name.as_deref() != Some(turn),
             What::Cell(_) => entry.cell_id.as_ref().is_none_or(|id| !id.starts_with(&cells)),
         });
     }
 
     /// All that was run, oldest first.
     pub(crate) fn pasts(&self) -> Vec<Past> {
-        self.0.iter().map(|entry| entry.what.as_past()).collect()
+        self.entries.iter().map(|entry| entry.what.as_past()).collect()
     }
 
     fn add(&mut self, cell_id: Option<String>, what: What) {
         if cell_id.is_some() {
-            self.0.retain(|entry| entry.cell_id != cell_id);
+            self.entries.retain(|entry| entry.cell_id != cell_id);
         }
-        self.0.push_back(Entry { cell_id, what });
-        if self.0.len() > MAX_ENTRIES {
-            self.0.pop_front();
+        self.entries.push_back(Entry { cell_id, what });
+        if self.entries.len() > MAX_ENTRIES {
+            self.entries.pop_front();
         }
     }
 
+    fn named(&self, name: &str) -> Option<&PastTurn> {
+        self.entries.iter().find_map(|entry| match &entry.what {
+            What::Turn(past) if past.name.as_deref() == Some(name) => Some(past),
+            What::Turn(_) | What::Cell(_) => None,
+        })
+    }
+
     fn find(&self, msg_id: &str) -> Option<&Cell> {
-        self.0.iter().rev().find_map(|entry| match &entry.what {
+        self.entries.iter().rev().find_map(|entry| match &entry.what {
             What::Cell(cell) if cell.msg_id == msg_id => Some(cell),
-            What::Cell(_) | What::Turn(..) => None,
+            What::Cell(_) | What::Turn(_) => None,
         })
     }
 
     fn cell(&mut self, msg_id: &str) -> Option<&mut Cell> {
         // From the end: it is one of the newest.
-        self.0.iter_mut().rev().find_map(|entry| match &mut entry.what {
+        self.entries.iter_mut().rev().find_map(|entry| match &mut entry.what {
             What::Cell(cell) if cell.msg_id == msg_id => Some(cell),
-            What::Cell(_) | What::Turn(..) => None,
+            What::Cell(_) | What::Turn(_) => None,
         })
     }
+}
+
+/// The beginning of a hash in hexadecimal digits.
+fn key(hash: &str) -> Option<u64> {
+    u64::from_str_radix(hash.get(..16)?, 16).ok()
 }
 
 impl What {
     fn as_past(&self) -> Past {
         match self {
-            What::Turn(_, turn) => Past::Turn(turn.clone()),
+            What::Turn(past) => Past::Turn(past.turn.clone()),
             What::Cell(cell) => Past::Cell { code: cell.code.clone(), execution: cell.execution() },
         }
     }
@@ -164,6 +218,7 @@ impl Cell {
             outputs: outputs.finish(),
             figures: Vec::new(),
             seconds: 0.0,
+            lost: false,
         }
     }
 }

@@ -1,7 +1,7 @@
 // Edits of a notebook's model. What the kernel makes stays out of the undo history; what takes cells away is one
 // step of it.
 
-import { cellState, errorsAsText, patched } from "./facts.js";
+import { cellState, cellTexts, errorsAsText, patched } from "./facts.js";
 
 /** @import { CellModel, Json, NotebookModel } from "../lab.js" */
 
@@ -142,6 +142,21 @@ export function state(model) {
     const { id, type } = cell;
     return cellState({ id, type, source: cell.sharedModel.source, facts: factsOf(cell) });
   });
+}
+
+/** What cells hold, as the message `texts` tells it. @param {NotebookModel} model @param {string[]} ids */
+export function texts(model, ids) {
+  const asked = new Set(ids);
+  const wanted = (/** @type {CellModel} */ cell) =>
+    asked.has(cell.id) && (cell.type !== "code" || cell.executionCount != null || factsOf(cell)?.turn !== undefined);
+  const told = [...model.cells].filter(wanted).map((cell) => ({
+    id: cell.id,
+    source: cell.sharedModel.source,
+    outputs: cell.outputs?.toJSON() ?? [],
+    count: cell.executionCount ?? null,
+    failed: cell.getMetadata("tags")?.includes("datarus-failed") ?? false,
+  }));
+  return cellTexts(told.map((cell) => ({ ...cell, failed: cell.failed || cell.outputs.some((output) => output.output_type === "error") })));
 }
 
 /** Shows the errors of a turn's failed steps as text. @param {NotebookModel} model @param {string} turn */

@@ -144,6 +144,8 @@ export class Live {
       this.changed();
     },
     /** @param {Json} m */
+    read: (m) => this.#send({ op: "texts", turn: m.turn, cells: cells.texts(this.model, m.ids) }),
+    /** @param {Json} m */
     insert: (m) => cells.insert(this.model, m, this.#promptOf(m)),
     /** @param {Json} m */
     append: (m) => cells.append(this.model, m.id, m.text),
@@ -190,6 +192,7 @@ export class Live {
     },
     /** @param {Json} m */
     restore: (m) => {
+      cells.remove(this.model, m.remove ?? []);
       const prompt = cells.cellOf(this.model, m.prompt);
       if (prompt) cells.fill(prompt, m);
       cells.patch(this.model, m.prompt, { datarus: { role: "prompt", turn: m.turn } });
@@ -248,15 +251,16 @@ export class Live {
   /**
    * Runs a step as any cell is run, but past Lab's queue: add-ons may put a queue there that waits for the prompt.
    * @param {string} id
+   * @param {Json} [more] metadata of the request
    */
-  #execute(id) {
+  #execute(id, more = {}) {
     const cell = this.#widget(id);
     if (cell?.model.type !== "code") return;
     const [panel] = this.panels;
     const { deletedCells } = this.model;
     const recordTiming = panel?.content.notebookConfig?.recordTiming ?? false;
     this.#executing.set(id, undefined);
-    const execution = this.lab.cells.CodeCell.execute(cell, this.context.sessionContext, { deletedCells, recordTiming });
+    const execution = this.lab.cells.CodeCell.execute(cell, this.context.sessionContext, { deletedCells, recordTiming, ...more });
     // A step that fails or whose kernel dies shows that itself.
     execution.catch(() => {}).then(() => {
       const known = this.#executing.get(id);
@@ -305,6 +309,16 @@ export class Live {
     if (prompt === undefined) return;
     this.undo(turn);
     this.#execute(prompt);
+  }
+
+  /** Takes up the turn of a step from there: the kernel lets what follows give way. @param {string} id */
+  goOn(id) {
+    const step = cells.cellOf(this.model, id);
+    const turn = step && cells.factsOf(step)?.turn;
+    const prompt = this.#promptOfTurn(turn);
+    if (prompt === undefined || this.#executing.has(prompt)) return;
+    this.#ended.delete(turn);
+    this.#execute(prompt, { datarus: { role: "prompt", turn, go_on: id } });
   }
 
   /** @returns {"off" | "guard" | "all"} */

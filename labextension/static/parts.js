@@ -118,6 +118,28 @@ export function ask(question, cell, onChoice) {
 }
 
 /**
+ * What can be done with a step of a turn that is over. It stands back unless the step was edited.
+ * @param {Cell} cell
+ * @param {(source: string) => boolean} isEdited
+ * @param {() => void} onGoOn
+ * @returns {Part}
+ */
+export function step(cell, isEdited, onGoOn) {
+  const shared = cell.model.sharedModel;
+  const goOn = button(text("goOn"), onGoOn);
+  const node = box("datarus-part datarus-step", goOn);
+  const update = () => {
+    const edited = isEdited(shared.source);
+    node.classList.toggle("datarus-mod-quiet", !edited);
+    goOn.title = text(edited ? "goOnEditedTitle" : "goOnTitle");
+  };
+  shared.changed.connect(() => {
+    if (node.isConnected) update();
+  });
+  return { node, update };
+}
+
+/**
  * What can be done with a turn that is over.
  * @param {{ undo: () => void, again: () => void, fold: (open: boolean) => void }} actions
  * @returns {Part}

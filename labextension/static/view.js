@@ -3,13 +3,19 @@
 
 import { Anchor } from "./anchor.js";
 import * as cells from "./cells.js";
-import { ask, badge, bar, tools } from "./parts.js";
+import { isEdited, isOwnStep } from "./facts.js";
+import { ask, badge, bar, step, tools } from "./parts.js";
 import { colour, follow, isStep, roleOf, setRole } from "./roles.js";
 import { text } from "./strings.js";
 
 /** @import { Cell, Json, Lab, NotebookPanel } from "../lab.js" */
 /** @import { Live } from "./live.js" */
 /** @import { Part } from "./parts.js" */
+
+/**
+ * The turns whose cells stand, and those whose questions do.
+ * @typedef {{ made: Set<string>, asked: Set<string> }} Turns
+ */
 
 /**
  * What is attached to one cell.
@@ -48,24 +54,28 @@ export class View {
     this.review.setHidden(!this.live.ours);
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
-    const made = new Set();
+    const turns = this.#turns();
+    for (const cell of this.panel.content.widgets) this.#renew(cell, turns);
+  }
+
+  /** @returns {Turns} */
+  #turns() {
+    const turns = { made: new Set(), asked: new Set() };
     for (const cell of this.live.model.cells) {
       const facts = cells.factsOf(cell);
-      if (facts?.turn && facts.role !== "prompt") made.add(facts.turn);
+      if (facts?.turn) (facts.role === "prompt" ? turns.asked : turns.made).add(facts.turn);
     }
-    for (const cell of this.panel.content.widgets) this.#renew(cell, made);
+    return turns;
   }
 
   /** Renews one cell. @param {string} id */
   update(id) {
     const cell = this.panel.content.widgets.find((widget) => widget.model.id === id);
-    const turn = cell && cells.factsOf(cell.model)?.turn;
-    const made = turn && cells.turnCells(this.live.model, turn).length > 0;
-    if (cell) this.#renew(cell, new Set(made ? [turn] : []));
+    if (cell) this.#renew(cell, this.#turns());
   }
 
-  /** @param {Cell} cell @param {Set<string>} made the turns that have cells */
-  #renew(cell, made) {
+  /** @param {Cell} cell @param {Turns} turns */
+  #renew(cell, turns) {
     if (cell.model.type !== "code") return;
     if (!this.#followed.has(cell.model) && this.live.ours) {
       this.#followed.add(cell.model);
@@ -78,7 +88,7 @@ export class View {
     const attached = this.#attached.get(cell) ?? { key: "" };
     this.#attached.set(cell, attached);
     this.#renewBadge(cell, attached);
-    this.#renewPart(cell, attached, made);
+    this.#renewPart(cell, attached, turns);
   }
 
   /** @param {Cell} cell @param {Attached} attached */
@@ -98,9 +108,9 @@ export class View {
     describe(attached.badge, cell);
   }
 
-  /** @param {Cell} cell @param {Attached} attached @param {Set<string>} made */
-  #renewPart(cell, attached, made) {
-    const { key, make } = this.#partOf(cell, made);
+  /** @param {Cell} cell @param {Attached} attached @param {Turns} turns */
+  #renewPart(cell, attached, turns) {
+    const { key, make } = this.#partOf(cell, turns);
     if (key !== attached.key) {
       const old = attached.part?.node;
       const hadFocus = old?.contains(document.activeElement);
@@ -116,10 +126,10 @@ export class View {
   /**
    * What belongs below a cell; the key tells one thing from another.
    * @param {Cell} cell
-   * @param {Set<string>} made
+   * @param {Turns} turns
    * @returns {{ key: string, make?: () => Part }}
    */
-  #partOf(cell, made) {
+  #partOf(cell, { made, asked }) {
     const { live } = this;
     const { id } = cell.model;
     if (!live.ours) return { key: "" };
@@ -132,6 +142,10 @@ export class View {
     const facts = cells.factsOf(cell.model);
     if (facts?.role === "prompt" && made.has(facts.turn)) {
       return { key: `tools ${facts.turn}`, make: () => this.#tools(facts) };
+    }
+    if (isOwnStep(id, facts) && asked.has(facts?.turn) && !live.turns.has(facts?.turn)) {
+      const edited = (/** @type {string} */ source) => isEdited(source, cells.factsOf(cell.model));
+      return { key: `step ${facts?.turn}`, make: () => step(cell, edited, () => live.goOn(id)) };
     }
     return { key: "" };
   }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { cellState, errorsAsText, patched, sourceHash, typedAnew, VERSION } from "../../labextension/static/facts.js";
+import { cellState, cellTexts, errorsAsText, isOwnStep, patched, sourceHash, typedAnew, VERSION } from "../../labextension/static/facts.js";
 import { Live } from "../../labextension/static/live.js";
 import { sha256 } from "../../labextension/static/sha256.js";
 
@@ -58,6 +58,19 @@ test("what the page says has the shape that the kernel expects", async () => {
   assert.equal(said.state.turn, turn);
 });
 
+test("to go on from a step, its question is run with what the kernel reads", async () => {
+  const { turn, go_on } = contract.go_on;
+  const cell = (id, facts) => ({ id, type: "code", sharedModel: { id }, getMetadata: () => facts });
+  const models = [cell("p2", { role: "prompt", turn, status: "done" }), cell(go_on, { role: "code", turn, step: 2 })];
+  const { live } = await connected(models);
+  const ran = [];
+  live.lab = { cells: { CodeCell: { execute: async (widget, _, metadata) => ran.push([widget.model.id, metadata.datarus]) } } };
+  live.panels.add({ content: { widgets: models.map((model) => ({ model })) } });
+  live.goOn(go_on);
+  live.goOn(go_on);
+  assert.deepEqual(ran, [["p2", contract.go_on]], "once");
+});
+
 test("a cell is told with its source where it was edited by hand", () => {
   const [python, prompt, step] = contract.to_kernel.state.cells;
   const cell = (state, source, facts) => cellState({ id: state.id, type: state.type, source, facts });
@@ -76,11 +89,35 @@ test("SHA-256 is that of the system, at every length around a block", () => {
   assert.equal(sourceHash("a\r\nb \n"), sourceHash("a\nb"));
 });
 
-test("a patch adds tags, merges objects and takes null away", () => {
-  const old = { tags: ["datarus-code"], jupyter: { a: 1 }, datarus: { turn: "t_1", step: 1 }, x: 1 };
-  const patch = { tags: ["datarus-failed"], jupyter: { source_hidden: true }, datarus: { status: "error" }, x: null };
+test("what a cell holds is told as text, within bounds, the lowest cells first", () => {
+  const [told] = contract.to_kernel.texts.cells;
+  const of = ({ id, source }, outputs, rest = {}) => ({ id, source, outputs, count: 2, failed: false, ...rest });
+  const result = { output_type: "execute_result", data: { "text/plain": "1" } };
+  assert.deepEqual(cellTexts([of(told, [result])]), [told]);
+  const error = { output_type: "error", ename: "E", evalue: "v", traceback: ["\x1b[31mE\x1b[0m: v"] };
+  const stream = { output_type: "stream", name: "stdout", text: ["a\n", "b\n"] };
+  assert.equal(cellTexts([of(told, [stream, error])])[0].output, "a\nb\nE: v");
+  const long = [..."0123456789"].map((digit) => of({ id: digit, source: digit.repeat(40_000) }, [stream]));
+  const [text] = cellTexts(long.slice(0, 1));
+  assert.ok(text.source.length <= 16_384 && text.source.includes("characters left out") && text.output.length < 100);
+  const all = cellTexts([...long, ...long]);
+  assert.ok(all.length < 20 && all.at(-1).id === "9", "the lowest");
+  assert.ok(all.reduce((size, { source, output }) => size + source.length + output.length, 0) <= 262_144);
+});
+
+test("only cells that a turn made itself are steps to go on from", () => {
+  const facts = { role: "code", turn: "t_0a1b2c3d", step: 2 };
+  const own = ["t_0a1b2c3d-2c", "t_0a1b2c3d-2c_3"];
+  const other = ["t_0a1b2c3d-2k", "t_0a1b2c3d-a", "a copy", "t_00000001-2c"];
+  assert.deepEqual([...own, ...other].filter((id) => isOwnStep(id, facts)), own);
+  assert.ok(!isOwnStep(own[0], undefined));
+});
+
+test("a patch renews tags of ours, merges objects and takes null away", () => {
+  const old = { tags: ["datarus-code", "skip-execution", "mine"], jupyter: { a: 1 }, datarus: { turn: "t_1", step: 1 }, x: 1 };
+  const patch = { tags: ["datarus-code", "datarus-failed"], jupyter: { source_hidden: true }, datarus: { status: "error" }, x: null };
   assert.deepEqual(patched(old, patch), {
-    tags: ["datarus-code", "datarus-failed"],
+    tags: ["mine", "datarus-code", "datarus-failed"],
     jupyter: { a: 1, source_hidden: true },
     datarus: { turn: "t_1", step: 1, status: "error" },
   });

@@ -141,6 +141,7 @@ fn task(hostile: &str, source: Source) -> Task {
         files: if matches!(source, Source::File) { vec![file] } else { Vec::new() },
         variables: if matches!(source, Source::Column) { vec![frame] } else { Vec::new() },
         history: Vec::new(),
+        begun: None,
     }
 }
 

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
+mod agent_begun;
 mod agent_context;
 mod agent_loop;
 mod death;
+mod go_on;
 mod headless;
 mod hostile_data;
 mod interrupt;
@@ -15,5 +17,6 @@ mod python_cell;
 mod recovery;
 mod review;
 mod scene;
+mod seen;
 mod tag_parser;
 mod tidy;

@@ -27,6 +27,7 @@ fn cell(outputs: &[Value]) -> (String, Execution) {
         outputs: Vec::new(),
         figures: Vec::new(),
         seconds: 0.0,
+        lost: false,
     };
     for output in outputs {
         let mut output = output.clone();

@@ -97,5 +97,6 @@ pub(crate) fn task(prompt: &str) -> Task {
         files: Vec::new(),
         variables: Vec::new(),
         history: Vec::new(),
+        begun: None,
     }
 }

@@ -166,5 +166,12 @@ pub fn raised(text: &str, ename: &str, evalue: &str) -> Execution {
 
 /// A cell that ended with `status`.
 pub fn ended(status: Status, outputs: Vec<Output>) -> Execution {
-    Execution { execution_count: None, status, outputs, figures: Vec::new(), seconds: 0.0 }
+    Execution {
+        execution_count: None,
+        status,
+        outputs,
+        figures: Vec::new(),
+        seconds: 0.0,
+        lost: false,
+    }
 }

@@ -99,8 +99,21 @@ impl Page {
 
     /// Runs a cell of the notebook and returns the id of the request.
     pub async fn run(&self, client: &mut Frontend, id: &str) -> String {
+        self.run_with(client, id, Map::new()).await
+    }
+
+    /// Runs a prompt so that its turn goes on from the step in the cell `from`.
+    pub async fn go_on(&self, client: &mut Frontend, id: &str, from: &str) -> String {
+        let cell = self.cells.iter().find(|cell| cell.id == id).expect("the cell");
+        let mut facts = cell.metadata["datarus"].clone();
+        facts["go_on"] = json!(from);
+        self.run_with(client, id, Map::from_iter([("datarus".to_owned(), facts)])).await
+    }
+
+    async fn run_with(&self, client: &mut Frontend, id: &str, more: Map<String, Value>) -> String {
         let cell = self.cells.iter().find(|cell| cell.id == id).expect("the cell");
         let mut metadata = cell.metadata.clone();
+        metadata.extend(more);
         metadata.insert("cellId".into(), json!(id));
         let content = json!({"code": cell.source, "allow_stdin": true, "stop_on_error": true});
         let metadata = Value::Object(metadata);
@@ -158,6 +171,10 @@ impl Page {
                     self.say(client, state).await;
                 }
             }
+            "read" if self.tells => {
+                let texts = self.texts(data);
+                self.say(client, texts).await;
+            }
             "insert" => self.insert(data),
             "append" => {
                 let cell = self.cell(&id);
@@ -174,10 +191,14 @@ impl Page {
             "render" => self.cell(&id).rendered = true,
             "patch" => {
                 let fields = data["metadata"].as_object().expect("an object").clone();
-                self.cell(&id).metadata.extend(fields);
+                let metadata = &mut self.cell(&id).metadata;
+                metadata.extend(fields);
+                metadata.retain(|_, value| !value.is_null());
             }
             "upsert" => self.upsert(data),
             "restore" => {
+                let gone = data["remove"].as_array().expect("a list");
+                self.cells.retain(|cell| !gone.contains(&json!(cell.id)));
                 let cell = self.cell(&text("prompt"));
                 cell.outputs.clone_from(data["outputs"].as_array().expect("a list"));
                 cell.execution_count = data["execution_count"].as_u64();
@@ -209,6 +230,26 @@ impl Page {
         let cell = self.cell(id);
         cell.outputs.clone_from(outputs.as_array().expect("a list"));
         cell.execution_count = count;
+    }
+
+    /// What the cells hold that the kernel asks for.
+    fn texts(&self, data: &Value) -> Value {
+        let asked = data["ids"].as_array().expect("a list");
+        let cells = self.cells.iter().filter(|cell| asked.contains(&json!(cell.id)));
+        let text = |cell: &PageCell| {
+            let shown: String =
+                cell.outputs.iter().filter_map(|output| output["text"].as_str()).collect();
+            let tags = cell.metadata.get("tags").and_then(Value::as_array);
+            let failed = tags.is_some_and(|tags| tags.contains(&json!("datarus-failed")));
+            json!({
+                "id": cell.id,
+                "source": cell.source,
+                "output": shown,
+                "execution_count": cell.execution_count,
+                "failed": failed,
+            })
+        };
+        json!({"op": "texts", "turn": data["turn"], "cells": cells.map(text).collect::<Vec<_>>()})
     }
 
     /// The notebook as the kernel is told of it.

@@ -1,5 +1,7 @@
 //! One turn while it runs: what was said, what was done, and how much of the bounds is used.
 
+mod begun;
+
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::repetition::goes_round;
@@ -43,6 +45,8 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     names: Names,
     forms: Forms,
     steps: Vec<Step>,
+    /// Those of them that were not made before.
+    n_made: usize,
     usage: Usage,
     /// Completions asked for: each draws with a seed of its own.
     n_completions: u64,
@@ -86,7 +90,8 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             chat,
             names,
             forms,
-            steps: Vec::new(),
+            steps: task.begun.as_ref().map_or_else(Vec::new, |begun| begun.done.clone()),
+            n_made: 0,
             usage: Usage::default(),
             n_completions: 0,
             n_failed: 0,
@@ -128,7 +133,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             self.usage += completion.usage;
             written.push_str(&completion.text);
             proceed!(self.stopped(&completion, &written));
-            let step = self.steps.len() + 1;
+            let step = self.next_number();
             let on_event = &mut *self.on_event;
             let read = reader.finish(completion.finish_reason, &mut |part, text| {
                 on_event(text_event(step, part, text));
@@ -150,6 +155,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         written: &str,
         reader: &mut Reader,
     ) -> Result<Completion, AgentError> {
+        let step = self.next_number();
         let agent = &mut *self.agent;
         let code = self.steps.last().map_or("", |step| step.code.as_str());
         let known = Known { names: &self.names, forms: &self.forms, code };
@@ -164,7 +170,6 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             interrupt: &agent.interrupt,
         };
         self.n_completions += 1;
-        let step = self.steps.len() + 1;
         let on_event = &mut *self.on_event;
         let mut so_far = written.to_owned();
         Ok(agent.model.generate(&request, &mut grammar, &mut |delta| {
@@ -202,13 +207,24 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         }
     }
 
-    /// Runs a cell and shows the model what it did.
+    /// The number of the step after the last one; what the analyst took out leaves a gap.
+    fn next_number(&self) -> usize {
+        self.steps.iter().map(|step| step.number).max().unwrap_or(0) + 1
+    }
+
+    /// Runs the cell that the model wrote and shows it what that did.
     fn act(&mut self, thought: String, code: String) -> Flow<()> {
         self.n_malformed = 0;
-        let number = self.steps.len() + 1;
-        if number > self.agent.limits.max_steps {
-            return Ok(gave_up(&format!("no answer after {} steps", number - 1)));
+        if self.n_made >= self.agent.limits.max_steps {
+            return Ok(gave_up(&format!("no answer after {} steps", self.n_made)));
         }
+        let step = proceed!(self.run(self.next_number(), thought, code)?);
+        self.look(&step);
+        Ok(self.judge(&step))
+    }
+
+    /// Runs a cell as a step.
+    fn run(&mut self, number: usize, thought: String, code: String) -> Flow<Step> {
         let ready =
             AgentEvent::StepReady { step: number, thought: thought.clone(), code: code.clone() };
         (self.on_event)(ready);
@@ -218,11 +234,11 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         let step = Step { number, thought, code, execution };
         (self.on_event)(AgentEvent::StepDone(step.clone()));
         self.steps.push(step.clone());
+        self.n_made += 1;
         if step.execution.status == Status::Interrupted || self.agent.interrupt.is_set() {
             return Ok(Break(Outcome::Interrupted));
         }
-        self.look(&step);
-        Ok(self.judge(&step))
+        Ok(Continue(step))
     }
 
     fn same_as_before(&self, code: &str, execution: &Execution) -> bool {
@@ -255,7 +271,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         if self.n_same >= MAX_SAME {
             return gave_up("the model makes the same step again and again");
         }
-        let steps_left = self.agent.limits.max_steps - step.number;
+        let steps_left = self.agent.limits.max_steps.saturating_sub(self.n_made);
         self.chat.reply(match failed {
             true => Reply::Failed,
             false if self.n_same > 1 => Reply::Repeated,
@@ -345,6 +361,9 @@ fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
                 names.learn_observation(&observe(&step.code, &step.execution, profile));
             }
         }
+    }
+    for step in task.begun.iter().flat_map(|begun| &begun.done) {
+        names.learn_observation(&observe(&step.code, &step.execution, profile));
     }
     names
 }

@@ -3,7 +3,14 @@ use serde_json::json;
 use super::*;
 
 fn execution(outputs: Vec<Output>, status: Status) -> Execution {
-    Execution { execution_count: Some(3), status, outputs, figures: Vec::new(), seconds: 0.1 }
+    Execution {
+        execution_count: Some(3),
+        status,
+        outputs,
+        figures: Vec::new(),
+        seconds: 0.1,
+        lost: false,
+    }
 }
 
 fn stream(text: &str) -> Output {

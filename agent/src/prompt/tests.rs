@@ -16,6 +16,7 @@ fn task() -> Task {
             .collect(),
         variables: (0..6).map(|n| frame(&format!("df{n}"), 1)).collect(),
         history: Vec::new(),
+        begun: None,
     }
 }
 
@@ -81,10 +82,13 @@ fn every_template_renders() {
     let text = question(Profile::Full, &Task { variables: Vec::new(), ..task() });
     assert!(text.ends_with("- 9.csv (2.5 MB)"), "{text}");
     for steps_left in [0, 1, 2] {
-        assert!(!reply(Profile::Full, Reply::Continue { steps_left }).contains('{'));
+        let text = reply(Profile::Full, Reply::Continue { steps_left }).unwrap();
+        assert!(!text.contains('{'));
     }
-    for reply_of in [Reply::Failed, Reply::Repeated, Reply::Malformed { problem: "it is empty" }] {
-        assert!(!reply(Profile::Full, reply_of).is_empty());
+    let malformed = Reply::Malformed { problem: "it is empty" };
+    for reply_of in [Reply::Failed, Reply::Repeated, malformed, Reply::Changed { before: "x" }] {
+        assert!(!reply(Profile::Full, reply_of).unwrap().is_empty());
     }
+    assert_eq!(reply(Profile::Compact, Reply::Changed { before: "x" }), None);
     assert!(cell("x = 1", "(no output)").contains("x = 1"));
 }

@@ -56,6 +56,27 @@ fn link(number: &str, source: &Source) -> String {
     format!("[{number}](#cell-id={}{title})", source.cell_id)
 }
 
+/// An answer without the links to cells that were made of its numbers.
+pub(crate) fn unlinked(answer: &str) -> String {
+    const TARGET: &str = "](#cell-id=";
+    let mut text = String::with_capacity(answer.len());
+    let mut rest = answer;
+    while let Some((before, after)) = rest.split_once(TARGET) {
+        let (Some((front, number)), Some((_, behind))) =
+            (before.rsplit_once('['), after.split_once(')'))
+        else {
+            text.push_str(before);
+            text.push_str(TARGET);
+            rest = after;
+            continue;
+        };
+        text.push_str(front);
+        text.push_str(number);
+        rest = behind;
+    }
+    text + rest
+}
+
 /// A stretch of the answer: a number, or anything else.
 struct Piece {
     len: usize,

@@ -9,11 +9,46 @@ use serde_json::{Map, Value, json};
 use super::STEP_MIME;
 use crate::display::without_escapes;
 
+/// By what the cells of a turn are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Naming<'a> {
+    /// The turn.
+    pub(crate) turn: &'a str,
+    /// How often it had gone on from one of its steps when the cell was made. The cells that were dropped then may
+    /// come back by an undo: no new one bears the id of one of them.
+    pub(crate) pass: u32,
+}
+
+impl<'a> Naming<'a> {
+    /// The id of a step's code cell.
+    pub(crate) fn step(self, number: usize) -> String {
+        self.id(&format!("{number}c"))
+    }
+
+    /// The id of a cell; `part` is the step's number with `t` for the thought, `c` for the code, `k` for what was kept
+    /// of it, or `a` for the answer.
+    pub(crate) fn id(self, part: &str) -> String {
+        match self.pass {
+            0 => format!("{}-{part}", self.turn),
+            pass => format!("{}-{part}_{}", self.turn, u64::from(pass) + 1),
+        }
+    }
+
+    /// That of the cell `id` of a turn.
+    pub(crate) fn of(turn: &'a str, id: &str) -> Naming<'a> {
+        let part = id.strip_prefix(turn).and_then(|rest| rest.strip_prefix('-'));
+        let count = part.and_then(|part| part.split_once('_')?.1.parse::<u32>().ok());
+        Naming { turn, pass: count.map_or(0, |count| count.saturating_sub(1)) }
+    }
+}
+
 /// What was recorded of a turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRecord {
     /// Its name, `t_` and hexadecimal digits; also the beginning of its cells' ids.
     pub turn: String,
+    /// How often it has gone on from one of its steps.
+    pub pass: u32,
     /// Its steps in order.
     pub steps: Vec<StepRecord>,
     /// How it ended; `None` when it was cut off.
@@ -23,10 +58,13 @@ pub struct TurnRecord {
 }
 
 /// One step as the kernel showed it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// From 1 within the turn.
     pub number: usize,
+    /// How often the turn had gone on from one of its steps when this one was made.
+    #[serde(default)]
+    pub pass: u32,
     /// Why.
     pub thought: String,
     /// What was run.
@@ -75,6 +113,7 @@ impl StepRecord {
         let status = json!(execution.status);
         Self {
             number: step.number,
+            pass: 0,
             thought: step.thought.trim().to_owned(),
             code: step.code.trim_end().to_owned(),
             execution_count: execution.execution_count,
@@ -101,11 +140,21 @@ impl StepRecord {
 }
 
 impl TurnRecord {
+    /// A turn of which nothing is recorded.
+    pub fn new(turn: &str) -> Self {
+        let (turn, steps, loose) = (turn.to_owned(), Vec::new(), Vec::new());
+        Self { turn, pass: 0, steps, end: None, loose }
+    }
+
+    /// By what its new cells are named.
+    pub(crate) fn naming(&self) -> Naming<'_> {
+        Naming { turn: &self.turn, pass: self.pass }
+    }
+
     /// Reads the outputs of a prompt cell; `None` when they show no turn.
     pub fn read(outputs: &[Value]) -> Option<Self> {
         let turn = outputs.iter().find_map(|output| shown(output)?.get("turn")?.as_str())?;
-        let mut record =
-            Self { turn: turn.to_owned(), steps: Vec::new(), end: None, loose: Vec::new() };
+        let mut record = Self::new(turn);
         for output in outputs {
             match shown(output) {
                 Some(json) if json["part"] == "end" => record.end = End::deserialize(json).ok(),
@@ -130,7 +179,7 @@ impl TurnRecord {
 
     /// The number of the step after the last one: the thought before an answer bears it.
     pub(crate) fn next_step(&self) -> usize {
-        self.steps.last().map_or(1, |step| step.number + 1)
+        self.steps.iter().map(|step| step.number).max().unwrap_or(0) + 1
     }
 
     /// How it ended, if that is known.
@@ -158,6 +207,7 @@ fn step_of(json: &Value) -> Option<StepRecord> {
     let text = |field: &str| json[field].as_str().unwrap_or_default().to_owned();
     Some(StepRecord {
         number: usize::try_from(json["step"].as_u64()?).ok()?,
+        pass: 0,
         thought: text("thought"),
         code: text("code"),
         execution_count: json["execution_count"].as_u64(),

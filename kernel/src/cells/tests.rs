@@ -71,12 +71,12 @@ fn steps_become_cells_with_their_own_counts_and_outputs() {
         &two_steps(),
         expect![[r#"
             {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[{"output_type":"stream","name":"stderr","text":"a warning\n"}],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"done","mode":"agentic","model":"mini","model_sha256":"ab12","dialect":"datarus","profile":"compact","seed":7,"sampling":{"kind":"greedy"},"tokens":[120,40],"notices":["Shortened."]}}}
-            {"cell_type":"markdown","id":"t_1-1t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":1}},"source":"<details><summary>Step 1 · Thought 1</summary>\n\nThought 1. More <b>of</b> it &lt;/details>.\n\n</details>"}
+            {"cell_type":"markdown","id":"t_1-1t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":1,"src_sha":"91c09c9bc184e81ccf9d00cbaec7d897994beacf5225e26aa1503d5f702f095d"}},"source":"<details><summary>Step 1 · Thought 1</summary>\n\nThought 1. More <b>of</b> it &lt;/details>.\n\n</details>"}
             {"cell_type":"code","id":"t_1-1c","metadata":{"tags":["datarus-code","datarus-failed","skip-execution"],"datarus":{"v":1,"role":"code","turn":"t_1","step":1,"src_sha":"fd93c4b91d23bfce2f512510e38d108f83ac062a0d17a20528ca534e0ffbfd4c","status":"error","seconds":0.5},"jupyter":{"source_hidden":true,"outputs_hidden":true}},"source":"df.nope","execution_count":4,"outputs":[{"output_type":"stream","name":"stderr","text":"AttributeError: nope\n"}]}
-            {"cell_type":"markdown","id":"t_1-2t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":2}},"source":"<details><summary>Step 2 · Thought 2</summary>\n\nThought 2. More <b>of</b> it &lt;/details>.\n\n</details>"}
+            {"cell_type":"markdown","id":"t_1-2t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":2,"src_sha":"dd67d6c7105fc69d905ee8cfad97895c33e19c9c50b2de9102e85cb1c2827f36"}},"source":"<details><summary>Step 2 · Thought 2</summary>\n\nThought 2. More <b>of</b> it &lt;/details>.\n\n</details>"}
             {"cell_type":"code","id":"t_1-2c","metadata":{"tags":["datarus-code"],"datarus":{"v":1,"role":"code","turn":"t_1","step":2,"src_sha":"8a1d9054af2d7c980c180b655012a936ae39491b676926c10e0de943f3dcc364","status":"ok","seconds":0.5}},"source":"df.mean()","execution_count":5,"outputs":[{"output_type":"stream","name":"stdout","text":"printed\n"},{"output_type":"execute_result","data":{"text/plain":"120.5"},"metadata":{"width":3},"execution_count":5}]}
-            {"cell_type":"markdown","id":"t_1-3t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":3}},"source":"<details><summary>North is first</summary>\n\nNorth is first.\n\n</details>"}
-            {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1","numbers_not_found":["77"]}},"source":"North: [120.5](#cell-id=t_1-2c \"cell 5\"), not 77."}
+            {"cell_type":"markdown","id":"t_1-3t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":3,"src_sha":"5ad1aabbb2160126386a177e586b209cc8779651a26ecddc133b5db43325036d"}},"source":"<details><summary>North is first</summary>\n\nNorth is first.\n\n</details>"}
+            {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1","numbers_not_found":["77"],"src_sha":"adbc0d9d6909d5b5f5f87e18b9da8793254bfc32b2b5405d74cbe735eece8788"}},"source":"North: [120.5](#cell-id=t_1-2c \"cell 5\"), not 77."}
         "#]],
     );
 }
@@ -87,7 +87,7 @@ fn a_turn_without_an_answer_says_why() {
         &[end(json!({"kind": "gave_up", "reason": "It took more than 12 steps."}))],
         expect![[r#"
             {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"gave_up","mode":"agentic","model":"mini","model_sha256":"ab12","dialect":"datarus","profile":"compact","seed":7,"sampling":{"kind":"greedy"},"tokens":[120,40],"notices":["Shortened."]}}}
-            {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1"}},"source":"**No answer.** It took more than 12 steps."}
+            {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1","src_sha":"3c9a09914d1e1efd85087c415821e200ce95943267c5eae6a833a10d7af97775"}},"source":"**No answer.** It took more than 12 steps."}
         "#]],
     );
 }
@@ -98,9 +98,9 @@ fn a_turn_that_was_cut_off_keeps_what_it_has() {
         &two_steps()[..3],
         expect![[r#"
             {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[{"output_type":"stream","name":"stderr","text":"a warning\n"}],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"failed"}}}
-            {"cell_type":"markdown","id":"t_1-1t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":1}},"source":"<details><summary>Step 1 · Thought 1</summary>\n\nThought 1. More <b>of</b> it &lt;/details>.\n\n</details>"}
+            {"cell_type":"markdown","id":"t_1-1t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":1,"src_sha":"91c09c9bc184e81ccf9d00cbaec7d897994beacf5225e26aa1503d5f702f095d"}},"source":"<details><summary>Step 1 · Thought 1</summary>\n\nThought 1. More <b>of</b> it &lt;/details>.\n\n</details>"}
             {"cell_type":"code","id":"t_1-1c","metadata":{"tags":["datarus-code","datarus-failed","skip-execution"],"datarus":{"v":1,"role":"code","turn":"t_1","step":1,"src_sha":"fd93c4b91d23bfce2f512510e38d108f83ac062a0d17a20528ca534e0ffbfd4c","status":"error","seconds":0.5},"jupyter":{"source_hidden":true,"outputs_hidden":true}},"source":"df.nope","execution_count":4,"outputs":[{"output_type":"stream","name":"stderr","text":"AttributeError: nope\n"}]}
-            {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1"}},"source":"**No answer.** The turn ended early."}
+            {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1","src_sha":"33ce71af1f4a0922811e0cd4aa22e5f227fb43b42d724baad45ef9f8b3484f9b"}},"source":"**No answer.** The turn ended early."}
         "#]],
     );
 }

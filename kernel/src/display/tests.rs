@@ -18,6 +18,7 @@ fn done(number: usize, status: Status) -> AgentEvent {
         outputs: vec![],
         figures: vec![],
         seconds: 0.123,
+        lost: false,
     };
     AgentEvent::StepDone(Step {
         number,

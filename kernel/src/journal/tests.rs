@@ -7,6 +7,7 @@ use super::*;
 fn step(number: usize, text: &str) -> StepRecord {
     StepRecord {
         number,
+        pass: 0,
         thought: "Look.".into(),
         code: "df".into(),
         execution_count: Some(3),
@@ -30,7 +31,7 @@ fn place() -> Place {
 
 impl Place {
     fn turn(&self, turn: &str, texts: &[&str]) {
-        self.journals.begin("a.ipynb", turn, json!({"id": "p"}));
+        self.journals.begin("a.ipynb", TurnRecord::new(turn), json!({"id": "p"}), Vec::new());
         for (at, text) in texts.iter().enumerate() {
             self.journals.step("a.ipynb", turn, step(at + 1, text));
         }
@@ -49,6 +50,20 @@ impl Place {
 
 fn named(turns: &[(&str, usize)]) -> Vec<(String, usize)> {
     turns.iter().map(|(turn, steps)| ((*turn).to_owned(), *steps)).collect()
+}
+
+#[test]
+fn a_turn_that_goes_on_is_noted_anew_from_its_beginning() {
+    let place = place();
+    place.turn("t_1", &["1\n", "2\n", "3\n"]);
+    let steps = vec![step(1, "1\n")];
+    let record = TurnRecord { pass: 1, steps, ..TurnRecord::new("t_1") };
+    place.journals.begin("a.ipynb", record, json!({"id": "p"}), vec!["t_1-2c".into()]);
+    place.journals.step("a.ipynb", "t_1", StepRecord { pass: 1, ..step(2, "two\n") });
+    let [kept] = &place.journals.turns("a.ipynb")[..] else { panic!("one turn") };
+    let texts: Vec<_> = kept.record.steps.iter().map(StepRecord::printed).collect();
+    assert_eq!((kept.record.pass, &kept.removed[..]), (1, &["t_1-2c".to_owned()][..]));
+    assert_eq!(texts, ["1\n\n", "two\n\n"]);
 }
 
 #[test]
@@ -119,7 +134,7 @@ fn a_journal_is_bounded_in_turns_and_bytes() {
 fn journals_of_long_ago_go_when_there_are_many() {
     let place = place();
     for n in 0..MAX_FILES + 5 {
-        place.journals.begin(&format!("{n}.ipynb"), "t_1", json!({}));
+        place.journals.begin(&format!("{n}.ipynb"), TurnRecord::new("t_1"), json!({}), Vec::new());
     }
     let count = std::fs::read_dir(place.file().parent().unwrap()).unwrap().count();
     assert!(count <= MAX_FILES + 1, "{count}");
@@ -128,10 +143,10 @@ fn journals_of_long_ago_go_when_there_are_many() {
 #[test]
 fn without_a_folder_or_a_path_nothing_is_kept_and_nothing_fails() {
     let nowhere = Journals::new(None);
-    nowhere.begin("a.ipynb", "t_1", json!({}));
+    nowhere.begin("a.ipynb", TurnRecord::new("t_1"), json!({}), Vec::new());
     assert!(nowhere.turns("a.ipynb").is_empty());
     let place = place();
-    place.journals.begin("", "t_1", json!({}));
+    place.journals.begin("", TurnRecord::new("t_1"), json!({}), Vec::new());
     std::fs::write(place.folder.path().join("state"), "a file where a folder should be").unwrap();
     place.turn("t_1", &["1\n"]);
     assert!(place.turns().is_empty());

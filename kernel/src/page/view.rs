@@ -3,21 +3,29 @@
 //! It remembers what the page has, so that each cell is told only what is new. Cells are those of [`crate::cells`]:
 //! a turn that was seen live is the same notebook as one that was made without a screen.
 
+mod kept;
+
 use datarus_agent::agent::{AgentEvent, Mode, Part, Step};
 use serde_json::{Map, Value, json};
 
 use super::ToPage;
 use crate::cells::{
-    self, End, StepRecord, TurnRecord, code_cell, last_thought_cell, open_code_cell, step_id,
+    self, End, Naming, StepRecord, TurnRecord, code_cell, last_thought_cell, open_code_cell,
     thought_cell, turn_cells,
 };
+
+pub(crate) use kept::Kept;
 
 /// A turn in a page.
 #[derive(Debug)]
 pub(crate) struct LiveTurn {
     turn: String,
+    /// How often it has gone on from one of its steps.
+    pass: u32,
     /// The prompt's cell.
     prompt: String,
+    /// The cell below which the first new one stands.
+    base: String,
     mode: Mode,
     steps: Vec<LiveStep>,
     answer: String,
@@ -28,11 +36,24 @@ pub(crate) struct LiveTurn {
 #[derive(Debug)]
 struct LiveStep {
     number: usize,
+    pass: u32,
+    origin: Origin,
     thought: String,
     code: String,
     /// Whether the user wrote the code anew.
     edited: bool,
     stage: Stage,
+}
+
+/// Where a step comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The model makes it.
+    Model,
+    /// It stands in the page and is run again: its thought is left alone.
+    Again,
+    /// It stands in the page, and is left alone.
+    Page,
 }
 
 #[derive(Debug, PartialEq)]
@@ -59,12 +80,21 @@ impl LiveTurn {
     pub(crate) fn new(turn: &str, prompt: &str, mode: Mode) -> LiveTurn {
         LiveTurn {
             turn: turn.to_owned(),
+            pass: 0,
             prompt: prompt.to_owned(),
+            base: prompt.to_owned(),
             mode,
             steps: Vec::new(),
             answer: String::new(),
             shown: Vec::new(),
         }
+    }
+
+    /// The id of a step's cell.
+    pub(crate) fn cell_of(&self, number: usize) -> String {
+        let known = self.steps.iter().find(|step| step.number == number);
+        let pass = known.map_or(self.pass, |step| step.pass);
+        Naming { turn: &self.turn, pass }.step(number)
     }
 
     /// The prompt's cell.
@@ -111,15 +141,15 @@ impl LiveTurn {
     }
 
     fn on_done(&mut self, done: &Step) {
-        let record = StepRecord::of(done);
         let step = self.step(done.number);
+        let record = StepRecord { pass: step.pass, ..StepRecord::of(done) };
         step.code.clone_from(&record.code);
         step.stage = Stage::Done(Box::new(record));
     }
 
     /// Notes that the user wrote another code for a step, in the page or for it.
     pub(crate) fn edit(&mut self, number: usize, code: &str) {
-        let id = step_id(&self.turn, number);
+        let id = self.cell_of(number);
         if let Some(shown) = self.shown.iter_mut().find(|shown| shown.id == id) {
             code.trim_end().clone_into(&mut shown.source);
         }
@@ -139,7 +169,7 @@ impl LiveTurn {
     /// What the page has to be told now.
     pub(crate) fn flush(&mut self) -> Vec<ToPage> {
         let mut told = Vec::new();
-        for step in &self.steps {
+        for step in self.steps.iter().filter(|step| step.origin != Origin::Page) {
             step.tell(&self.turn, &self.prompt, self.mode, &mut self.shown, &mut told);
         }
         let answer = self.answer.trim_start();
@@ -154,7 +184,15 @@ impl LiveTurn {
     /// The turn so far; of a step that did not run no more is known than what was written of it.
     pub(crate) fn record(&self, end: Option<End>) -> TurnRecord {
         let steps = self.steps.iter().filter_map(LiveStep::record).collect();
-        TurnRecord { turn: self.turn.clone(), steps, end, loose: Vec::new() }
+        TurnRecord { pass: self.pass, steps, end, ..TurnRecord::new(&self.turn) }
+    }
+
+    /// What was recorded of a step that is done.
+    pub(crate) fn done(&self, number: usize) -> Option<&StepRecord> {
+        self.steps.iter().find_map(|step| match &step.stage {
+            Stage::Done(record) if step.number == number => Some(record.as_ref()),
+            _ => None,
+        })
     }
 
     /// What the page has to be told at the end, when its cells are to be those of `record`. `prompt` is the cell that
@@ -166,8 +204,9 @@ impl LiveTurn {
             return vec![prompt_patch(&cells.prompt)];
         }
         let mut told = Vec::new();
-        let mut above = self.prompt.clone();
-        for cell in &cells.below {
+        let mut above = self.base.clone();
+        let below: Vec<_> = cells.below.iter().filter(|cell| !self.stands(cell)).collect();
+        for cell in below {
             let id = text(cell, "id");
             if cell["cell_type"] == "code" && !self.shown.iter().any(|shown| shown.id == id) {
                 told.push(upsert(cell, &above));
@@ -197,7 +236,7 @@ impl LiveTurn {
 
     /// The cell of a step, as it is put into a page that did not run it.
     pub(crate) fn upsert_step(&self, number: usize) -> Option<ToPage> {
-        let id = step_id(&self.turn, number);
+        let id = self.cell_of(number);
         let cells = cells::step_cells(&self.record(None));
         let at = cells.iter().position(|cell| cell["id"] == id)?;
         let above = at.checked_sub(1).and_then(|at| cells.get(at));
@@ -207,8 +246,9 @@ impl LiveTurn {
     fn step(&mut self, number: usize) -> &mut LiveStep {
         let at = self.steps.iter().position(|step| step.number == number).unwrap_or_else(|| {
             let (thought, code) = (String::new(), String::new());
+            let (pass, origin) = (self.pass, Origin::Model);
             let (edited, stage) = (false, Stage::Thinking);
-            self.steps.push(LiveStep { number, thought, code, edited, stage });
+            self.steps.push(LiveStep { number, pass, origin, thought, code, edited, stage });
             self.steps.len() - 1
         });
         self.steps.get_mut(at).expect("found or pushed")
@@ -224,9 +264,11 @@ impl LiveStep {
         shown: &mut Vec<ShownCell>,
         told: &mut Vec<ToPage>,
     ) {
+        let naming = Naming { turn, pass: self.pass };
         let thought = match self.stage {
-            Stage::LastThought => last_thought_cell(turn, self.number, &self.thought, mode),
-            _ => thought_cell(turn, self.number, &self.thought),
+            _ if self.origin == Origin::Again => None,
+            Stage::LastThought => last_thought_cell(naming, self.number, &self.thought, mode),
+            _ => thought_cell(naming, self.number, &self.thought),
         };
         if let Some(mut thought) = thought {
             let growing = self.stage == Stage::Thinking;
@@ -240,8 +282,8 @@ impl LiveStep {
         }
         let mut code = match &self.stage {
             Stage::Thinking | Stage::LastThought => return,
-            Stage::Writing | Stage::Ready => open_code_cell(turn, self.number),
-            Stage::Done(record) => code_cell(turn, record),
+            Stage::Writing | Stage::Ready => open_code_cell(naming, self.number),
+            Stage::Done(record) => code_cell(naming, record),
         };
         code["source"] = json!(self.code.trim_end());
         if !self.code.is_empty() {
@@ -256,6 +298,7 @@ impl LiveStep {
             Stage::LastThought => None,
             Stage::Thinking | Stage::Writing | Stage::Ready => Some(StepRecord {
                 number: self.number,
+                pass: self.pass,
                 thought: self.thought.trim().to_owned(),
                 code: self.code.trim_end().to_owned(),
                 execution_count: None,
@@ -333,7 +376,10 @@ fn render(shown: &mut [ShownCell], cell: &Value, told: &mut Vec<ToPage>) {
 fn patch(shown: &mut [ShownCell], cell: &Value, told: &mut Vec<ToPage>) {
     let Some(known) = shown.iter_mut().find(|shown| cell["id"] == shown.id) else { return };
     let mut changed = metadata(cell);
+    let gone = known.metadata.keys().filter(|field| !changed.contains_key(*field));
+    let gone: Vec<String> = gone.cloned().collect();
     changed.retain(|field, value| known.metadata.get(field) != Some(value));
+    changed.extend(gone.into_iter().map(|field| (field, Value::Null)));
     if !changed.is_empty() {
         known.metadata = metadata(cell);
         told.push(ToPage::Patch { id: known.id.clone(), metadata: changed });

@@ -22,8 +22,8 @@ use super::prompt_cell::{ByPage, PromptCell};
 use super::recovery::Rival;
 use super::request::Request;
 use super::step::{Runner, RunningStep};
+use crate::cells::End;
 use crate::cells::kept::fill_in;
-use crate::cells::{End, step_id};
 use crate::page::bar::Gauge;
 use crate::page::view::LiveTurn;
 use crate::page::{Phase, Review, ToPage};
@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) gauge: Gauge,
     /// The turn waits for the page.
     pub(super) opening: Option<Opening>,
+    /// Cells of an earlier answer that gave way to this one.
+    pub(super) removed: Vec<String>,
     /// Another page that may have to take the turn over.
     pub(super) rival: Option<Rival>,
     /// A step that has not begun.
@@ -112,6 +114,7 @@ impl Live {
             turn: LiveTurn::new(turn, cell_id, prompt.mode()),
             gauge: Gauge::new(turn, prompt.started_at),
             opening: Some(opening),
+            removed: Vec::new(),
             rival: None,
             pending: None,
             note: None,
@@ -215,7 +218,9 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return Err(outcome) };
         let Some(live) = &mut prompt.live else { return Err(outcome) };
         let number = prompt.view.newest_step();
-        let cell_id = step_id(prompt.view.turn(), number);
+        let cell_id = live.turn.cell_of(number);
+        // Whoever goes on from a step wants it to run.
+        let why = why.filter(|_| prompt.go_on.as_ref() != Some(&cell_id));
         live.pending = Some(PendingStep {
             number,
             cell_id,

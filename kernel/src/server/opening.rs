@@ -11,19 +11,26 @@ use super::turn::Numbered;
 use crate::cells::{answer_stands, turn_below};
 use crate::display::Shown;
 use crate::message::content::Display;
-use crate::page::{CellState, ToPage};
+use crate::page::{CellState, CellText, ToPage};
+use crate::prompt::Failure;
+use crate::session::Standing;
 
-/// How long the page may take to say what stands in the notebook.
+/// How long the page may take to say what stands in the notebook, and again what cells hold.
 const STATE: Duration = Duration::from_secs(1);
 
 /// Said under an unchanged question.
 const KEPT: &str = "*The answer below is kept: the question is unchanged. To ask again, begin the cell with \
                     `%%ask --again`.*";
 
+/// Said when a turn cannot go on.
+const NOT_THERE: &str = "the step to go on from is not known: go on from another one, or ask again";
+
 /// A turn that waits for the page to say what stands in the notebook.
 #[derive(Debug)]
 pub(super) struct Opening {
     numbered: Numbered,
+    /// The cells, once it was asked what some of them hold.
+    cells: Option<Vec<CellState>>,
     /// When it goes on without.
     pub(super) until: Instant,
 }
@@ -34,51 +41,120 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return };
         let page = self.pages.of_session(&prompt.request.header.session);
         let (Some(page), Some(cell_id)) = (page, prompt.request.cell().cell_id) else {
-            return self.start_agent(numbered, self.history.pasts());
+            return self.start_agent(numbered, self.history.pasts(), None);
         };
         let turn = prompt.view.turn().to_owned();
-        let opening = Opening { numbered, until: Instant::now() + STATE };
+        let opening = Opening { numbered, cells: None, until: Instant::now() + STATE };
         prompt.live = Some(Box::new(Live::new(page, &cell_id, prompt, opening)));
         self.tell_page(vec![ToPage::Begin { turn, prompt: cell_id, remove: Vec::new() }]);
     }
 
     /// Takes what stands in the notebook.
-    pub(super) fn on_state(&mut self, comm: &str, turn: &str, cells: &[CellState]) {
-        let Some(prompt) = self.prompt.as_mut().filter(|prompt| prompt.view.turn() == turn) else {
-            return;
-        };
-        let Some(live) = prompt.live.as_mut().filter(|live| live.comm == comm) else { return };
+    pub(super) fn on_state(&mut self, comm: &str, turn: &str, cells: Vec<CellState>) {
+        let Some(live) = self.live_in(comm, turn) else { return };
         // It lives.
         live.rival = None;
-        let Some(Opening { numbered, .. }) = live.opening.take() else { return };
-        let id = live.turn.prompt().to_owned();
-        let history = self.history.above(cells, &id);
-        let notebook = as_notebook(cells, prompt.as_cell());
-        let at = cells.iter().position(|cell| cell.id == id).unwrap_or(cells.len());
-        if answer_stands(&notebook, at) && !prompt.prompt.flags.again {
-            return self.keep_answer();
+        let opening = live.opening.take_if(|opening| opening.cells.is_none());
+        let Some(Opening { numbered, .. }) = opening else { return };
+        let Some(prompt) = &self.prompt else { return };
+        let at = self.place(&cells).unwrap_or(cells.len());
+        if prompt.go_on.is_none() && !prompt.prompt.flags.again {
+            let notebook = as_notebook(&cells, &prompt.as_cell());
+            if answer_stands(&notebook, at) {
+                return self.keep_answer();
+            }
         }
-        let below = notebook.get(turn_below(&notebook, at)).unwrap_or_default();
-        let ids = below.iter().filter_map(|cell| cell["id"].as_str());
-        let remove: Vec<_> = ids.map(str::to_owned).collect();
+        let from =
+            prompt.go_on.as_ref().and_then(|go_on| cells.iter().position(|cell| cell.id == *go_on));
+        let seen = cells.get(..from.map_or(at, |from| from + 1)).unwrap_or_default();
+        let ids = self.history.unknown(seen);
+        if ids.is_empty() {
+            return self.begin_turn(numbered, Standing { cells, texts: Vec::new() });
+        }
+        let until = Instant::now() + STATE;
+        if let Some(live) = self.live_in(comm, turn) {
+            live.opening = Some(Opening { numbered, cells: Some(cells), until });
+        }
+        self.tell_page(vec![ToPage::Read { turn: turn.to_owned(), ids }]);
+    }
+
+    /// Takes what cells hold that were asked for.
+    pub(super) fn on_texts(&mut self, comm: &str, turn: &str, texts: Vec<CellText>) {
+        let Some(live) = self.live_in(comm, turn) else { return };
+        let opening = live.opening.take_if(|opening| opening.cells.is_some());
+        if let Some(Opening { numbered, cells: Some(cells), .. }) = opening {
+            self.begin_turn(numbered, Standing { cells, texts });
+        }
+    }
+
+    /// Begins, or goes on with, a turn whose notebook is known.
+    fn begin_turn(&mut self, numbered: Numbered, notebook: Standing) {
+        let Some(prompt) = &self.prompt else { return };
+        let turn = prompt.view.turn().to_owned();
+        let Some(at) = self.place(&notebook.cells) else {
+            let history = self.history.above(&notebook, "");
+            return self.start_agent(numbered, history, None);
+        };
+        let id = notebook.cells.get(at).map(|cell| cell.id.clone()).unwrap_or_default();
+        let history = self.history.above(&notebook, &id);
+        let (kept, remove) = match &prompt.go_on {
+            None => {
+                let cells = as_notebook(&notebook.cells, &prompt.as_cell());
+                let below = cells.get(turn_below(&cells, at)).unwrap_or_default();
+                (
+                    None,
+                    below.iter().filter_map(|cell| Some(cell["id"].as_str()?.to_owned())).collect(),
+                )
+            }
+            Some(from) => match self.history.kept(&notebook, &turn, from) {
+                None => return self.fail_opening(),
+                kept => (kept, made_after(&notebook.cells, &turn, from)),
+            },
+        };
         if !remove.is_empty() {
             // What the earlier turn of this question left; a Run All has sent it along.
             for cell in self.schedule.withdraw(&remove) {
                 self.abort(&cell.request);
             }
-            self.tell_page(vec![ToPage::Begin { turn: turn.to_owned(), prompt: id, remove }]);
+            if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
+                live.removed.clone_from(&remove);
+            }
+            self.tell_page(vec![ToPage::Begin { turn, prompt: id, remove }]);
         }
-        self.start_agent(numbered, history);
+        self.start_agent(numbered, history, kept);
+    }
+
+    /// The place of the prompt that runs.
+    fn place(&self, cells: &[CellState]) -> Option<usize> {
+        let live = self.prompt.as_ref()?.live.as_ref()?;
+        cells.iter().position(|cell| cell.id == live.turn.prompt())
+    }
+
+    /// The turn that runs, if it is this one and this page shows it.
+    fn live_in(&mut self, comm: &str, turn: &str) -> Option<&mut Live> {
+        let prompt = self.prompt.as_mut().filter(|prompt| prompt.view.turn() == turn)?;
+        prompt.live.as_deref_mut().filter(|live| live.comm == comm)
     }
 
     /// Goes on without knowing what stands in the notebook.
     pub(super) fn on_opening_deadline(&mut self, now: Instant) {
-        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
-        let late = live.and_then(|live| live.opening.take_if(|opening| opening.until <= now));
-        if let Some(Opening { numbered, .. }) = late {
-            tracing::info!("a page did not say what stands in its notebook");
-            self.start_agent(numbered, self.history.pasts());
+        let Some(prompt) = &mut self.prompt else { return };
+        let goes_on = prompt.go_on.is_some();
+        let opening = prompt
+            .live
+            .as_mut()
+            .and_then(|live| live.opening.take_if(|opening| opening.until <= now));
+        let Some(Opening { numbered, cells, .. }) = opening else { return };
+        tracing::info!("a page did not say what stands in its notebook");
+        match cells {
+            Some(cells) => self.begin_turn(numbered, Standing { cells, texts: Vec::new() }),
+            None if goes_on => self.fail_opening(),
+            None => self.start_agent(numbered, self.history.pasts(), None),
         }
+    }
+
+    fn fail_opening(&mut self) {
+        self.fail_turn(&Failure { name: "UnknownStep", reason: NOT_THERE.into() });
     }
 
     /// Ends a turn at once: its answer stands.
@@ -92,8 +168,17 @@ impl Server {
     }
 }
 
+/// The cells that a turn made and that stand below its step in the cell `from`.
+fn made_after(cells: &[CellState], turn: &str, from: &str) -> Vec<String> {
+    let later = cells.iter().skip_while(|cell| cell.id != from).skip(1);
+    let made = |cell: &&CellState| {
+        cell.turn.as_deref() == Some(turn) && cell.role.as_deref() != Some("prompt")
+    };
+    later.filter(made).map(|cell| cell.id.clone()).collect()
+}
+
 /// The page's cells as those of a notebook, as far as turns are concerned; `prompt` is the cell that asks.
-fn as_notebook(cells: &[CellState], prompt: Value) -> Vec<Value> {
+fn as_notebook(cells: &[CellState], prompt: &Value) -> Vec<Value> {
     let as_cell = |cell: &CellState| {
         if prompt["id"] == cell.id {
             return prompt.clone();

@@ -125,7 +125,8 @@ impl Server {
 
     fn on_page_message(&mut self, comm: &str, data: Value) {
         match serde_json::from_value::<ToKernel>(data) {
-            Ok(ToKernel::State { turn, cells }) => self.on_state(comm, &turn, &cells),
+            Ok(ToKernel::State { turn, cells }) => self.on_state(comm, &turn, cells),
+            Ok(ToKernel::Texts { turn, cells }) => self.on_texts(comm, &turn, cells),
             Ok(ToKernel::Stop { turn }) => self.stop_agent(&turn),
             Ok(ToKernel::Undo { turn }) => {
                 self.undo_running(&turn);

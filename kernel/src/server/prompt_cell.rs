@@ -14,7 +14,10 @@ use super::request::Request;
 use super::step::RunningStep;
 use crate::display::TurnView;
 use crate::message::content::ErrorContent;
+use crate::page::GoOn;
+use crate::page::view::Kept;
 use crate::route::Prompt;
+use crate::session::Given;
 
 /// A prompt that runs.
 #[derive(Debug)]
@@ -33,6 +36,10 @@ pub(super) struct PromptCell {
     pub(super) number: u64,
     /// What is asked.
     pub(super) prompt: Prompt,
+    /// The cell of the step that its turn is to go on from.
+    pub(super) go_on: Option<String>,
+    /// What the agent was told of besides the question.
+    pub(super) given: Given,
     /// Whether the clients have been told that it runs.
     pub(super) busy: bool,
     /// Its `[n]`, once it has one.
@@ -49,7 +56,7 @@ pub(super) struct PromptCell {
     pub(super) give_up_at: Option<Instant>,
     /// When gathered text is shown.
     pub(super) show_at: Option<Instant>,
-    /// The steps that are done.
+    /// The steps that are done, also those that it goes on from.
     pub(super) steps: Vec<Step>,
 }
 
@@ -65,8 +72,12 @@ pub(super) enum ByPage {
 impl PromptCell {
     /// A prompt of which nothing has been done.
     pub(super) fn new(request: Request, prompt: Prompt, number: u64) -> PromptCell {
-        let id = Uuid::new_v4().simple().to_string();
-        let turn = format!("t_{}", id.get(..8).unwrap_or(&id));
+        let before = request.cell().go_on().map(|GoOn { turn, go_on, .. }| (turn, go_on));
+        let (turn, go_on) = before.unzip();
+        let turn = turn.unwrap_or_else(|| {
+            let id = Uuid::new_v4().simple().to_string();
+            format!("t_{}", id.get(..8).unwrap_or(&id))
+        });
         PromptCell {
             request,
             view: TurnView::new(turn),
@@ -75,6 +86,8 @@ impl PromptCell {
             variables: None,
             number,
             prompt,
+            go_on,
+            given: Given::default(),
             busy: false,
             execution_count: None,
             started: Timestamp::now(),
@@ -84,6 +97,14 @@ impl PromptCell {
             give_up_at: None,
             show_at: None,
             steps: Vec::new(),
+        }
+    }
+
+    /// Takes up what stands of its turn.
+    pub(super) fn take_up(&mut self, kept: &Kept) {
+        self.steps.clone_from(&kept.begun.done);
+        if let Some(live) = &mut self.live {
+            live.turn.go_on(kept);
         }
     }
 

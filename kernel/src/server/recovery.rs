@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::pages::Page;
-use crate::cells::{End, StepRecord, step_cells, turn_cells};
+use crate::cells::{End, step_cells, turn_cells};
 use crate::display::Shown;
 use crate::journal::{KeptTurn, TurnEnd};
 use crate::message::NO_PARENT;
@@ -91,8 +91,8 @@ impl Server {
         let running = prompt.step.is_some().then(|| prompt.view.newest_step());
         let Some(live) = &mut prompt.live else { return };
         live.move_to(&page, running);
-        let cell = live.turn.prompt().to_owned();
-        let mut told = vec![ToPage::Begin { turn, prompt: cell, remove: Vec::new() }];
+        let (cell, remove) = (live.turn.prompt().to_owned(), live.removed.clone());
+        let mut told = vec![ToPage::Begin { turn, prompt: cell, remove }];
         told.extend(live.turn.upserts());
         self.tell_page(told);
         self.tell_pending();
@@ -100,15 +100,21 @@ impl Server {
 
     /// Keeps a turn that begins in a page.
     pub(super) fn keep_begin(&self) {
-        if let Some((prompt, path)) = self.kept_in() {
-            self.journals.begin(path, prompt.view.turn(), prompt.as_cell());
+        if let Some((prompt, path)) = self.kept_in()
+            && let Some(live) = &prompt.live
+        {
+            let mut record = live.turn.record(None);
+            record.steps.retain(|step| step.status != "unknown");
+            self.journals.begin(path, record, prompt.as_cell(), live.removed.clone());
         }
     }
 
     /// Keeps a finished step.
     pub(super) fn keep_step(&self, event: &AgentEvent) {
-        if let (AgentEvent::StepDone(step), Some((prompt, path))) = (event, self.kept_in()) {
-            self.journals.step(path, prompt.view.turn(), StepRecord::of(step));
+        if let (AgentEvent::StepDone(step), Some((prompt, path))) = (event, self.kept_in())
+            && let Some(made) = prompt.live.as_ref().and_then(|live| live.turn.done(step.number))
+        {
+            self.journals.step(path, prompt.view.turn(), made.clone());
         }
     }
 
@@ -157,6 +163,7 @@ fn restoring(kept: &KeptTurn, runs: bool) -> Vec<ToPage> {
     let mut told = vec![ToPage::Restore {
         turn: record.turn.clone(),
         prompt: prompt.to_owned(),
+        remove: kept.removed.clone(),
         outputs: kept.outputs.clone(),
         execution_count: kept.prompt["execution_count"].as_u64(),
     }];

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::connection::Channel;
 use crate::message::content::ErrorContent;
+use crate::page::GoOn;
 use crate::route::Role;
 use crate::wire::{Frames, Header};
 
@@ -124,6 +125,15 @@ impl CellMetadata {
     /// What the front end says the cell is.
     pub(super) fn role(&self) -> Option<Role> {
         Role::named(self.datarus.as_ref()?.get("role")?.as_str()?)
+    }
+
+    /// The step that a prompt's turn is to go on from.
+    pub(super) fn go_on(&self) -> Option<GoOn> {
+        let go_on: GoOn = serde_json::from_value(self.datarus.clone()?).ok()?;
+        // Names become ids of cells and of displays: a name of another form is none of ours.
+        let digits = go_on.turn.strip_prefix("t_")?;
+        let is_ours = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_ours.then_some(go_on)
     }
 
     /// The files that the question is about, as paths from the working folder, where the client names them.

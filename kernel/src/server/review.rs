@@ -97,6 +97,7 @@ impl Server {
             outputs: vec![told],
             figures: Vec::new(),
             seconds: 0.0,
+            lost: false,
         };
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
             live.unseen = Some(pending.number);

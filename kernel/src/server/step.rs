@@ -110,6 +110,7 @@ impl RunningStep {
             outputs: std::mem::take(&mut self.outputs).finish(),
             figures: reply.state().map(|state| state.figures).unwrap_or_default(),
             seconds: self.started.elapsed().as_secs_f64(),
+            lost: false,
         }
     }
 }

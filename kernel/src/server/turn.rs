@@ -17,9 +17,10 @@ use super::step::RunningStep;
 use crate::display::{Shown, TurnEnd};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
 use crate::page::Phase;
+use crate::page::view::Kept;
 use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
-use crate::session::data_files;
+use crate::session::{Given, data_files};
 
 /// How long text is gathered before it is shown: the server between kernel and page drops messages above 1,000 a
 /// second.
@@ -95,16 +96,34 @@ impl Server {
         self.open_turn(numbered);
     }
 
-    /// Gives the agent its task.
-    pub(super) fn start_agent(&mut self, numbered: Numbered, history: Vec<Past>) {
-        let Some(prompt) = &self.prompt else { return };
+    /// Gives the agent its task, with what is `kept` of a turn that goes on.
+    pub(super) fn start_agent(
+        &mut self,
+        numbered: Numbered,
+        history: Vec<Past>,
+        kept: Option<Kept>,
+    ) {
+        let Some(prompt) = &mut self.prompt else { return };
+        // A turn that goes on keeps the words of its question: what the model has read of it stays valid.
+        let before = kept.as_ref().and_then(|_| self.history.given(prompt.view.turn()));
         let named = prompt.request.cell().files();
+        prompt.given = before.unwrap_or_else(|| Given {
+            files: named.unwrap_or_else(|| data_files(&self.config.folder)),
+            variables: numbered.variables,
+        });
+        if let Some(kept) = &kept {
+            prompt.take_up(kept);
+            // What becomes of it now is noted at its end.
+            self.history.forget_turn(prompt.view.turn());
+        }
+        let Given { files, variables } = prompt.given.clone();
         let task = Task {
             prompt: prompt.prompt.text.clone(),
             mode: prompt.mode(),
-            files: named.unwrap_or_else(|| data_files(&self.config.folder)),
-            variables: numbered.variables,
+            files,
+            variables,
             history,
+            begun: kept.map(|kept| kept.begun),
         };
         let (number, interrupt) = (prompt.number, prompt.interrupt.clone());
         if interrupt.is_set() {
@@ -156,6 +175,7 @@ impl Server {
             AgentEvent::StepReady { .. } => self.show_turn(),
             AgentEvent::StepDone(step) => {
                 let number = step.number;
+                self.history.note_ran(&step.code);
                 prompt.steps.push(step);
                 self.show_turn();
                 self.upsert_unseen(number);
@@ -248,6 +268,7 @@ impl Server {
         let seconds = prompt.started_at.elapsed().as_secs_f64();
         let end = TurnEnd { outcome: &turn.outcome, usage: turn.usage, seconds, facts };
         let cell_id = prompt.request.cell().cell_id;
+        let given = std::mem::take(&mut prompt.given);
         let (undone, alone) = (prompt.is_undone(), prompt.by_page.is_some());
         let name = prompt.live.is_some().then(|| prompt.view.turn().to_owned());
         if prompt.live.is_some() {
@@ -261,7 +282,7 @@ impl Server {
         }
         let interrupted = turn.outcome == Outcome::Interrupted;
         if !undone {
-            self.history.add_turn(cell_id, name, turn);
+            self.history.add_turn(cell_id, name, turn, given);
         }
         // So that a Run All stops.
         let error = ErrorContent::new("KeyboardInterrupt", "the turn was stopped");

@@ -1,94 +1,199 @@
-//! What stands above a prompt in the notebook: what was run, as the user has arranged, edited and deleted it since.
+//! What stands above a prompt in the notebook: what was run, as the user has arranged, edited and deleted it since,
+//! and what this kernel has not run, as the page tells it.
 
-use datarus_agent::agent::{Outcome, Past, Step, Turn};
-use datarus_agent::executor::{Execution, Output};
+use datarus_agent::agent::{Begun, Draft, Mode, Past, Step, Turn};
+use datarus_agent::executor::{Execution, Output, Status};
+use datarus_agent::llm::Usage;
 
-use super::{Cell, History, What};
+use super::standing::{self, Standing, is, is_kept};
+use super::{Cell, History, PastTurn, What, key};
+use crate::cells::{Naming, source_sha};
 use crate::page::CellState;
+use crate::page::view::Kept;
 
 /// Told to the model of a step that was edited and not run again.
 const STALE: &str = "[edited by the user since it ran; this is the output of the code before]\n";
 
+/// A step as it stands.
+struct StandingStep {
+    step: Step,
+    /// What the model had written, if the user has changed it.
+    before: Option<String>,
+    /// Whether its outputs are those of the code as it stands, run by this kernel.
+    current: bool,
+}
+
 impl History {
+    /// Those of `cells` of which a page must say what they hold: they were run, if at all, before this kernel was
+    /// started, or so long ago that it is forgotten.
+    pub(crate) fn unknown(&self, cells: &[CellState]) -> Vec<String> {
+        let of_turn =
+            |cell: &CellState| cell.turn.as_deref().is_some_and(|name| self.named(name).is_some());
+        let is_known = |cell: &&CellState| match cell.role.as_deref() {
+            Some("prompt") => cell.turn.is_none() || self.asked_in(&cell.id).is_some(),
+            Some("thought" | "answer") => cell.source.is_some() || of_turn(cell),
+            Some("code") if is_kept(cell) => true,
+            Some("code") => self.step_of(cell).is_some() || self.cell_of(&cell.id).is_some(),
+            _ => cell.cell_type != "code" || self.cell_of(&cell.id).is_some(),
+        };
+        cells.iter().filter(|cell| !is_known(cell)).map(|cell| cell.id.clone()).collect()
+    }
+
     /// What was run and stands above the cell `prompt`, in the order of the notebook. A turn's steps are those that
     /// still stand, as they stand; steps without their prompt are cells like any other.
-    pub(crate) fn above(&self, cells: &[CellState], prompt: &str) -> Vec<Past> {
-        let mut pasts: Vec<Past> = self
-            .0
-            .iter()
-            .filter(|entry| entry.cell_id.is_none())
-            .map(|entry| entry.what.as_past())
-            .collect();
+    pub(crate) fn above(&self, notebook: &Standing, prompt: &str) -> Vec<Past> {
+        let beside = self.entries.iter().filter(|entry| entry.cell_id.is_none());
+        let mut pasts: Vec<Past> = beside.map(|entry| entry.what.as_past()).collect();
         // The turns whose prompts stand, by the places of their pasts.
         let mut open: Vec<(&str, usize)> = Vec::new();
-        for cell in cells.iter().take_while(|cell| cell.id != prompt) {
-            if let Some((name, turn)) = self.turn_of_prompt(&cell.id) {
-                let Some(name) = name else {
-                    pasts.push(Past::Turn(turn.clone()));
-                    continue;
-                };
-                let stands = stands(cells, name, turn);
-                if stands != Stands::Nothing {
-                    open.push((name, pasts.len()));
-                    pasts.push(Past::Turn(without_steps(turn, stands)));
-                }
-            } else if let Some((name, step)) = self.step_of(cell) {
-                let step = self.as_it_stands(step, cell);
-                let at = open.iter().find(|(turn, _)| *turn == name).map(|(_, at)| *at);
+        for cell in notebook.cells.iter().take_while(|cell| cell.id != prompt) {
+            if let Some(PastTurn { name: None, turn, .. }) = self.asked_in(&cell.id) {
+                pasts.push(Past::Turn(turn.clone()));
+            } else if let Some((name, turn)) = self.turn_at(notebook, cell) {
+                open.push((name, pasts.len()));
+                pasts.push(Past::Turn(turn));
+            } else if let Some(StandingStep { step, .. }) = self.step_at(notebook, cell) {
+                let name = cell.turn.as_deref();
+                let at = open.iter().find(|(turn, _)| Some(*turn) == name).map(|(_, at)| *at);
                 match at.and_then(|at| pasts.get_mut(at)) {
                     Some(Past::Turn(turn)) => turn.steps.push(step),
                     _ => pasts.push(Past::Cell { code: step.code, execution: step.execution }),
                 }
-            } else if let Some(ran) = self.cell_of(&cell.id) {
-                pasts.push(Past::Cell { code: ran.code.clone(), execution: ran.execution() });
+            } else {
+                pasts.extend(self.python_at(notebook, cell));
             }
         }
         pasts
     }
 
-    fn turn_of_prompt(&self, id: &str) -> Option<(Option<&str>, &Turn)> {
-        self.0.iter().find_map(|entry| match &entry.what {
-            What::Turn(name, turn) if entry.cell_id.as_deref() == Some(id) => {
-                Some((name.as_deref(), turn))
+    /// What stands of the turn `name` up to its step in the cell `from`; none, where that cannot be said.
+    pub(crate) fn kept(&self, notebook: &Standing, name: &str, from: &str) -> Option<Kept> {
+        let pass = notebook.made_by(name).map(|cell| Naming::of(name, &cell.id).pass).max()?;
+        let mut kept = Kept {
+            begun: Begun { done: Vec::new(), next: None, before: None },
+            cells: Vec::new(),
+            from: from.to_owned(),
+            failed: false,
+            pass: pass.saturating_add(1),
+        };
+        let mut steps: Vec<(&str, StandingStep)> = Vec::new();
+        for cell in notebook.made_by(name) {
+            if let Some(step) = self.step_at(notebook, cell) {
+                // An undo may have brought back another step of this number.
+                steps.retain(|(_, known)| known.step.number != step.step.number);
+                steps.push((&cell.id, step));
             }
-            What::Turn(..) | What::Cell(_) => None,
+            if cell.id == from {
+                break;
+            }
+        }
+        let (_, last) = steps.pop().filter(|(id, last)| {
+            *id == from && Naming::of(name, id).step(last.step.number) == from
+        })?;
+        for (id, StandingStep { step, .. }) in steps {
+            kept.cells.push(id.to_owned());
+            kept.begun.done.push(step);
+        }
+        kept.begun.before = last.before;
+        kept.failed = last.step.execution.status != Status::Ok;
+        if last.current {
+            kept.cells.push(from.to_owned());
+            kept.begun.done.push(last.step);
+        } else {
+            let Step { number, thought, code, .. } = last.step;
+            kept.begun.next = Some(Draft { number, thought, code });
+        }
+        Some(kept)
+    }
+
+    /// The turn whose question the cell holds, as it stands but for its steps; none, if nothing else stands of it.
+    fn turn_at<'a>(&'a self, notebook: &Standing, cell: &'a CellState) -> Option<(&'a str, Turn)> {
+        let asked = self.asked_in(&cell.id);
+        let name = asked.map_or(cell.turn.as_deref(), |past| past.name.as_deref())?;
+        let known = asked.or_else(|| self.named(name)).map(|past| &past.turn);
+        let prompt = match asked {
+            Some(past) => past.turn.prompt.clone(),
+            None if is(cell, "prompt") => notebook.question(&cell.id)?,
+            None => return None,
+        };
+        notebook.made_by(name).next()?;
+        let turn = Turn {
+            prompt,
+            mode: known.map_or(Mode::Agentic, |turn| turn.mode),
+            steps: Vec::new(),
+            outcome: notebook.outcome(name, known.map(|turn| &turn.outcome)),
+            usage: known.map_or_else(Usage::default, |turn| turn.usage),
+        };
+        Some((name, turn))
+    }
+
+    /// The step whose code the cell holds, as it stands.
+    fn step_at(&self, notebook: &Standing, cell: &CellState) -> Option<StandingStep> {
+        let (name, number) = (cell.turn.as_deref()?, cell.step?);
+        if !is(cell, "code") || is_kept(cell) {
+            return None;
+        }
+        let known = self.step_of(cell);
+        let told = notebook.text(&cell.id);
+        let (code, mut execution) = match (self.cell_of(&cell.id), known, told) {
+            (Some(ran), ..) => (ran.code.clone(), ran.execution()),
+            (None, Some(step), _) => (step.code.clone(), step.execution.clone()),
+            (None, None, Some(text)) => {
+                (text.source.clone(), standing::execution(text, !self.has_run(cell)))
+            }
+            (None, None, None) => return None,
+        };
+        let mut current = known.is_some() || self.cell_of(&cell.id).is_some();
+        let edited = cell.source.as_ref().filter(|source| source.trim_end() != code.trim_end());
+        if edited.is_some() {
+            current = false;
+            mark_stale(&mut execution);
+        }
+        let code = edited.unwrap_or(&code).clone();
+        let wrote = known.map(|step| &step.code);
+        let before = wrote.filter(|wrote| wrote.trim_end() != code.trim_end()).cloned();
+        let thought = notebook.thought(name, number, known.map(|step| &*step.thought));
+        let step = Step { number, thought, code, execution };
+        Some(StandingStep { step, before, current })
+    }
+
+    /// What the user ran in a cell that belongs to no turn.
+    fn python_at(&self, notebook: &Standing, cell: &CellState) -> Option<Past> {
+        if let Some(ran) = self.cell_of(&cell.id) {
+            return Some(Past::Cell { code: ran.code.clone(), execution: ran.execution() });
+        }
+        let text = notebook.text(&cell.id).filter(|text| text.execution_count.is_some())?;
+        let is_python = cell.cell_type == "code" && !is(cell, "prompt") && !is_kept(cell);
+        let execution = standing::execution(text, !self.has_run(cell));
+        is_python.then(|| Past::Cell { code: text.source.clone(), execution })
+    }
+
+    fn asked_in(&self, id: &str) -> Option<&PastTurn> {
+        self.entries.iter().find_map(|entry| match &entry.what {
+            What::Turn(past) if entry.cell_id.as_deref() == Some(id) => Some(past),
+            What::Turn(_) | What::Cell(_) => None,
         })
     }
 
-    /// The step whose code the cell holds.
-    fn step_of<'a>(&'a self, cell: &'a CellState) -> Option<(&'a str, &'a Step)> {
+    /// The step that made the cell. A cell with another source that was not edited is another step's, of before the
+    /// turn went on.
+    fn step_of(&self, cell: &CellState) -> Option<&Step> {
         let (name, number) = (cell.turn.as_deref()?, cell.step?);
-        if cell.role.as_deref() != Some("code") {
-            return None;
-        }
-        let turn = self.0.iter().find_map(|entry| match &entry.what {
-            What::Turn(known, turn) if known.as_deref() == Some(name) => Some(turn),
-            What::Turn(..) | What::Cell(_) => None,
-        });
-        Some((name, turn?.steps.iter().find(|step| step.number == number)?))
+        let step = self.named(name)?.turn.steps.iter().find(|step| step.number == number)?;
+        let same = cell.source.is_some() || source_sha(&step.code).starts_with(&cell.hash);
+        same.then_some(step)
     }
 
     fn cell_of(&self, id: &str) -> Option<&Cell> {
-        self.0.iter().rev().find_map(|entry| match &entry.what {
+        self.entries.iter().rev().find_map(|entry| match &entry.what {
             What::Cell(cell) if entry.cell_id.as_deref() == Some(id) => Some(cell),
-            What::Cell(_) | What::Turn(..) => None,
+            What::Cell(_) | What::Turn(_) => None,
         })
     }
 
-    /// The step with what the user made of it and ran.
-    fn as_it_stands(&self, step: &Step, cell: &CellState) -> Step {
-        let mut step = step.clone();
-        if let Some(ran) = self.cell_of(&cell.id) {
-            step.code.clone_from(&ran.code);
-            step.execution = ran.execution();
-        }
-        let edited =
-            cell.source.as_ref().filter(|source| source.trim_end() != step.code.trim_end());
-        if let Some(source) = edited {
-            step.code.clone_from(source);
-            mark_stale(&mut step.execution);
-        }
-        step
+    /// Whether the source of a cell has run in this kernel, in this cell or in another.
+    fn has_run(&self, cell: &CellState) -> bool {
+        key(&cell.hash).is_some_and(|key| self.ran.contains(&key))
     }
 }
 
@@ -97,43 +202,11 @@ fn mark_stale(execution: &mut Execution) {
     execution.outputs.insert(0, note);
 }
 
-/// What still stands of a turn besides its prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stands {
-    Nothing,
-    /// Steps, but not the answer that there was.
-    NoAnswer,
-    Answer,
-}
-
-fn stands(cells: &[CellState], name: &str, turn: &Turn) -> Stands {
-    let role = |cell: &&CellState| match &cell.role {
-        Some(role) if cell.turn.as_deref() == Some(name) && role != "prompt" => Some(role.clone()),
-        _ => None,
-    };
-    let roles: Vec<String> = cells.iter().filter_map(|cell| role(&cell)).collect();
-    let answered = matches!(turn.outcome, Outcome::Answered { .. });
-    match (roles.is_empty(), !answered || roles.iter().any(|role| role == "answer")) {
-        (true, _) => Stands::Nothing,
-        (false, true) => Stands::Answer,
-        (false, false) => Stands::NoAnswer,
-    }
-}
-
-fn without_steps(turn: &Turn, stands: Stands) -> Turn {
-    let outcome = match stands {
-        Stands::NoAnswer => Outcome::GaveUp { reason: "the user deleted the answer".into() },
-        Stands::Answer | Stands::Nothing => turn.outcome.clone(),
-    };
-    Turn { steps: Vec::new(), outcome, ..turn.clone() }
-}
-
 #[cfg(test)]
 mod tests {
-    use datarus_agent::agent::Mode;
-    use datarus_agent::executor::Status;
-    use datarus_agent::llm::Usage;
+    use datarus_agent::agent::Outcome;
 
+    use super::super::Given;
     use super::*;
 
     fn state(id: &str, role: &str, turn: Option<&str>, step: Option<usize>) -> CellState {
@@ -168,6 +241,7 @@ mod tests {
             outputs: Vec::new(),
             figures: Vec::new(),
             seconds: 0.0,
+            lost: false,
         };
         let step = |number: usize| Step {
             number,
@@ -184,14 +258,14 @@ mod tests {
         };
         let mut history = History::default();
         history.begin_cell("1", Some("c".into()), "mine");
-        history.add_turn(Some("p".into()), Some("t_1".into()), turn);
+        history.add_turn(Some("p".into()), Some("t_1".into()), turn, Given::default());
         history
     }
 
     #[track_caller]
     fn check(history: &History, cells: &[CellState], expected: &str) {
         let said: Vec<String> = history
-            .above(cells, "now")
+            .above(&Standing { cells: cells.to_vec(), texts: Vec::new() }, "now")
             .iter()
             .map(|past| match past {
                 Past::Cell { code, execution } => format!("{code}{}", mark(execution)),

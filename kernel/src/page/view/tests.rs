@@ -1,6 +1,6 @@
 //! Tests of a turn in a page.
 
-use datarus_agent::agent::Outcome;
+use datarus_agent::agent::{Begun, Draft, Outcome};
 use datarus_agent::executor::{Execution, Output, Status};
 use datarus_agent::llm::Usage;
 
@@ -23,8 +23,14 @@ fn done(number: usize, status: Status) -> Step {
             traceback: vec!["\u{1b}[31mKeyError\u{1b}[0m: b".into()],
         }],
     };
-    let execution =
-        Execution { execution_count: Some(8), status, outputs, figures: vec![], seconds: 0.5 };
+    let execution = Execution {
+        execution_count: Some(8),
+        status,
+        outputs,
+        figures: vec![],
+        seconds: 0.5,
+        lost: false,
+    };
     Step { number, thought: "Look.".into(), code: "df".into(), execution }
 }
 
@@ -211,4 +217,39 @@ fn what_the_user_wrote_is_what_ran() {
     };
     assert_eq!((after.as_str(), source.as_str()), ("t_1-1t", "df.tail()"));
     assert_eq!((execution_count, outputs.len()), (Some(8), 1));
+}
+
+#[test]
+fn a_turn_that_goes_on_leaves_alone_what_stands_and_marks_the_step_that_is_run_again_anew() {
+    let step = |number, status| Step { number, ..done(number, status) };
+    let next = Draft { number: 2, thought: "Try.".into(), code: "df.b".into() };
+    let kept = Kept {
+        begun: Begun { done: vec![step(1, Status::Ok)], next: Some(next), before: None },
+        cells: vec!["t_1-1c".into()],
+        from: "t_1-2c".into(),
+        failed: true,
+        pass: 1,
+    };
+    let mut turn = turn();
+    turn.go_on(&kept);
+    let told = turn.flush();
+    let [ToPage::Patch { id, metadata }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(
+        (&**id, &metadata["jupyter"], &metadata["tags"]),
+        ("t_1-2c", &Value::Null, &json!(["datarus-code"]))
+    );
+    assert_eq!(
+        (turn.cell_of(1), turn.cell_of(2), turn.cell_of(3)),
+        ("t_1-1c".into(), "t_1-2c".into(), "t_1-3c_2".into())
+    );
+    let again = Step { number: 2, code: "df.b".into(), ..done(2, Status::Ok) };
+    turn.on_event(&AgentEvent::StepDone(again));
+    turn.on_event(&text_of(3, Part::Answer, "It is 120.5."));
+    turn.flush();
+    let told = turn.end(&prompt(), &turn.record(Some(end("It is 120.5."))));
+    let ids: Vec<_> = turn.shown.iter().map(|cell| &*cell.id).collect();
+    assert_eq!(ids, ["t_1-2c", "t_1-a_2", "t_1-3t_2"]);
+    let links = |message: &ToPage| matches!(message, ToPage::Replace { source, .. } if source.contains("=t_1-2c"));
+    assert!(told.iter().any(links), "{told:?}");
+    assert!(told.iter().all(|message| !json!(message).to_string().contains("t_1-1")), "{told:?}");
 }

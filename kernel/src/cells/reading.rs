@@ -1,0 +1,64 @@
+//! Reads thoughts and answers back from the sources of their cells, as a user may have edited them. Pure.
+
+use datarus_agent::agent::Outcome;
+
+use super::link::unlinked;
+use super::{NO_ANSWER, STOPPED};
+
+/// The thought in the source of its cell: without the fold and its title.
+pub(crate) fn thought_in(source: &str) -> String {
+    let folded =
+        source.trim().strip_prefix("<details>").and_then(|text| text.split_once("</summary>"));
+    let text = folded.map_or(source, |(_, text)| text.trim_end().trim_end_matches("</details>"));
+    text.trim().replace("&lt;/details", "</details")
+}
+
+/// What the source of an answer's cell says of the end of its turn; `thought` led to it.
+pub(crate) fn outcome_in(source: &str, thought: String) -> Outcome {
+    let source = source.trim();
+    if source == STOPPED {
+        return Outcome::Interrupted;
+    }
+    match source.strip_prefix(NO_ANSWER.trim_end()) {
+        Some(reason) => Outcome::GaveUp { reason: reason.trim().to_owned() },
+        None => Outcome::Answered { thought, answer: unlinked(source) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+    use super::*;
+
+    #[test]
+    fn a_thought_is_read_as_it_was_written() {
+        let naming = Naming { turn: "t_1", pass: 0 };
+        for thought in ["Look.", "Close a </details> here.\n\nAnd go on.", "<details> of it"] {
+            let cell = thought_cell(naming, 1, thought).unwrap();
+            assert_eq!(thought_in(cell["source"].as_str().unwrap()), thought);
+        }
+        assert_eq!(thought_in("  Mine alone.\n"), "Mine alone.");
+    }
+
+    #[test]
+    fn the_end_of_a_turn_is_read_as_it_was_written() {
+        let step =
+            StepRecord { number: 1, outputs: vec![json!({"text": "40"})], ..StepRecord::default() };
+        let step = StepRecord { status: "ok".into(), ..step };
+        for outcome in [
+            Outcome::Answered {
+                thought: "Found.".into(),
+                answer: "It is 40, see [this](a.csv).".into(),
+            },
+            Outcome::GaveUp { reason: "no answer after 8 steps".into() },
+            Outcome::Interrupted,
+        ] {
+            let end = json!({"outcome": outcome, "usage": datarus_agent::llm::Usage::default()});
+            let end = serde_json::from_value(end).unwrap();
+            let steps = vec![step.clone()];
+            let record = TurnRecord { end: Some(end), steps, ..TurnRecord::new("t_1") };
+            let cell = answer_cell(&record);
+            assert_eq!(outcome_in(cell["source"].as_str().unwrap(), "Found.".into()), outcome);
+        }
+    }
+}
