@@ -111,10 +111,20 @@ export function fill(cell, wanted) {
   if (wanted.execution_count != null && cell.executionCount == null) cell.executionCount = wanted.execution_count;
 }
 
+/**
+ * The turn that made a cell. One without a role is the reader's: half of a question that was split, or one that is
+ * typed anew.
+ * @param {CellModel} cell
+ * @returns {string | undefined}
+ */
+export function madeBy(cell) {
+  const facts = factsOf(cell);
+  return facts?.role === undefined || facts.role === "prompt" ? undefined : facts.turn;
+}
+
 /** Ids of the cells that a turn made, from top to bottom. @param {NotebookModel} model @param {string} turn */
 export function turnCells(model, turn) {
-  const made = (/** @type {Json | undefined} */ facts) => facts?.turn === turn && facts?.role !== "prompt";
-  return [...model.cells].filter((cell) => made(factsOf(cell))).map((cell) => cell.id);
+  return [...model.cells].filter((cell) => madeBy(cell) === turn).map((cell) => cell.id);
 }
 
 /**

@@ -48,11 +48,7 @@ export class View {
     this.review.setHidden(!this.live.ours);
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
-    const made = new Set();
-    for (const cell of this.live.model.cells) {
-      const facts = cells.factsOf(cell);
-      if (facts?.turn && facts.role !== "prompt") made.add(facts.turn);
-    }
+    const made = new Set([...this.live.model.cells].map(cells.madeBy));
     for (const cell of this.panel.content.widgets) this.#renew(cell, made);
   }
 
@@ -64,7 +60,7 @@ export class View {
     if (cell) this.#renew(cell, new Set(made ? [turn] : []));
   }
 
-  /** @param {Cell} cell @param {Set<string>} made the turns that have cells */
+  /** @param {Cell} cell @param {Set<string | undefined>} made the turns that have cells */
   #renew(cell, made) {
     if (cell.model.type !== "code") return;
     if (!this.#followed.has(cell.model) && this.live.ours) {
@@ -98,7 +94,7 @@ export class View {
     describe(attached.badge, cell);
   }
 
-  /** @param {Cell} cell @param {Attached} attached @param {Set<string>} made */
+  /** @param {Cell} cell @param {Attached} attached @param {Set<string | undefined>} made */
   #renewPart(cell, attached, made) {
     const { key, make } = this.#partOf(cell, made);
     if (key !== attached.key) {
@@ -116,7 +112,7 @@ export class View {
   /**
    * What belongs below a cell; the key tells one thing from another.
    * @param {Cell} cell
-   * @param {Set<string>} made
+   * @param {Set<string | undefined>} made
    * @returns {{ key: string, make?: () => Part }}
    */
   #partOf(cell, made) {
