@@ -83,6 +83,11 @@ export class Live {
     comm.open({ v: VERSION, path: this.context.localPath, settings: { review: this.review } });
   }
 
+  /** The page goes away. */
+  leave() {
+    this.#forget();
+  }
+
   #forget() {
     const comm = this.#comm;
     this.#comm = undefined;

@@ -19,6 +19,8 @@ export function plugin(lab) {
       const notebooks = new Notebooks(lab);
       tracker.widgetAdded.connect((_, panel) => notebooks.add(panel));
       tracker.forEach((panel) => notebooks.add(panel));
+      // A page that may come back as it is keeps what it has.
+      addEventListener("pagehide", ({ persisted }) => persisted || notebooks.leave());
       lab.notebook.NotebookActions.executed.connect((_, { notebook, cell, success }) => {
         if (success) notebooks.onExecuted(notebook, cell);
       });
@@ -49,6 +51,11 @@ class Notebooks {
       this.#views.delete(panel);
     });
     this.#views.set(panel, new View(this.lab, live, panel));
+  }
+
+  /** The page is closed: another one may go on with its turns at once. */
+  leave() {
+    for (const { context } of this.#views.keys()) this.#lives.get(context)?.leave();
   }
 
   /** @param {Context} context */

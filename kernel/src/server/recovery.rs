@@ -10,6 +10,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::Server;
+use super::live::Live;
 use super::pages::Page;
 use crate::cells::{End, StepRecord, step_cells, turn_cells};
 use crate::display::Shown;
@@ -59,9 +60,26 @@ impl Server {
         if is_same || self.pages.of_comm(&live.comm).is_none() {
             return self.move_turn(&page.comm);
         }
-        live.rival = Some(Rival { comm: page.comm.clone(), until: Instant::now() + LIFE });
+        self.doubt_page(turn, page.comm.clone());
+    }
+
+    /// Asks the page that shows the turn for a sign of life; without one, the page `rival` takes over.
+    fn doubt_page(&mut self, turn: String, rival: String) {
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        let Some(live) = live else { return };
+        live.rival = Some(Rival { comm: rival, until: Instant::now() + LIFE });
         let prompt = live.turn.prompt().to_owned();
         self.tell_page(vec![ToPage::Begin { turn, prompt, remove: Vec::new() }]);
+    }
+
+    /// The page that shows the turn did not run a step: it may be gone, and another one of the notebook be there.
+    pub(super) fn on_silent_page(&mut self) {
+        let Some(turn) = self.running_turn().map(str::to_owned) else { return };
+        let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
+        let other = live.and_then(|live| self.pages.besides(&live.path, &live.comm));
+        if let Some(comm) = other.map(|page| page.comm.clone()) {
+            self.doubt_page(turn, comm);
+        }
     }
 
     /// The page that shows the turn has been silent for too long.
@@ -73,11 +91,20 @@ impl Server {
         }
     }
 
+    /// A turn has ended in a page that may be gone: the one that was to take over gets what was kept.
+    pub(super) fn hand_on(&mut self, ended: Option<&Live>) {
+        let rival = ended.and_then(|live| live.rival.as_ref());
+        let page = rival.and_then(|rival| self.pages.of_comm(&rival.comm));
+        if let Some(page) = page.cloned() {
+            self.restore(&page);
+        }
+    }
+
     /// A page has closed: its turn goes on in another one of the notebook, if there is one.
     pub(super) fn leave_page(&mut self, comm: &str) {
         let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
         let left = live.filter(|live| live.comm == comm);
-        let other = left.and_then(|live| self.pages.of_path(&live.path));
+        let other = left.and_then(|live| self.pages.besides(&live.path, comm));
         if let Some(comm) = other.map(|page| page.comm.clone()) {
             self.move_turn(&comm);
         }
