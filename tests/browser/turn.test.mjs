@@ -73,6 +73,14 @@ for (const [phase, question] of [
   });
 }
 
+scene("an interrupt of the kernel ends a turn as Stop does", [""], async (notebook) => {
+  await notebook.ask(0, "Say how long it takes");
+  await notebook.until((cells) => cells.some((cell) => cell.outputs?.[0]?.text === "begun\n"));
+  await notebook.command("notebook:interrupt-kernel");
+  const cells = await notebook.until((cells) => cells.every((cell) => !cell.running) && cells[0].metadata.datarus?.status);
+  assert.equal(cells[0].metadata.datarus.status, "interrupted");
+});
+
 scene("a second question waits for the first, and a Python cell for both", ["", "", "print(df['sales'].max())"], async (notebook) => {
   await notebook.ask(0, "What do the sales sum up to?");
   await notebook.ask("cell-2", "Show what fails");
