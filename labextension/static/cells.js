@@ -108,7 +108,10 @@ export function fill(cell, wanted) {
     cell.trusted = true;
     cell.outputs.fromJSON(wanted.outputs);
   }
-  if (wanted.execution_count != null && cell.executionCount == null) cell.executionCount = wanted.execution_count;
+  if (wanted.execution_count == null) return;
+  if (cell.executionCount == null) cell.executionCount = wanted.execution_count;
+  // Where notebooks are shared, the tab that ran it may be gone.
+  if (cell.executionState === "running") cell.executionState = "idle";
 }
 
 /**

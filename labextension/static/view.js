@@ -19,7 +19,7 @@ import { text } from "./strings.js";
 export class View {
   /** @type {WeakMap<Cell, Attached>} */
   #attached = new WeakMap();
-  /** @type {WeakSet<object>} */
+  /** Cells that were seen before; of code cells, their models. @type {WeakSet<object>} */
   #followed = new WeakSet();
   #due = false;
 
@@ -62,7 +62,7 @@ export class View {
 
   /** @param {Cell} cell @param {Set<string | undefined>} made the turns that have cells */
   #renew(cell, made) {
-    if (cell.model.type !== "code") return;
+    if (cell.model.type !== "code") return this.#renderOnce(cell);
     if (!this.#followed.has(cell.model) && this.live.ours) {
       this.#followed.add(cell.model);
       follow(cell.model);
@@ -75,6 +75,14 @@ export class View {
     this.#attached.set(cell, attached);
     this.#renewBadge(cell, attached);
     this.#renewPart(cell, attached, made);
+  }
+
+  /** A text that another tab's turn has made, or that came back, is read and not edited. @param {Cell} cell */
+  #renderOnce(cell) {
+    const turn = cells.madeBy(cell.model);
+    if (this.#followed.has(cell)) return;
+    this.#followed.add(cell);
+    if (turn !== undefined && !this.live.turns.has(turn) && cell.model.type === "markdown") cell.rendered = true;
   }
 
   /** @param {Cell} cell @param {Attached} attached */
@@ -160,6 +168,7 @@ function describe(node, { model }) {
     node.className = `datarus-badge datarus-mod-step${failed ? " datarus-mod-failed" : ""}`;
     node.toggleAttribute("disabled", true);
     node.title = "";
+    node.removeAttribute("aria-label");
     return;
   }
   const role = roleOf(model);

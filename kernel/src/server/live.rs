@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) gauge: Gauge,
     /// The turn waits for the page.
     pub(super) opening: Option<Opening>,
+    /// Whether it is not the page whose request the prompt is: the prompt's outputs do not reach it by themselves.
+    pub(super) moved: bool,
     /// Another page that may have to take the turn over.
     pub(super) rival: Option<Rival>,
     /// A step that has not begun.
@@ -112,6 +114,7 @@ impl Live {
             turn: LiveTurn::new(turn, cell_id, prompt.mode()),
             gauge: Gauge::new(turn, prompt.started_at),
             opening: Some(opening),
+            moved: false,
             rival: None,
             pending: None,
             note: None,
@@ -128,6 +131,7 @@ impl Live {
         self.path.clone_from(&page.path);
         self.session.clone_from(&page.session);
         self.review = page.settings.review;
+        self.moved = true;
         self.rival = None;
         self.unseen = running;
     }

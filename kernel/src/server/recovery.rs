@@ -91,12 +91,15 @@ impl Server {
         }
     }
 
-    /// A turn has ended in a page that may be gone: the one that was to take over gets what was kept.
+    /// A turn has ended: a page that had taken it over gets the prompt's own outputs, and one that was to take it
+    /// over gets all that was kept.
     pub(super) fn hand_on(&mut self, ended: Option<&Live>) {
-        let rival = ended.and_then(|live| live.rival.as_ref());
-        let page = rival.and_then(|rival| self.pages.of_comm(&rival.comm));
-        if let Some(page) = page.cloned() {
-            self.restore(&page);
+        let Some(live) = ended else { return };
+        let moved = live.moved.then_some(&live.comm);
+        for comm in moved.into_iter().chain(live.rival.as_ref().map(|rival| &rival.comm)) {
+            if let Some(page) = self.pages.of_comm(comm).cloned() {
+                self.restore(&page);
+            }
         }
     }
 
