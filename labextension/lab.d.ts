@@ -131,6 +131,7 @@ export interface Lab {
   notebook: {
     INotebookTracker: unknown;
     NotebookActions: {
+      executionScheduled: Signal<unknown, { notebook: Notebook; cell: Cell }>;
       executed: Signal<unknown, { notebook: Notebook; cell: Cell; success: boolean }>;
     };
   };

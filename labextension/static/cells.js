@@ -96,13 +96,22 @@ export function upsert(model, wanted, { prompt, running }) {
   fill(cell, wanted);
 }
 
+/** Cells that are being run in the notebook. @type {WeakSet<CellModel>} */
+const running = new WeakSet();
+
+/** @param {CellModel} cell @param {boolean} runs */
+export function noteRun(cell, runs) {
+  if (runs) running.add(cell);
+  else running.delete(cell);
+}
+
 /**
- * Gives a code cell the outputs and the number that it lacks.
+ * Gives a code cell the outputs and the number that it lacks; one that is being run lacks nothing that was kept.
  * @param {CellModel} cell
  * @param {Json} wanted
  */
 export function fill(cell, wanted) {
-  if (cell.type !== "code" || !cell.outputs) return;
+  if (cell.type !== "code" || !cell.outputs || running.has(cell)) return;
   if (cell.outputs.length === 0 && wanted.outputs?.length) {
     // They come from the user's own kernel.
     cell.trusted = true;

@@ -1,5 +1,6 @@
 // The plugin: gives each notebook its link to the kernel, and each view of it what is shown.
 
+import { noteRun } from "./cells.js";
 import { Live } from "./live.js";
 import { stamp } from "./roles.js";
 import { View } from "./view.js";
@@ -21,7 +22,10 @@ export function plugin(lab) {
       tracker.forEach((panel) => notebooks.add(panel));
       // A page that may come back as it is keeps what it has.
       addEventListener("pagehide", ({ persisted }) => persisted || notebooks.leave());
-      lab.notebook.NotebookActions.executed.connect((_, { notebook, cell, success }) => {
+      const { executionScheduled, executed } = lab.notebook.NotebookActions;
+      executionScheduled.connect((_, { cell }) => noteRun(cell.model, true));
+      executed.connect((_, { notebook, cell, success }) => {
+        noteRun(cell.model, false);
         if (success) notebooks.onExecuted(notebook, cell);
       });
     },

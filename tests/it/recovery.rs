@@ -195,43 +195,29 @@ async fn a_second_tab_does_not_take_the_turn_from_a_page_that_lives() {
     assert_eq!(page.ran.len(), 2);
 }
 
-/// A turn whose page falls silent after its first step, while a second page of the notebook is open.
-async fn silent_page(state: &Path, last: &[String]) -> (Frontend, String, Frontend, Page) {
-    let script = [&[step("First.", "print('one')")], last].concat();
-    let mut client = kernel(state, &script).await;
+#[tokio::test]
+async fn the_turn_of_a_page_that_is_closed_goes_on_in_one_that_is_open() {
+    let state = tempfile::tempdir().unwrap();
+    let slow = step("Slow.", "import time; time.sleep(2); print('two')");
+    let script =
+        [step("First.", "print('one')"), slow, step("Last.", "print('three')"), answer("Three.")];
+    let mut client = kernel(state.path(), &script).await;
     let mut page = open(&mut client).await;
     let mut other = client.beside().await;
     let mut second = open(&mut other).await;
     second.write("p", "> go");
     page.write("p", "> go");
     let prompt = page.run(&mut client, "p").await;
-    page.until(&mut client, "execute").await;
-    (client, prompt, other, second)
-}
-
-#[tokio::test]
-async fn a_page_that_is_open_takes_over_from_one_that_has_fallen_silent() {
-    let slow = step("Slow.", "import time; time.sleep(3); print('two')");
-    let last = [slow, step("Last.", "print('three')"), answer("Three.")];
-    let state = tempfile::tempdir().unwrap();
-    let (mut client, prompt, mut other, mut second) = silent_page(state.path(), &last).await;
+    for _ in 0..2 {
+        page.until(&mut client, "execute").await;
+    }
+    page.close(&mut client).await;
     second.until(&mut other, "done").await;
+    second.until(&mut other, "restore").await;
     let printed: Vec<_> = second.cells.iter().filter_map(|cell| cell.outputs.first()).collect();
-    assert_eq!(
-        printed.iter().map(|output| &output["text"]).collect::<Vec<_>>(),
-        ["one\n", "two\n"]
-    );
+    let texts: Vec<_> = printed.iter().filter_map(|output| output["text"].as_str()).collect();
+    assert_eq!(texts, ["one\n", "two\n"]);
     assert_eq!(second.ran.len(), 1, "the last step");
+    assert_eq!(second.cell("p").outputs.len(), 1, "the prompt's own");
     assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
-}
-
-#[tokio::test]
-async fn a_page_that_is_open_gets_a_turn_that_ended_in_one_that_had_fallen_silent() {
-    let last = [step("Last.", "print('two')"), answer("Two.")];
-    let state = tempfile::tempdir().unwrap();
-    let (_client, _, mut other, mut second) = silent_page(state.path(), &last).await;
-    second.until(&mut other, "patch").await;
-    let expected = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
-    assert_eq!(roles(&second), expected);
-    assert_eq!(second.cells.last().unwrap().source, "Two.");
 }

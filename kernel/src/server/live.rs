@@ -313,7 +313,6 @@ impl Server {
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);
         }
-        self.on_silent_page();
     }
 
     /// A step that has not begun will not be run any more, also if the page's request for it is on its way.

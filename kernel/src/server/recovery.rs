@@ -60,26 +60,9 @@ impl Server {
         if is_same || self.pages.of_comm(&live.comm).is_none() {
             return self.move_turn(&page.comm);
         }
-        self.doubt_page(turn, page.comm.clone());
-    }
-
-    /// Asks the page that shows the turn for a sign of life; without one, the page `rival` takes over.
-    fn doubt_page(&mut self, turn: String, rival: String) {
-        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
-        let Some(live) = live else { return };
-        live.rival = Some(Rival { comm: rival, until: Instant::now() + LIFE });
+        live.rival = Some(Rival { comm: page.comm.clone(), until: Instant::now() + LIFE });
         let prompt = live.turn.prompt().to_owned();
         self.tell_page(vec![ToPage::Begin { turn, prompt, remove: Vec::new() }]);
-    }
-
-    /// The page that shows the turn did not run a step: it may be gone, and another one of the notebook be there.
-    pub(super) fn on_silent_page(&mut self) {
-        let Some(turn) = self.running_turn().map(str::to_owned) else { return };
-        let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
-        let other = live.and_then(|live| self.pages.besides(&live.path, &live.comm));
-        if let Some(comm) = other.map(|page| page.comm.clone()) {
-            self.doubt_page(turn, comm);
-        }
     }
 
     /// The page that shows the turn has been silent for too long.
@@ -91,15 +74,12 @@ impl Server {
         }
     }
 
-    /// A turn has ended: a page that had taken it over gets the prompt's own outputs, and one that was to take it
-    /// over gets all that was kept.
+    /// A turn has ended: a page that had taken it over gets the prompt's own outputs.
     pub(super) fn hand_on(&mut self, ended: Option<&Live>) {
-        let Some(live) = ended else { return };
-        let moved = live.moved.then_some(&live.comm);
-        for comm in moved.into_iter().chain(live.rival.as_ref().map(|rival| &rival.comm)) {
-            if let Some(page) = self.pages.of_comm(comm).cloned() {
-                self.restore(&page);
-            }
+        let moved = ended.filter(|live| live.moved);
+        let page = moved.and_then(|live| self.pages.of_comm(&live.comm)).cloned();
+        if let Some(page) = page {
+            self.restore(&page);
         }
     }
 
