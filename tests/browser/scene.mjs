@@ -21,6 +21,8 @@ const NOT_OURS = [
   /^Comm not found for comm id/,
   // JupyterLab, of a notebook that is closed before its kernel has said all.
   /^Per comm-target subshell creation failed: Error: Canceled future/,
+  // JupyterLab 4.1, of a notebook that is closed while it gets the focus.
+  /^TypeError: Cannot read properties of null \(reading 'footer'\)/,
   // Notebook 7.6.5.
   /^TypeError: Cannot read properties of undefined \(reading 'schema'\)$/,
 ];
@@ -169,6 +171,8 @@ export class Scene {
 
   /** The page is closed; the kernel goes on. */
   async away() {
+    // A page that is closed may not get the time to say so on a busy machine.
+    await this.page.goto("about:blank");
     await this.page.close();
     this.page = undefined;
   }
@@ -178,8 +182,9 @@ export class Scene {
     await this.open();
   }
 
-  /** The page is loaded again. */
+  /** The page is loaded again; what it then restores by itself is not for other scenes. */
   async reload() {
+    if (this.page === this.stage.page) this.stage.page = undefined;
     await this.page.reload();
     await this.known();
   }
