@@ -144,12 +144,13 @@ scene("all buttons can be reached by Tab, have names, and can be pressed by keyb
   await tabTo(notebook, "Review");
 });
 
-/** Leaves the editor and goes on by Tab until what is called `name` has the focus. */
+/** Leaves the editor and goes on until what is called `name` has the focus: by Tab, within a toolbar by arrows. */
 async function tabTo(notebook, name) {
   const reached = [];
   await notebook.page.keyboard.press("Escape");
-  while (reached.length < 150) {
-    await notebook.page.keyboard.press("Tab");
+  for (let arrows = 0; reached.length < 150; ) {
+    const isToolbar = await notebook.page.evaluate(() => Boolean(document.activeElement?.closest(".jp-NotebookPanel-toolbar")));
+    await notebook.page.keyboard.press(isToolbar && arrows++ < 20 ? "ArrowLeft" : "Tab");
     const label = await notebook.page.evaluate(() => {
       const { activeElement: node } = document;
       return node?.getAttribute("aria-label") ?? node?.textContent ?? "";

@@ -1,7 +1,7 @@
 //! What a page gets back when it opens: the turns that its notebook has not been saved with, and the one that runs.
 //!
-//! Nobody tells the kernel that a tab was closed or reloaded. When another page of the notebook opens while a turn
-//! runs, the page that shows it is asked for a sign of life; without one, the turn goes on in the new page.
+//! A page that is closed or loaded again says so, but that word may be lost. When another page of the notebook opens
+//! while a turn runs, the page that shows it is asked for a sign of life; without one, the turn goes on in the new page.
 
 use std::time::{Duration, Instant};
 
