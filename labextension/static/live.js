@@ -87,7 +87,7 @@ export class Live {
     comm.open({ v: VERSION, path: this.context.localPath, settings: { review: this.review } });
   }
 
-  /** The page goes away. */
+  /** The page is left: another one may go on with its turns at once. */
   leave() {
     this.#forget();
   }

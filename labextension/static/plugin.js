@@ -20,8 +20,9 @@ export function plugin(lab) {
       const notebooks = new Notebooks(lab);
       tracker.widgetAdded.connect((_, panel) => notebooks.add(panel));
       tracker.forEach((panel) => notebooks.add(panel));
-      // A page that may come back as it is keeps what it has.
-      addEventListener("pagehide", ({ persisted }) => persisted || notebooks.leave());
+      addEventListener("pagehide", () => notebooks.each((live) => live.leave()));
+      // A browser may keep a page that is left, and show it again as it was.
+      addEventListener("pageshow", ({ persisted }) => persisted && notebooks.each((live) => live.connect()));
       const { executionScheduled, executed } = lab.notebook.NotebookActions;
       executionScheduled.connect((_, { cell }) => noteRun(cell.model, true));
       executed.connect((_, { notebook, cell, success }) => {
@@ -57,9 +58,9 @@ class Notebooks {
     this.#views.set(panel, new View(this.lab, live, panel));
   }
 
-  /** The page is closed: another one may go on with its turns at once. */
-  leave() {
-    for (const { context } of this.#views.keys()) this.#lives.get(context)?.leave();
+  /** @param {(live: Live) => void} act */
+  each(act) {
+    for (const live of new Set([...this.#views.values()].map((view) => view.live))) act(live);
   }
 
   /** @param {Context} context */

@@ -54,6 +54,8 @@ export class View {
 
   /** Renews one cell. @param {string} id */
   update(id) {
+    // A cell that another view shows, too, outlives this one.
+    if (this.panel.isDisposed) return;
     const cell = this.panel.content.widgets.find((widget) => widget.model.id === id);
     const turn = cell && cells.factsOf(cell.model)?.turn;
     const made = turn && cells.turnCells(this.live.model, turn).length > 0;

@@ -24,7 +24,7 @@ const NOT_OURS = [
   // JupyterLab 4.1, of a notebook that is closed while it gets the focus.
   /^TypeError: Cannot read properties of null \(reading 'footer'\)/,
   // Notebook 7.6.5.
-  /^TypeError: Cannot read properties of undefined \(reading 'schema'\)$/,
+  /^TypeError: Cannot read properties of undefined \(reading 'schema'\)/,
 ];
 
 /** One application and one browser for a file of tests. */
@@ -89,7 +89,7 @@ export class Stage {
   async newPage() {
     const page = await this.browser.newPage({ viewport: { width: 1200, height: 900 } });
     page.setDefaultTimeout(TIMEOUT);
-    page.on("pageerror", (error) => this.errors.push(String(error)));
+    page.on("pageerror", (error) => this.errors.push(error.stack ?? String(error)));
     page.on("console", (message) => {
       if (message.type() === "error") this.errors.push(`${message.text()} (${message.location().url})`);
     });

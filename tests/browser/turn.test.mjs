@@ -28,8 +28,7 @@ scene("a step is a cell like any other: it can be edited and run again", [""], a
   await notebook.ask(0, "What do the sales sum up to?");
   await notebook.answered();
   await notebook.ask(4, "; print('more')");
-  const cells = await notebook.until((cells) => cells[4].outputs[0]?.text === "7\nmore\n");
-  assert.equal(cells[4].execution_count, 4);
+  const cells = await notebook.until((cells) => cells[4].outputs[0]?.text === "7\nmore\n" && cells[4].execution_count === 4);
   assert.equal(cells.length, 7);
 });
 
