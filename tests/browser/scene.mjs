@@ -21,8 +21,8 @@ const NOT_OURS = [
   /^Comm not found for comm id/,
   // JupyterLab, of a notebook that is closed before its kernel has said all.
   /^Per comm-target subshell creation failed: Error: Canceled future/,
-  // JupyterLab 4.1, of a notebook that is closed while it gets the focus.
-  /^TypeError: Cannot read properties of null \(reading 'footer'\)/,
+  // JupyterLab 4.1, of a notebook that is closed while it is still being laid out.
+  /^TypeError: Cannot read properties of null \(reading '(footer|widgets)'\)/,
   // Notebook 7.6.5.
   /^TypeError: Cannot read properties of undefined \(reading 'schema'\)/,
 ];
@@ -171,8 +171,8 @@ export class Scene {
 
   /** The page is closed; the kernel goes on. */
   async away() {
-    // A page that is closed may not get the time to say so on a busy machine.
-    await this.page.goto("about:blank");
+    // What a page says while a busy machine tears it down may get lost.
+    await this.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
     await this.page.close();
     this.page = undefined;
   }
