@@ -63,7 +63,7 @@ if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null
     fi
     ln -sfn "$browser/node_modules" tests/browser/node_modules
     "$browser/node_modules/.bin/tsc" -p labextension
-    for version in newest oldest; do
+    for version in newest oldest together; do
         wanted="tests/browser/requirements-$version.txt"
         if ! cmp -s "$wanted" "$browser/$version/requirements.txt"; then
             rm -rf "${browser:?}/$version"
@@ -73,16 +73,18 @@ if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null
         fi
     done
 
-    # The kernel is the real one, with a model that follows a script.
+    # The kernel is the real one, with a model that follows a script; product.test.mjs plays the release ($DATARUS_BIN).
     export CHROMIUM="$chromium" DATARUS_SCRIPTED_KERNEL="$target/debug/scripted-kernel"
     in_browser() {
         section "browser: $1 of $2, ${*:3}"
         (cd tests/browser && DATARUS_LAB_APP="$1" DATARUS_LAB_PYTHON="$browser/$2/bin/python" \
             node --test --test-concurrency=1 "${@:3}")
     }
-    in_browser lab newest contract.test.mjs turn.test.mjs goon.test.mjs reader.test.mjs faults.test.mjs
-    in_browser lab oldest turn.test.mjs goon.test.mjs reader.test.mjs faults.test.mjs
-    in_browser notebook newest turn.test.mjs
+    scenes=(turn.test.mjs goon.test.mjs reader.test.mjs cells.test.mjs tabs.test.mjs faults.test.mjs)
+    in_browser lab newest contract.test.mjs product.test.mjs "${scenes[@]}"
+    in_browser lab oldest "${scenes[@]}"
+    in_browser lab together together.test.mjs
+    in_browser notebook newest turn.test.mjs cells.test.mjs
 else
     section "browser: NOT RUN, it needs node, npm and Chromium (CHROMIUM names it; Debian: apt-get install chromium npm)"
 fi

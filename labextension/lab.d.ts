@@ -43,6 +43,8 @@ export interface CellModel {
   toJSON(): Json;
   /** Code cells alone. */
   executionCount?: number | null;
+  /** Missing in JupyterLab 4.1. */
+  executionState?: "idle" | "running";
   outputs?: { readonly length: number; toJSON(): Json[]; fromJSON(outputs: Json[]): void };
 }
 
@@ -54,6 +56,9 @@ export interface NotebookModel {
   };
   readonly sharedModel: SharedNotebook;
   readonly deletedCells: string[];
+  /** Whether other pages share it, and the server saves it. */
+  readonly collaborative?: boolean;
+  readonly stateChanged: Signal<NotebookModel, { name: string; newValue: unknown }>;
   getMetadata(key: string): any;
   setMetadata(key: string, value: unknown): void;
 }
@@ -126,6 +131,7 @@ export interface Lab {
   notebook: {
     INotebookTracker: unknown;
     NotebookActions: {
+      executionScheduled: Signal<unknown, { notebook: Notebook; cell: Cell }>;
       executed: Signal<unknown, { notebook: Notebook; cell: Cell; success: boolean }>;
     };
   };

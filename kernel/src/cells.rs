@@ -84,10 +84,12 @@ pub fn turn_below(cells: &[Value], at: usize) -> Range<usize> {
     let start = at + 1;
     let turn = cells.get(at).and_then(|cell| datarus(cell, "turn")).and_then(Value::as_str);
     let Some(turn) = turn else { return start..start };
-    let belongs = |cell: &&Value| {
-        datarus(cell, "turn").and_then(Value::as_str) == Some(turn)
-            && datarus(cell, "role").and_then(Value::as_str) != Some("prompt")
+    // A cell without a role is the user's: half of a question that was split, or one that is typed anew.
+    let made = |cell: &Value| {
+        datarus(cell, "role").and_then(Value::as_str).is_some_and(|role| role != "prompt")
     };
+    let belongs =
+        |cell: &&Value| datarus(cell, "turn").and_then(Value::as_str) == Some(turn) && made(cell);
     start..start + cells.iter().skip(start).take_while(belongs).count()
 }
 

@@ -96,25 +96,47 @@ export function upsert(model, wanted, { prompt, running }) {
   fill(cell, wanted);
 }
 
+/** Cells that are being run in the notebook. @type {WeakSet<CellModel>} */
+const running = new WeakSet();
+
+/** @param {CellModel} cell @param {boolean} runs */
+export function noteRun(cell, runs) {
+  if (runs) running.add(cell);
+  else running.delete(cell);
+}
+
 /**
- * Gives a code cell the outputs and the number that it lacks.
+ * Gives a code cell the outputs and the number that it lacks; one that is being run lacks nothing that was kept.
  * @param {CellModel} cell
  * @param {Json} wanted
  */
 export function fill(cell, wanted) {
-  if (cell.type !== "code" || !cell.outputs) return;
+  if (cell.type !== "code" || !cell.outputs || running.has(cell)) return;
   if (cell.outputs.length === 0 && wanted.outputs?.length) {
     // They come from the user's own kernel.
     cell.trusted = true;
     cell.outputs.fromJSON(wanted.outputs);
   }
-  if (wanted.execution_count != null && cell.executionCount == null) cell.executionCount = wanted.execution_count;
+  if (wanted.execution_count == null) return;
+  if (cell.executionCount == null) cell.executionCount = wanted.execution_count;
+  // Where notebooks are shared, the tab that ran it may be gone.
+  if (cell.executionState === "running") cell.executionState = "idle";
+}
+
+/**
+ * The turn that made a cell. One without a role is the reader's: half of a question that was split, or one that is
+ * typed anew.
+ * @param {CellModel} cell
+ * @returns {string | undefined}
+ */
+export function madeBy(cell) {
+  const facts = factsOf(cell);
+  return facts?.role === undefined || facts.role === "prompt" ? undefined : facts.turn;
 }
 
 /** Ids of the cells that a turn made, from top to bottom. @param {NotebookModel} model @param {string} turn */
 export function turnCells(model, turn) {
-  const made = (/** @type {Json | undefined} */ facts) => facts?.turn === turn && facts?.role !== "prompt";
-  return [...model.cells].filter((cell) => made(factsOf(cell))).map((cell) => cell.id);
+  return [...model.cells].filter((cell) => madeBy(cell) === turn).map((cell) => cell.id);
 }
 
 /**

@@ -49,6 +49,10 @@ export class Live {
     sessionContext.statusChanged.connect((_, status) => this.#onStatus(status));
     context.pathChanged.connect(() => this.connect());
     context.saveState.connect((_, saving) => this.#onSave(saving));
+    // Where notebooks are shared, the server saves.
+    context.model.stateChanged.connect((model, { name, newValue }) => {
+      if (model.collaborative && name === "dirty" && newValue === false) this.#onHeld([...this.#ended]);
+    });
     this.connect();
   }
 
@@ -83,6 +87,11 @@ export class Live {
     comm.open({ v: VERSION, path: this.context.localPath, settings: { review: this.review } });
   }
 
+  /** The page is left: another one may go on with its turns at once. */
+  leave() {
+    this.#forget();
+  }
+
   #forget() {
     const comm = this.#comm;
     this.#comm = undefined;
@@ -108,11 +117,16 @@ export class Live {
   #onSave(saving) {
     if (saving === "started") this.#saving = [...this.#ended];
     if (!saving.startsWith("completed")) return;
-    for (const turn of this.#saving) {
+    this.#onHeld(this.#saving);
+    this.#saving = [];
+  }
+
+  /** The file holds these turns. @param {string[]} turns */
+  #onHeld(turns) {
+    for (const turn of turns) {
       this.#ended.delete(turn);
       this.#send({ op: "held", turn });
     }
-    this.#saving = [];
   }
 
   /** @param {Json} message */
@@ -194,7 +208,8 @@ export class Live {
     restore: (m) => {
       cells.remove(this.model, m.remove ?? []);
       const prompt = cells.cellOf(this.model, m.prompt);
-      if (prompt) cells.fill(prompt, m);
+      // One that still runs has no outputs yet.
+      if (prompt && m.outputs.length > 0) cells.fill(prompt, m);
       cells.patch(this.model, m.prompt, { datarus: { role: "prompt", turn: m.turn } });
       this.#ended.add(m.turn);
       this.#send({ op: "restored", turn: m.turn });

@@ -1,5 +1,6 @@
 // The plugin: gives each notebook its link to the kernel, and each view of it what is shown.
 
+import { noteRun } from "./cells.js";
 import { Live } from "./live.js";
 import { stamp } from "./roles.js";
 import { View } from "./view.js";
@@ -19,7 +20,13 @@ export function plugin(lab) {
       const notebooks = new Notebooks(lab);
       tracker.widgetAdded.connect((_, panel) => notebooks.add(panel));
       tracker.forEach((panel) => notebooks.add(panel));
-      lab.notebook.NotebookActions.executed.connect((_, { notebook, cell, success }) => {
+      addEventListener("pagehide", () => notebooks.each((live) => live.leave()));
+      // A browser may keep a page that is left, and show it again as it was.
+      addEventListener("pageshow", ({ persisted }) => persisted && notebooks.each((live) => live.connect()));
+      const { executionScheduled, executed } = lab.notebook.NotebookActions;
+      executionScheduled.connect((_, { cell }) => noteRun(cell.model, true));
+      executed.connect((_, { notebook, cell, success }) => {
+        noteRun(cell.model, false);
         if (success) notebooks.onExecuted(notebook, cell);
       });
     },
@@ -49,6 +56,11 @@ class Notebooks {
       this.#views.delete(panel);
     });
     this.#views.set(panel, new View(this.lab, live, panel));
+  }
+
+  /** @param {(live: Live) => void} act */
+  each(act) {
+    for (const live of new Set([...this.#views.values()].map((view) => view.live))) act(live);
   }
 
   /** @param {Context} context */

@@ -21,12 +21,20 @@ export function isStep(cell) {
   return facts?.turn !== undefined && facts.role === "code";
 }
 
+/** Tags that the kernel gives a question: tools skip such a cell. */
+const QUESTION_TAGS = ["datarus-prompt", "skip-execution"];
+
 /** @param {CellModel} cell @param {"prompt" | "code" | undefined} role */
 export function setRole(cell, role) {
   const { role: _, ...rest } = factsOf(cell) ?? {};
-  const facts = role === undefined ? rest : { ...rest, role };
+  // What was noted of a question is not true of Python.
+  const facts = role === undefined ? rest : role === "code" ? { role } : { ...rest, role };
   if (Object.keys(facts).length > 0) cell.setMetadata("datarus", facts);
   else cell.deleteMetadata("datarus");
+  const tags = /** @type {string[]} */ (cell.getMetadata("tags") ?? []);
+  if (role === "code" && tags.includes("datarus-prompt")) {
+    cell.setMetadata("tags", tags.filter((tag) => !QUESTION_TAGS.includes(tag)));
+  }
 }
 
 /**

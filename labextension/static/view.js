@@ -25,7 +25,7 @@ import { text } from "./strings.js";
 export class View {
   /** @type {WeakMap<Cell, Attached>} */
   #attached = new WeakMap();
-  /** @type {WeakSet<object>} */
+  /** Cells that were seen before; of code cells, their models. @type {WeakSet<object>} */
   #followed = new WeakSet();
   #due = false;
 
@@ -63,20 +63,24 @@ export class View {
     const turns = { made: new Set(), asked: new Set() };
     for (const cell of this.live.model.cells) {
       const facts = cells.factsOf(cell);
-      if (facts?.turn) (facts.role === "prompt" ? turns.asked : turns.made).add(facts.turn);
+      const made = cells.madeBy(cell);
+      if (made !== undefined) turns.made.add(made);
+      if (facts?.role === "prompt" && facts.turn) turns.asked.add(facts.turn);
     }
     return turns;
   }
 
   /** Renews one cell. @param {string} id */
   update(id) {
+    // A cell that another view shows, too, outlives this one.
+    if (this.panel.isDisposed) return;
     const cell = this.panel.content.widgets.find((widget) => widget.model.id === id);
     if (cell) this.#renew(cell, this.#turns());
   }
 
   /** @param {Cell} cell @param {Turns} turns */
   #renew(cell, turns) {
-    if (cell.model.type !== "code") return;
+    if (cell.model.type !== "code") return this.#renderOnce(cell);
     if (!this.#followed.has(cell.model) && this.live.ours) {
       this.#followed.add(cell.model);
       follow(cell.model);
@@ -89,6 +93,14 @@ export class View {
     this.#attached.set(cell, attached);
     this.#renewBadge(cell, attached);
     this.#renewPart(cell, attached, turns);
+  }
+
+  /** A text that another tab's turn has made, or that came back, is read and not edited. @param {Cell} cell */
+  #renderOnce(cell) {
+    const turn = cells.madeBy(cell.model);
+    if (this.#followed.has(cell)) return;
+    this.#followed.add(cell);
+    if (turn !== undefined && !this.live.turns.has(turn) && cell.model.type === "markdown") cell.rendered = true;
   }
 
   /** @param {Cell} cell @param {Attached} attached */
@@ -178,6 +190,7 @@ function describe(node, { model }) {
     node.className = `datarus-badge datarus-mod-step${failed ? " datarus-mod-failed" : ""}`;
     node.toggleAttribute("disabled", true);
     node.title = "";
+    node.removeAttribute("aria-label");
     return;
   }
   const role = roleOf(model);

@@ -21,6 +21,7 @@ async function connected(cells = []) {
     sharedModel: { cells: cells.map((cell) => cell.sharedModel), transact: (change) => change(), insertCell: () => {} },
     cells: Object.assign([...cells], { get: (at) => cells[at] }),
     deletedCells: [],
+    stateChanged: signal,
     getMetadata: () => undefined,
     setMetadata: () => undefined,
   };

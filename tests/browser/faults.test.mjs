@@ -37,6 +37,29 @@ scene("a turn that ended while the page was away is there when it comes back", [
   assert.deepEqual(cells.map(kept), before.map(kept));
 });
 
+scene("a page that is loaded again in mid-turn goes on with it", [""], async (notebook) => {
+  await notebook.ask(0, "Say how slowly you write");
+  await notebook.phaseIs("Writing");
+  await notebook.reload();
+  const cells = await notebook.answered();
+  assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "answer"]);
+  assert.equal(cells[2].outputs[0].text, "16\n");
+  const [prompt] = await notebook.until(([prompt]) => prompt.outputs.length > 0 && prompt.metadata.datarus.status === "done");
+  assert.match(prompt.outputs[0].data["text/markdown"], /Answered/);
+  assert.equal(prompt.execution_count, 1);
+});
+
+scene("a step that waits for the reader still waits when the page is loaded again", [""], async (notebook) => {
+  await notebook.page.locator(".datarus-review select").selectOption("all");
+  await notebook.save();
+  await notebook.ask(0, "Say how brief it is.");
+  await notebook.page.locator(".datarus-ask").waitFor();
+  await notebook.reload();
+  await notebook.click("Skip");
+  const cells = await notebook.answered();
+  assert.match(cells[2].outputs[0].text, /^Skipped/);
+});
+
 scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], async (notebook) => {
   await notebook.ask(0, "Say how it ends");
   const begun = (cells) => cells.some((cell) => cell.outputs?.[0]?.text === "begun\n");
@@ -56,11 +79,11 @@ scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], as
 scene("Restart and Run All runs the cells of an answer and asks nobody", [""], async (notebook) => {
   await notebook.ask(0, "What do the sales sum up to?");
   const before = await notebook.answered();
-  await notebook.page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel());
-  await notebook.ready();
-  await notebook.command("notebook:run-all-cells");
+  await notebook.start("notebook:restart-run-all");
+  // JupyterLab asks whether to restart.
+  await notebook.page.locator(".jp-Dialog .jp-mod-accept").click();
   const cells = await notebook.until(
-    (cells) => cells.every((cell) => !cell.running) && cells[4].outputs?.[0]?.text === "7\n" && cells[4].execution_count !== null,
+    (cells) => cells.every((cell) => !cell.running) && cells[4].outputs?.[0]?.text === "7\n" && cells[0].outputs[0]?.data["text/markdown"].includes("kept"),
   );
   assert.deepEqual(cells.map((cell) => cell.source), before.map((cell) => cell.source));
   assert.equal(cells[0].metadata.datarus.turn, before[0].metadata.datarus.turn);

@@ -1,19 +1,16 @@
 // A real JupyterLab or Notebook and a real browser, for tests and for scripts that look at the page.
 
 import { spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 export const TIMEOUT = 90_000;
 
 /** The first start reads thousands of files. */
 const START = 240_000;
-
-const extension = join(dirname(fileURLToPath(import.meta.url)), "../../labextension");
 
 /** What differs between the two applications. */
 const APPS = {
@@ -34,10 +31,10 @@ export function freePort() {
 }
 
 /**
- * Starts JupyterLab (or Notebook, with `app: "notebook"`) over the folder `root`, with our extension and the
- * kernelspecs `kernels` (name to specification). Returns its address and a `stop`.
+ * Starts JupyterLab (or Notebook, with `app: "notebook"`) over the folder `root`, with the kernels and extensions
+ * below `prefix`. Returns its address and a `stop`.
  */
-export async function startLab({ python, root, app = "lab", kernels = {}, env = {} }) {
+export async function startLab({ python, root, prefix, app = "lab" }) {
   const port = await freePort();
   const scratch = await mkdtemp(join(tmpdir(), "dr-lab-"));
   const token = "conformance";
@@ -49,15 +46,16 @@ export async function startLab({ python, root, app = "lab", kernels = {}, env = 
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
   ];
   const folders = {
-    HOME: scratch, JUPYTER_DATA_DIR: join(scratch, "data"),
+    HOME: scratch, JUPYTER_DATA_DIR: join(scratch, "data"), JUPYTER_PATH: join(prefix, "share/jupyter"),
     XDG_DATA_HOME: join(scratch, "share"), XDG_STATE_HOME: join(scratch, "state"),
     IPYTHONDIR: join(scratch, "ipython"), JUPYTER_CONFIG_DIR: join(scratch, "config"),
     JUPYTER_RUNTIME_DIR: join(scratch, "run"), JUPYTERLAB_WORKSPACES_DIR: join(scratch, "spaces"),
     JUPYTERLAB_SETTINGS_DIR: join(scratch, "settings"),
   };
   await askNothing(folders.JUPYTERLAB_SETTINGS_DIR);
-  await install(folders.JUPYTER_DATA_DIR, kernels);
-  const server = spawn(python, options, { env: { ...process.env, ...folders, ...env } });
+  // A kernel has to find its Python by itself.
+  const { DATARUS_PYTHON: _, ...inherited } = process.env;
+  const server = spawn(python, options, { cwd: scratch, env: { ...inherited, ...folders } });
   let log = "";
   server.stderr.on("data", (text) => (log += text));
   const ended = new Promise((resolve) => server.on("exit", resolve));
@@ -72,16 +70,6 @@ export async function startLab({ python, root, app = "lab", kernels = {}, env = 
     throw error;
   });
   return { address, token, page, root, stop, log: () => log };
-}
-
-/** The extension and kernelspecs, as an installation places them. */
-async function install(data, kernels) {
-  await cp(join(extension, "static"), join(data, "labextensions/datarus/static"), { recursive: true });
-  await cp(join(extension, "package.json"), join(data, "labextensions/datarus/package.json"));
-  for (const [name, spec] of Object.entries(kernels)) {
-    await mkdir(join(data, "kernels", name), { recursive: true });
-    await writeFile(join(data, "kernels", name, "kernel.json"), JSON.stringify(spec));
-  }
 }
 
 /** JupyterLab's question about news would lie over the page. */
@@ -119,23 +107,13 @@ export async function openBrowser({ executable, width, height }) {
   return { browser, page };
 }
 
-/** Opens the notebook `path` (relative to the root) and waits until its kernel is idle. */
+/** Opens the notebook `path` (relative to the root) and waits until it has a kernel, which may be busy. */
 export async function openNotebook(page, lab, path) {
   const reset = lab.page === "lab/tree" ? "&reset" : "";
   await page.goto(`${lab.address}/${lab.page}/${path}?token=${lab.token}${reset}`);
   await page.waitForSelector(".jp-NotebookPanel .jp-Cell");
   await page.waitForFunction(() => {
     const widget = window.jupyterapp?.shell.currentWidget;
-    return widget?.sessionContext?.session?.kernel?.status === "idle";
+    return ["idle", "busy"].includes(widget?.sessionContext?.session?.kernel?.status);
   });
-}
-
-/** Waits until no cell of the open notebook waits or runs. */
-export async function waitUntilDone(page) {
-  await page.waitForFunction(() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    const prompts = [...panel.node.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
-    const running = prompts.some((prompt) => prompt.textContent.includes("[*]"));
-    return !running && panel.sessionContext.session.kernel.status === "idle";
-  }, undefined, { timeout: TIMEOUT });
 }

@@ -75,6 +75,17 @@ scene("what a cell was is noted when it has run, and judged anew when all of it 
   await notebook.answered();
 });
 
+scene("an answered question that is typed anew as Python is Python, and no tool skips it", [""], async (notebook) => {
+  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.answered();
+  await notebook.enter(0);
+  await notebook.page.keyboard.press("Control+a");
+  await notebook.page.keyboard.type("1 + 1");
+  await notebook.page.keyboard.press("Control+Enter");
+  const [cell] = await notebook.until((cells) => cells[0].outputs[0]?.data?.["text/plain"] === "2" && roles(cells)[0] === "code");
+  assert.deepEqual([cell.metadata.datarus, cell.metadata.tags], [{ role: "code" }, []]);
+});
+
 scene("the cursor and the place on the screen stay where a reader types, while a turn grows above", ["", "# notes"], async (notebook) => {
   await notebook.ask(0, "Answer in many steps");
   await notebook.enter("cell-2");
@@ -116,17 +127,37 @@ scene("thoughts are folded and can be unfolded together", [""], async (notebook)
   assert.equal(await open(), 0);
 });
 
-scene("all buttons can be reached and pressed by keyboard", [""], async (notebook) => {
+scene("all buttons below and on a cell can be reached by Tab and pressed by keyboard", [""], async (notebook) => {
   await notebook.ask(0, "Say how slowly you think");
   await notebook.phaseIs("Thinking");
-  await notebook.page.getByRole("button", { name: "Stop" }).focus();
+  await tabTo(notebook, "Stop");
   await notebook.page.keyboard.press("Enter");
   await notebook.until((cells) => cells[0].metadata.datarus?.status === "interrupted");
-  await notebook.page.getByRole("button", { name: "Undo turn" }).focus();
+  await tabTo(notebook, "Unfold thoughts");
+  await tabTo(notebook, "Undo turn");
   await notebook.page.keyboard.press("Space");
   const cells = await notebook.until((cells) => cells.length === 1);
   assert.equal(cells[0].source, "Say how slowly you think");
+  await tabTo(notebook, /^Prompt/);
+  await notebook.page.keyboard.press("Enter");
+  assert.deepEqual(roles(await notebook.cells()), ["code"]);
 });
+
+/** Leaves the editor and goes on by Tab until what is called `name` has the focus. */
+async function tabTo(notebook, name) {
+  const reached = [];
+  await notebook.page.keyboard.press("Escape");
+  while (reached.length < 100) {
+    await notebook.page.keyboard.press("Tab");
+    const label = await notebook.page.evaluate(() => {
+      const { activeElement: node } = document;
+      return node?.getAttribute("aria-label") ?? node?.textContent ?? "";
+    });
+    if (typeof name === "string" ? label === name : name.test(label)) return;
+    reached.push(label.slice(0, 40));
+  }
+  assert.fail(`expected to reach ${name}, reached ${reached.join(" | ")}`);
+}
 
 for (const theme of ["JupyterLab Light", "JupyterLab Dark"]) {
   scene(`what is shown can be read in ${theme}`, ["1", ""], async (notebook) => {

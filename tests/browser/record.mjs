@@ -1,19 +1,20 @@
-// Takes the README's pictures of a turn as it grows: docs/live.png, docs/live-dark.png and docs/live.gif.
+// Takes the README's pictures of a turn with the product as it is installed and its own model: docs/live.gif,
+// docs/live-middle.png in the middle of the turn, docs/live.png and docs/live-dark.png at its end.
 //
-//   node tests/browser/record.mjs [--out docs]
+//   cargo build --release --workspace && node tests/browser/record.mjs [--out docs]
 //
 // Needs what the tests in a browser need (see CONTRIBUTING.md), and Pillow in the Python that runs cells, which joins
 // the frames.
 
 import { execFileSync } from "node:child_process";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Stage } from "./scene.mjs";
+import { roles, Stage } from "./scene.mjs";
 
 /** Least time between two frames, in milliseconds; a busy machine takes fewer, which are then shown for longer. */
-const FRAME = 200;
+const FRAME = 100;
 
 const JOIN = `
 import sys
@@ -30,7 +31,7 @@ frames[0].save(out, save_all=True, append_images=frames[1:], duration=durations,
 
 const { values } = parseArgs({ options: { out: { type: "string", default: "docs" } } });
 const python = process.env.DATARUS_PYTHON ?? "python3";
-const question = "Which species is heaviest on average?";
+const question = "What is the mean body_mass_g by species?";
 
 /** One document on the page, no side bar. */
 async function tidy(scene, theme) {
@@ -60,19 +61,29 @@ async function play(scene, onFrame) {
   await onFrame(Date.now() - start);
 }
 
-const stage = await Stage.open();
-await cp(new URL("../../notebooks/data/penguins.csv", import.meta.url), join(stage.root, "penguins.csv"));
+/** Whether the turn is in its middle: a step has been done, and the answer is not there. */
+const isMiddle = (cells) => cells.length > 3 && !roles(cells).includes("answer");
+
+const stage = await Stage.openProduct();
+await copyFile(new URL("../../notebooks/data/penguins.csv", import.meta.url), join(stage.root, "penguins.csv"));
 const frames = await mkdtemp(join(tmpdir(), "dr-frames-"));
+let middle;
 try {
   for (const [theme, name] of [["JupyterLab Light", "live"], ["JupyterLab Dark", "live-dark"]]) {
     await stage.play([""], async (scene) => {
       await tidy(scene, theme);
       await play(scene, async (milliseconds) => {
         if (name !== "live") return;
-        await scene.page.screenshot({ path: join(frames, `${String(milliseconds).padStart(8, "0")}.png`) });
+        const path = join(frames, `${String(milliseconds).padStart(8, "0")}.png`);
+        const before = isMiddle(await scene.cells());
+        await scene.page.screenshot({ path });
+        if (before && isMiddle(await scene.cells())) middle = path;
       });
       await scene.page.screenshot({ path: join(values.out, `${name}.png`) });
-      if (name === "live") execFileSync(python, ["-c", JOIN, frames, join(values.out, "live.gif")]);
+      if (name !== "live") return;
+      if (middle === undefined) throw new Error("expected a picture in the middle of the turn, it was too quick: try again");
+      await copyFile(middle, join(values.out, "live-middle.png"));
+      execFileSync(python, ["-c", JOIN, frames, join(values.out, "live.gif")]);
     });
   }
 } finally {

@@ -3,41 +3,48 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { companion, placeProduct, placeScripted, PROGRAMS } from "./kernels.mjs";
 import { openBrowser, openNotebook, startLab, TIMEOUT } from "./lab.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** The Python that has JupyterLab, and the one that runs cells; they may be the same. */
-const companion = process.env.DATARUS_PYTHON ?? "python3";
+/** The Python that has JupyterLab; it may be the one that runs cells. */
 const python = process.env.DATARUS_LAB_PYTHON ?? companion;
 /** `lab` or `notebook`. */
 const app = process.env.DATARUS_LAB_APP ?? "lab";
 
-/** Errors of Notebook 7.6.5's own code, which it makes without our extension, too. */
-const NOT_OURS = app === "notebook" ? ["TypeError: Cannot read properties of undefined (reading 'schema')"] : [];
-
-/** The kernel with a model that follows script.json. */
-const kernels = {
-  datarus: {
-    argv: [
-      process.env.DATARUS_SCRIPTED_KERNEL ?? join(here, "../../target/debug/scripted-kernel"),
-      "-f", "{connection_file}",
-    ],
-    display_name: "Datarus",
-    language: "python",
-    interrupt_mode: "message",
-    env: { DATARUS_PYTHON: companion, DATARUS_SCRIPT: join(here, "script.json") },
-  },
-};
+/** Errors that are there without our extension, too. */
+const NOT_OURS = [
+  // ipykernel closes the comm that ipywidgets' page opens; JupyterLab knows nothing of it in the notebook's other tabs.
+  /^Comm not found for comm id/,
+  // JupyterLab, of a notebook that is closed before its kernel has said all.
+  /^Per comm-target subshell creation failed: Error: Canceled future/,
+  // JupyterLab 4.1, of a notebook that is closed while it is still being laid out.
+  /^TypeError: Cannot read properties of null \(reading '(footer|widgets)'\)/,
+  // Notebook 7.6.5.
+  /^TypeError: Cannot read properties of undefined \(reading 'schema'\)/,
+];
 
 /** One application and one browser for a file of tests. */
 export class Stage {
-  static async open() {
+  /** With a kernel whose model follows the file `script`. */
+  static async open(script = join(here, "script.json")) {
+    return Stage.start((prefix) => placeScripted(prefix, script));
+  }
+
+  /** With the product as it is installed, and its own model. */
+  static async openProduct() {
+    return Stage.start(placeProduct);
+  }
+
+  static async start(place) {
     const stage = new Stage();
     stage.root = await mkdtemp(join(tmpdir(), "dr-page-"));
-    stage.lab = await startLab({ python, root: stage.root, app, kernels });
+    stage.prefix = await mkdtemp(join(tmpdir(), "dr-prefix-"));
+    await place(stage.prefix);
+    stage.lab = await startLab({ python, root: stage.root, prefix: stage.prefix, app });
     const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
     const { browser } = await openBrowser({ executable, width: 1200, height: 900 });
     stage.browser = browser;
@@ -47,22 +54,34 @@ export class Stage {
   async close() {
     await this.browser?.close();
     await this.lab?.stop();
-    await rm(this.root, { recursive: true, force: true });
+    for (const folder of [this.root, this.prefix]) await rm(folder, { recursive: true, force: true });
   }
 
   /** Plays a scene with a notebook of its own; when it fails, its picture is kept where DATARUS_PICTURES says. */
   async play(cells, play) {
-    const scene = await this.scene(cells);
+    const scene = new Scene(this, await this.write(cells));
+    await this.act(scene, () => scene.open(), play);
+  }
+
+  /** Plays a scene with the notebook that the launcher makes for the kernel of our name. */
+  async launch(play) {
+    const scene = new Scene(this, "Untitled.ipynb");
+    await this.act(scene, () => scene.launch(), play);
+  }
+
+  async act(scene, open, play) {
+    this.errors = scene.errors;
     try {
+      await open();
       await play(scene);
     } catch (error) {
       const folder = process.env.DATARUS_PICTURES;
-      if (folder) await scene.page.screenshot({ path: join(folder, `${scene.name}.png`) });
+      if (folder) await scene.page?.screenshot({ path: join(folder, `${scene.name}.png`) });
       throw error;
     } finally {
       await scene.close();
     }
-    const errors = scene.errors.filter((error) => !NOT_OURS.includes(error));
+    const errors = scene.errors.filter((error) => !NOT_OURS.some((known) => known.test(error)));
     assert.deepEqual(errors, [], "the browser's console stays without errors");
   }
 
@@ -70,15 +89,15 @@ export class Stage {
   async newPage() {
     const page = await this.browser.newPage({ viewport: { width: 1200, height: 900 } });
     page.setDefaultTimeout(TIMEOUT);
-    page.on("pageerror", (error) => this.errors.push(String(error)));
+    page.on("pageerror", (error) => this.errors.push(error.stack ?? String(error)));
     page.on("console", (message) => {
       if (message.type() === "error") this.errors.push(`${message.text()} (${message.location().url})`);
     });
     return page;
   }
 
-  /** Opens a new notebook whose code cells are `sources`. */
-  async scene(sources = [""]) {
+  /** Writes a notebook whose code cells are `sources`; returns its name. */
+  async write(sources) {
     const name = `scene-${(this.count = (this.count ?? 0) + 1)}.ipynb`;
     const cells = sources.map((source, at) => ({
       id: `cell-${at + 1}`, cell_type: "code", metadata: {}, source, outputs: [], execution_count: null,
@@ -86,40 +105,76 @@ export class Stage {
     const kernelspec = { name: "datarus", display_name: "Datarus", language: "python" };
     const notebook = { nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells };
     await writeFile(join(this.root, name), JSON.stringify(notebook));
-    const scene = new Scene(this, name);
-    await scene.open();
-    return scene;
+    return name;
   }
 }
 
 /** A notebook on a page. */
 export class Scene {
-  /** What the browser's console called an error. */
-  errors = [];
+  /** What was opened besides, and ends with the scene. @type {Scene[]} */
+  others = [];
 
-  constructor(stage, name) {
+  /** @param {string[]} errors what the browser's console called an error */
+  constructor(stage, name, errors = []) {
     this.stage = stage;
     this.name = name;
+    this.errors = errors;
   }
 
   /** Opens the notebook; the application is loaded once for many scenes. */
   async open() {
     const { stage } = this;
-    stage.errors = this.errors;
     const isLoaded = stage.page && !stage.page.isClosed();
-    this.page = isLoaded ? stage.page : (stage.page = await stage.newPage());
-    if (isLoaded && app === "lab") {
-      await this.command("docmanager:open", { path: this.name, factory: "Notebook" });
-      await this.page.waitForFunction(isIdle, this.name);
-    } else {
-      await openNotebook(this.page, stage.lab, this.name);
-    }
-    await this.page.waitForSelector(".datarus-badge", { state: "attached" });
+    this.page ??= isLoaded ? stage.page : (stage.page = await stage.newPage());
+    if (isLoaded && app === "lab") await this.front();
+    else await openNotebook(this.page, stage.lab, this.name);
+    await this.known();
+  }
+
+  /** Makes the notebook in the launcher, as somebody does who sees it for the first time. */
+  async launch() {
+    const { lab } = this.stage;
+    this.page = this.stage.page = await this.stage.newPage();
+    await this.page.goto(`${lab.address}/lab?token=${lab.token}&reset`);
+    await this.page.locator('.jp-LauncherCard[data-category="Notebook"]', { hasText: "Datarus" }).click();
+    await this.known();
+  }
+
+  /** The notebook comes to the front. */
+  async front() {
+    if (app === "lab") await this.command("docmanager:open", { path: this.name, factory: "Notebook" });
+  }
+
+  /** Waits until the page knows the kernel, which may be busy. */
+  async known() {
+    await this.page.waitForFunction(isKnown, this.name);
+  }
+
+  /** The same notebook in another tab of the browser. */
+  async tab() {
+    const tab = new Scene(this.stage, this.name, this.errors);
+    this.others.push(tab);
+    tab.page = await this.stage.newPage();
+    await openNotebook(tab.page, this.stage.lab, this.name);
+    await tab.known();
+    return tab;
+  }
+
+  /** Another notebook, in front of this one in the same window where the application has such windows. */
+  async beside(sources) {
+    const other = new Scene(this.stage, await this.stage.write(sources), this.errors);
+    this.others.push(other);
+    if (app !== "lab") other.page = await this.stage.newPage();
+    await other.open();
+    return other;
   }
 
   /** The page is closed; the kernel goes on. */
   async away() {
+    // What a page says while a busy machine tears it down may get lost.
+    await this.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
     await this.page.close();
+    this.page = undefined;
   }
 
   /** The notebook is opened again. */
@@ -127,32 +182,47 @@ export class Scene {
     await this.open();
   }
 
+  /** The page is loaded again; what it then restores by itself is not for other scenes. */
+  async reload() {
+    if (this.page === this.stage.page) this.stage.page = undefined;
+    await this.page.reload();
+    await this.known();
+  }
+
   /** Waits until the kernel is there and its page knows it. */
   async ready() {
     await this.page.waitForFunction(() => {
       const { sessionContext } = window.jupyterapp.shell.currentWidget;
-      return sessionContext.session?.kernel?.status === "idle" && document.querySelector(".datarus-badge");
+      return sessionContext.session?.kernel?.status === "idle" && document.querySelector(".datarus-badge") !== null;
     });
   }
 
-  /** The kernel's process gets SIGKILL, as from a system without memory. */
-  async kill() {
+  /** The kernel's process. */
+  async pid() {
     const kernel = await this.page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id);
     for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
       const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
       const [program] = line.split("\0");
-      if (program.endsWith("scripted-kernel") && line.includes(kernel)) process.kill(Number(pid), "SIGKILL");
+      if (PROGRAMS.includes(basename(program)) && line.includes(kernel)) return Number(pid);
     }
+    throw new Error(`expected a process of the kernel ${kernel}`);
+  }
+
+  /** The kernel's process gets SIGKILL, as from a system without memory. */
+  async kill() {
+    process.kill(await this.pid(), "SIGKILL");
   }
 
   /** Ends the scene and its kernel. */
   async close() {
+    for (const other of this.others) await other.close();
     const { address, token } = this.stage.lab;
     const sessions = await (await fetch(`${address}/api/sessions?token=${token}`)).json();
+    if (this.page && this.page !== this.stage.page) await this.page.close();
     // Without the question whether to save.
-    await this.page.evaluate(() => {
-      for (const widget of [...window.jupyterapp.shell.widgets("main")]) if (widget.context) widget.dispose();
-    });
+    if (this.stage.page?.isClosed() === false) await this.stage.page.evaluate((path) => {
+      for (const widget of [...window.jupyterapp.shell.widgets("main")]) if (widget.context?.path === path) widget.dispose();
+    }, this.name);
     for (const { id, path } of sessions) {
       if (path !== this.name) continue;
       await fetch(`${address}/api/sessions/${id}?token=${token}`, { method: "DELETE" });
@@ -195,8 +265,13 @@ export class Scene {
 
   /** The element of a cell, by its index or its id: while cells are put in above, only the id stays right. */
   at(cell) {
-    const all = this.page.locator(".jp-Notebook .jp-Cell");
-    return typeof cell === "number" ? all.nth(cell) : this.page.locator(`[data-scene-cell="${cell}"]`);
+    const one = typeof cell === "number" ? ".jp-Cell" : `[data-scene-cell="${cell}"]`;
+    return this.panel().locator(one).nth(typeof cell === "number" ? cell : 0);
+  }
+
+  /** The notebook's element: those behind it are hidden. */
+  panel() {
+    return this.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)");
   }
 
   /** Marks the cells of the notebook with their ids, which their elements do not show. */
@@ -225,6 +300,22 @@ export class Scene {
     await this.mark();
     await this.at(cell).locator(".jp-InputPrompt").click();
     await this.page.keyboard.press("Control+Enter");
+  }
+
+  /** Selects the cells from index `first` to index `last`. */
+  async select(first, last = first) {
+    await this.page.evaluate(([first, last]) => {
+      const { content } = window.jupyterapp.shell.currentWidget;
+      content.mode = "command";
+      content.deselectAll();
+      content.activeCellIndex = first;
+      content.extendContiguousSelectionTo(last);
+    }, [first, last]);
+  }
+
+  /** Begins a command of the application that asks before it ends. */
+  start(name) {
+    return this.page.evaluate((name) => void window.jupyterapp.commands.execute(name), name);
   }
 
   /** A command of the application. */
@@ -264,7 +355,7 @@ export class Scene {
 
   /** Waits until a bar says `phase`. */
   async phaseIs(phase) {
-    await this.page.locator(".datarus-bar .datarus-phase", { hasText: phase }).waitFor();
+    await this.panel().locator(".datarus-bar .datarus-phase", { hasText: phase }).waitFor();
   }
 
   /** What the notebook's file holds. */
@@ -272,15 +363,25 @@ export class Scene {
     return JSON.parse(await readFile(join(this.stage.root, this.name), "utf8"));
   }
 
+  /** Waits until the notebook's file is as `wanted` says, which somebody else saves. */
+  async fileIs(wanted) {
+    const end = Date.now() + TIMEOUT;
+    // It may be half written.
+    while (!wanted(await this.file().catch(() => ({ cells: [] })))) {
+      assert.ok(Date.now() < end, `expected a file as ${wanted} says`);
+      await this.page.evaluate(() => new Promise(requestAnimationFrame));
+    }
+  }
+
   save() {
     return this.page.evaluate(() => window.jupyterapp.shell.currentWidget.context.save());
   }
 }
 
-/** In the page: whether the notebook `path` is in front and its kernel idle. */
-function isIdle(path) {
-  const widget = window.jupyterapp.shell.currentWidget;
-  return widget?.context?.path === path && widget.sessionContext.session?.kernel?.status === "idle";
+/** In the page: whether the notebook `path` is in front, and shown as one of ours. */
+function isKnown(path) {
+  const widget = window.jupyterapp?.shell.currentWidget;
+  return widget?.context?.path === path && widget.node.querySelector(".datarus-badge") !== null;
 }
 
 /** The sources of cells, for comparing. */

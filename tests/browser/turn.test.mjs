@@ -28,8 +28,7 @@ scene("a step is a cell like any other: it can be edited and run again", [""], a
   await notebook.ask(0, "What do the sales sum up to?");
   await notebook.answered();
   await notebook.ask(4, "; print('more')");
-  const cells = await notebook.until((cells) => cells[4].outputs[0]?.text === "7\nmore\n");
-  assert.equal(cells[4].execution_count, 4);
+  const cells = await notebook.until((cells) => cells[4].outputs[0]?.text === "7\nmore\n" && cells[4].execution_count === 4);
   assert.equal(cells.length, 7);
 });
 
@@ -72,6 +71,14 @@ for (const [phase, question] of [
     assert.equal(await notebook.phase(), undefined);
   });
 }
+
+scene("an interrupt of the kernel ends a turn as Stop does", [""], async (notebook) => {
+  await notebook.ask(0, "Say how long it takes");
+  await notebook.until((cells) => cells.some((cell) => cell.outputs?.[0]?.text === "begun\n"));
+  await notebook.command("notebook:interrupt-kernel");
+  const cells = await notebook.until((cells) => cells.every((cell) => !cell.running) && cells[0].metadata.datarus?.status);
+  assert.equal(cells[0].metadata.datarus.status, "interrupted");
+});
 
 scene("a second question waits for the first, and a Python cell for both", ["", "", "print(df['sales'].max())"], async (notebook) => {
   await notebook.ask(0, "What do the sales sum up to?");

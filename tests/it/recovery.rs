@@ -194,3 +194,30 @@ async fn a_second_tab_does_not_take_the_turn_from_a_page_that_lives() {
     assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
     assert_eq!(page.ran.len(), 2);
 }
+
+#[tokio::test]
+async fn the_turn_of_a_page_that_is_closed_goes_on_in_one_that_is_open() {
+    let state = tempfile::tempdir().unwrap();
+    let slow = step("Slow.", "import time; time.sleep(2); print('two')");
+    let script =
+        [step("First.", "print('one')"), slow, step("Last.", "print('three')"), answer("Three.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    let mut other = client.beside().await;
+    let mut second = open(&mut other).await;
+    second.write("p", "> go");
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    for _ in 0..2 {
+        page.until(&mut client, "execute").await;
+    }
+    page.close(&mut client).await;
+    second.until(&mut other, "done").await;
+    second.until(&mut other, "restore").await;
+    let printed: Vec<_> = second.cells.iter().filter_map(|cell| cell.outputs.first()).collect();
+    let texts: Vec<_> = printed.iter().filter_map(|output| output["text"].as_str()).collect();
+    assert_eq!(texts, ["one\n", "two\n"]);
+    assert_eq!(second.ran.len(), 1, "the last step");
+    assert_eq!(second.cell("p").outputs.len(), 1, "the prompt's own");
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+}

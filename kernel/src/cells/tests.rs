@@ -144,6 +144,14 @@ fn a_turn_is_found_below_its_prompt_and_stands_while_the_prompt_is_unchanged() {
     assert_eq!(turn_below(&changed, 1), 2..end);
     assert!(!answer_stands(&changed, 1));
 
+    // Half of a question that was split.
+    let mut split = all.clone();
+    split.insert(
+        2,
+        json!({"cell_type": "code", "source": "x", "metadata": {"datarus": {"turn": "t_1"}}}),
+    );
+    assert_eq!(turn_below(&split, 1), 2..2);
+
     let mut without_answer = all.clone();
     without_answer.remove(end - 1);
     assert!(!answer_stands(&without_answer, 1));

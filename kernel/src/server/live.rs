@@ -50,6 +50,8 @@ pub(super) struct Live {
     pub(super) opening: Option<Opening>,
     /// Cells of an earlier answer that gave way to this one.
     pub(super) removed: Vec<String>,
+    /// Whether it is not the page whose request the prompt is: the prompt's outputs do not reach it by themselves.
+    pub(super) moved: bool,
     /// Another page that may have to take the turn over.
     pub(super) rival: Option<Rival>,
     /// A step that has not begun.
@@ -115,6 +117,7 @@ impl Live {
             gauge: Gauge::new(turn, prompt.started_at),
             opening: Some(opening),
             removed: Vec::new(),
+            moved: false,
             rival: None,
             pending: None,
             note: None,
@@ -131,6 +134,7 @@ impl Live {
         self.path.clone_from(&page.path);
         self.session.clone_from(&page.session);
         self.review = page.settings.review;
+        self.moved = true;
         self.rival = None;
         self.unseen = running;
     }

@@ -49,9 +49,9 @@ impl Pages {
         }
     }
 
-    /// The page of this notebook that opened last.
-    pub(super) fn of_path(&self, path: &str) -> Option<&Page> {
-        self.0.iter().rev().find(|page| page.path == path)
+    /// The page of this notebook that opened last, besides the one with this comm.
+    pub(super) fn besides(&self, path: &str, comm: &str) -> Option<&Page> {
+        self.0.iter().rev().find(|page| page.path == path && page.comm != comm)
     }
 
     fn add(&mut self, page: Page) {

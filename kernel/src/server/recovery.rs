@@ -1,7 +1,7 @@
 //! What a page gets back when it opens: the turns that its notebook has not been saved with, and the one that runs.
 //!
-//! Nobody tells the kernel that a tab was closed or reloaded. When another page of the notebook opens while a turn
-//! runs, the page that shows it is asked for a sign of life; without one, the turn goes on in the new page.
+//! A page that is closed or loaded again says so, but that word may be lost. When another page of the notebook opens
+//! while a turn runs, the page that shows it is asked for a sign of life; without one, the turn goes on in the new page.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::Server;
+use super::live::Live;
 use super::pages::Page;
 use crate::cells::{End, step_cells, turn_cells};
 use crate::display::Shown;
@@ -73,11 +74,20 @@ impl Server {
         }
     }
 
+    /// A turn has ended: a page that had taken it over gets the prompt's own outputs.
+    pub(super) fn hand_on(&mut self, ended: Option<&Live>) {
+        let moved = ended.filter(|live| live.moved);
+        let page = moved.and_then(|live| self.pages.of_comm(&live.comm)).cloned();
+        if let Some(page) = page {
+            self.restore(&page);
+        }
+    }
+
     /// A page has closed: its turn goes on in another one of the notebook, if there is one.
     pub(super) fn leave_page(&mut self, comm: &str) {
         let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
         let left = live.filter(|live| live.comm == comm);
-        let other = left.and_then(|live| self.pages.of_path(&live.path));
+        let other = left.and_then(|live| self.pages.besides(&live.path, comm));
         if let Some(comm) = other.map(|page| page.comm.clone()) {
             self.move_turn(&comm);
         }

@@ -320,6 +320,7 @@ impl Server {
         if failed && request.execute().is_none_or(|content| content.stop_on_error) {
             self.abort_waiting();
         }
+        self.hand_on(prompt.live.as_deref());
         self.advance();
     }
 

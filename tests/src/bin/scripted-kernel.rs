@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use datarus_agent::llm::{
     Completion, Constraint, FinishReason, GenerateRequest, Model, ModelError, ModelInfo, Profile,
@@ -22,6 +22,9 @@ use tests::frontend::{config, python};
 /// Words that occur in a question, and what is written for it: `{"steps": [[thought, code], …], "answer": text,
 /// "pause_ms": between two words}`.
 type Script = BTreeMap<String, Value>;
+
+/// In a script: stands for the moment at which it is written, in milliseconds since 1970.
+const NOW: &str = "@now";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let connection_file = std::env::args().nth(2).ok_or("expected -f CONNECTION_FILE")?;
@@ -74,6 +77,11 @@ impl Writer {
     }
 }
 
+fn milliseconds() -> f64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    since.as_secs_f64() * 1000.0
+}
+
 fn text(message: &ChatMessage) -> String {
     message.content.iter().map(Segment::text).collect()
 }
@@ -105,8 +113,9 @@ impl Model for Writer {
                 finish_reason = FinishReason::Cancelled;
                 break;
             }
-            written.push_str(word);
-            on_text(word);
+            let word = word.replace(NOW, &format!("@{:.1}", milliseconds()));
+            written.push_str(&word);
+            on_text(&word);
             usage.completion_tokens += 1;
         }
         usage.prompt_tokens = self.count_tokens(request.messages)?;

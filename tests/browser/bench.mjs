@@ -1,0 +1,189 @@
+// Times the page: from a token to the screen, frames while a turn grows, large notebooks, memory.
+//
+//   node tests/browser/bench.mjs [--cells 1000] [--turns 100]
+//
+// Needs what the tests in a browser need (see CONTRIBUTING.md) and a machine that does nothing else. The kernel's
+// model follows a script; a token of it is the moment at which it was given.
+
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Stage } from "./scene.mjs";
+
+const { values } = parseArgs({
+  options: { cells: { type: "string", default: "1000" }, turns: { type: "string", default: "100" } },
+});
+const COUNT = Number(values.cells);
+const TURNS = Number(values.turns);
+
+/** A frame that takes longer is seen as a jerk; in milliseconds. */
+const LONG = 50;
+
+/** A step that is one long text, with the moment of each of its tokens. */
+const line = "@now ".repeat(8);
+const stamps = (lines) => [["Write much.", `text = '''${`\n${line}`.repeat(lines)}'''\nprint('written')`]];
+const script = {
+  "how quickly": { pause_ms: 20, steps: stamps(60), answer: "It is written." },
+  "how briefly": { pause_ms: 20, steps: stamps(20), answer: "It is written." },
+  "how often": { pause_ms: 2, steps: [["Print a little.", "print('often ' * 100)"]], answer: "It is printed." },
+};
+
+/** The value below which the part `share` of the values lies. */
+function quantile(list, share) {
+  const sorted = [...list].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+const ms = (value) => `${value.toFixed(0)} ms`;
+const mb = (value) => `${(value / 2 ** 20).toFixed(1)} MB`;
+const print = (what, ...figures) => console.log(`${what.padEnd(46)} ${figures.join(", ")}`);
+
+/** In the page: notes how long each frame takes, and when each token has come to the page and to the screen. */
+function watch() {
+  const watched = (window.watched = { frames: [], inPage: [], onScreen: [] });
+  let last;
+  const onFrame = (now) => {
+    if (last !== undefined) watched.frames.push(now - last);
+    last = now;
+    watched.frame = requestAnimationFrame(onFrame);
+  };
+  onFrame();
+  const seen = new Set();
+  const moment = () => performance.timeOrigin + performance.now();
+  watched.observer = new MutationObserver(() => {
+    const fresh = [];
+    for (const node of document.querySelectorAll(".jp-CodeCell .cm-content")) {
+      for (const [, stamp] of node.textContent.matchAll(/@(\d+\.\d)\b/g)) {
+        if (seen.has(stamp)) continue;
+        seen.add(stamp);
+        fresh.push(Number(stamp));
+        watched.inPage.push(moment() - Number(stamp));
+      }
+    }
+    // A message that is sent before a frame is painted arrives after it was.
+    if (fresh.length > 0) requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => fresh.forEach((stamp) => watched.onScreen.push(moment() - stamp));
+      port2.postMessage(undefined);
+    });
+  });
+}
+
+/** In the page: also notes tokens from now on. */
+function watchTokens() {
+  window.watched.observer.observe(document.querySelector(".jp-Notebook"), { subtree: true, childList: true, characterData: true });
+}
+
+/** What was noted while `play` ran. */
+async function watching(scene, play, tokens = false) {
+  await scene.page.evaluate(watch);
+  if (tokens) await scene.page.evaluate(watchTokens);
+  await play();
+  return scene.page.evaluate(() => {
+    const { frames, inPage, onScreen, frame, observer } = window.watched;
+    observer.disconnect();
+    cancelAnimationFrame(frame);
+    return { frames, inPage, onScreen };
+  });
+}
+
+function printFrames(what, frames) {
+  const long = frames.filter((frame) => frame > LONG).length;
+  print(what, `${long} of ${frames.length} frames over ${LONG} ms`, `p99 ${ms(quantile(frames, 0.99))}`, `longest ${ms(Math.max(...frames))}`);
+}
+
+/** From the model to the eye. */
+async function tokens(scene) {
+  await scene.page.setViewportSize({ width: 1200, height: 1600 });
+  const { frames, inPage, onScreen } = await watching(scene, async () => {
+    await scene.ask(0, "Say how quickly you write");
+    await scene.answered();
+  }, true);
+  const figures = (list) => [`median ${ms(quantile(list, 0.5))}`, `p99 ${ms(quantile(list, 0.99))}`, `${list.length} tokens`];
+  print("token to page", ...figures(inPage));
+  print("token to screen", ...figures(onScreen));
+  printFrames("50 tokens a second, gathered by the kernel", frames);
+}
+
+/** The page's own part at a pace that the kernel, which gathers, does not reach. */
+async function appends(scene) {
+  const { frames } = await watching(scene, () => scene.page.evaluate(async () => {
+    const { append } = await import(new URL("../extensions/datarus/static/cells.js", document.baseURI).href);
+    const { model } = window.jupyterapp.shell.currentWidget.context;
+    const { id } = model.sharedModel.cells[0];
+    for (let n = 0; n < 500; n++) {
+      append(model, id, n % 8 === 7 ? `word_${n}\n` : `word_${n} `);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }));
+  printFrames("50 appends a second", frames);
+}
+
+/** In the page: scrolls until a cell is there, of which JupyterLab makes only those near the screen. */
+async function scrollTo(at) {
+  const { node, widgets } = window.jupyterapp.shell.currentWidget.content;
+  const scroller = node.querySelector(".jp-WindowedPanel-outer") ?? node;
+  while (!widgets[at].node.isConnected) {
+    scroller.scrollTop = (scroller.scrollHeight * at) / widgets.length;
+    await new Promise(requestAnimationFrame);
+  }
+  widgets[at].node.scrollIntoView({ block: "center" });
+}
+
+/** A notebook of many cells. */
+async function large(stage) {
+  const texts = [...Array(COUNT).keys()].map((n) => `value_${n} = ${n}\nprint(value_${n})`);
+  const middle = COUNT >> 1;
+  texts[middle] = texts[COUNT - 1] = "";
+  await stage.play([""], async (first) => {
+    const start = Date.now();
+    const scene = await first.beside(texts);
+    print(`opening ${COUNT} cells`, ms(Date.now() - start));
+    for (const [place, at] of [["end", COUNT - 1], ["middle", middle]]) {
+      await scene.page.evaluate(scrollTo, at);
+      const { frames } = await watching(scene, async () => {
+        await scene.ask(`cell-${at + 1}`, "Say how briefly you write");
+        await scene.answered(place === "end" ? 1 : 2);
+      });
+      printFrames(`a turn at the ${place} of ${COUNT} cells`, frames);
+    }
+  });
+}
+
+/** The same question again and again: what is taken away must not stay in memory. */
+async function memory(scene) {
+  const devtools = await scene.page.context().newCDPSession(scene.page);
+  const pid = await scene.pid();
+  const sizes = async () => {
+    for (let n = 0; n < 3; n++) await devtools.send("HeapProfiler.collectGarbage");
+    const { usedSize } = await devtools.send("Runtime.getHeapUsage");
+    const status = await readFile(`/proc/${pid}/status`, "utf8");
+    return { page: usedSize, kernel: Number(status.match(/VmRSS:\s+(\d+)/)[1]) * 1024 };
+  };
+  await scene.ask(0, "Say how often you print");
+  let cells = await scene.answered();
+  for (let turn = 1; turn <= TURNS; turn++) {
+    if (turn % 20 === 0 || turn === 1) {
+      const { page, kernel } = await sizes();
+      print(`memory after ${turn} turns`, `page ${mb(page)}`, `kernel ${mb(kernel)}`);
+    }
+    const old = cells[0].metadata.datarus.turn;
+    await scene.click("Ask again");
+    const isNew = (cell) => !cell.running && cell.metadata.datarus?.turn !== old;
+    cells = await scene.until((cells) => cells.every(isNew) && cells.at(-1).rendered && cells.length === 5);
+  }
+}
+
+const folder = await mkdtemp(join(tmpdir(), "dr-bench-"));
+await writeFile(join(folder, "script.json"), JSON.stringify(script));
+const stage = await Stage.open(join(folder, "script.json"));
+try {
+  await stage.play([""], tokens);
+  await stage.play([""], appends);
+  await large(stage);
+  await stage.play([""], memory);
+} finally {
+  await stage.close();
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,52 @@
+// More than one notebook, and more than one tab on one notebook.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { roles, sources, Stage } from "./scene.mjs";
+
+let stage;
+before(async () => (stage = await Stage.open()));
+after(() => stage?.close());
+
+const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
+
+const answered = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
+
+scene("turns in two notebooks grow at once, each in its own", [""], async (one) => {
+  await one.ask(0, "Say how slowly you write");
+  const other = await one.beside([""]);
+  await other.ask(0, "What do the sales sum up to?");
+  const second = await other.answered();
+  assert.deepEqual(roles(second), answered);
+  await one.front();
+  const first = await one.answered();
+  assert.deepEqual(roles(first), ["prompt", "thought", "code", "thought", "answer"]);
+  const counts = (cells) => cells.map((cell) => cell.execution_count).filter((count) => count != null);
+  assert.deepEqual([counts(first), counts(second)], [[1, 2], [1, 2, 3]], "each has a kernel of its own");
+});
+
+scene("of two tabs the one that asks gets the cells, and the other has them when it is loaded again", ["", ""], async (one) => {
+  const other = await one.tab();
+  await one.ask(0, "What do the sales sum up to?");
+  const asked = await one.answered();
+  assert.deepEqual(roles(asked).slice(0, 7), answered);
+  assert.deepEqual(sources(await other.cells()), ["", ""]);
+  await one.save();
+  await other.reload();
+  const seen = await other.answered();
+  assert.deepEqual(sources(seen), sources(asked));
+  await other.ask(7, "Show what fails");
+  await other.answered(2);
+  assert.deepEqual(sources(await one.cells()), sources(asked));
+});
+
+scene("a tab that stays takes over the turn of one that was closed", [""], async (notebook) => {
+  const other = await notebook.tab();
+  await other.ask(0, "Say how brief it is.");
+  await other.save();
+  await other.phaseIs("Running");
+  await other.away();
+  const cells = await notebook.answered();
+  assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "answer"]);
+  assert.equal(cells[2].outputs.map((output) => output.text).join(""), [...Array(30).keys()].map((n) => `${n}\n`).join(""));
+});
