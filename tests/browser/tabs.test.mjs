@@ -42,11 +42,10 @@ scene("of two tabs the one that asks gets the cells, and the other has them when
 
 scene("a tab that stays takes over the turn of one that was closed", [""], async (notebook) => {
   const other = await notebook.tab();
-  await other.ask(0, "Say how brief it is.");
-  await other.save();
-  await other.phaseIs("Running");
+  await other.ask(0, "Say how slowly you write");
+  await other.phaseIs("Writing");
   await other.away();
   const cells = await notebook.answered();
   assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "answer"]);
-  assert.equal(cells[2].outputs.map((output) => output.text).join(""), [...Array(30).keys()].map((n) => `${n}\n`).join(""));
+  assert.equal(cells[2].outputs[0].text, "16\n");
 });
