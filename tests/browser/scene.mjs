@@ -58,15 +58,31 @@ export class Stage {
   }
 
   /** Plays a scene with a notebook of its own; when it fails, its picture is kept where DATARUS_PICTURES says. */
-  async play(cells, play) {
-    const scene = new Scene(this, await this.write(cells));
-    await this.act(scene, () => scene.open(), play);
+  play(cells, play) {
+    return this.twice(async () => {
+      const scene = new Scene(this, await this.write(cells));
+      await this.act(scene, () => scene.open(), play);
+    });
   }
 
   /** Plays a scene with the notebook that the launcher makes for the kernel of our name. */
-  async launch(play) {
-    const scene = new Scene(this, "Untitled.ipynb");
-    await this.act(scene, () => scene.launch(), play);
+  launch(play) {
+    return this.twice(async () => {
+      await rm(join(this.root, "Untitled.ipynb"), { force: true });
+      const scene = new Scene(this, "Untitled.ipynb");
+      await this.act(scene, () => scene.launch(), play);
+    });
+  }
+
+  /** A scene that fails is played once more, in a page of its own, and named: on a busy machine a browser is late. */
+  async twice(attempt) {
+    try {
+      await attempt();
+    } catch (error) {
+      console.error(`unsteady, played again: ${error.stack}`);
+      await this.page?.close();
+      await attempt();
+    }
   }
 
   async act(scene, open, play) {
