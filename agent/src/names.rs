@@ -232,8 +232,12 @@ impl Names {
     /// How strongly the question asks for each of `names`, from 0 to 1.
     pub fn asked(&self, names: &[String], place: Place) -> Vec<f32> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let left = self.question.left(&self.named());
-        let mentions = self.question.mentions(&names);
+        let named = self.named();
+        let left = self.question.left(&named);
+        // Beside all others: one that is no candidate accounts for words of the question, too.
+        let others = named.iter().filter(|name| !names.contains(name));
+        let all: Vec<&str> = names.iter().chain(others).copied().collect();
+        let mentions = self.question.mentions(&all);
         let share = |(&name, mention): (&&str, f32)| {
             let is_name = self.columns.contains(name) || self.files.contains(name);
             if is_name && place != Place::Value {

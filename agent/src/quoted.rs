@@ -9,7 +9,7 @@ use crate::names::{Names, Place};
 use crate::python::Scanner;
 
 /// For a name that the question asks for, by how much of it is mentioned.
-const ASKED: f32 = 12.0;
+const ASKED: f32 = 20.0;
 
 /// For a name that the thought before has settled.
 const PLANNED: f32 = 6.0;
@@ -117,6 +117,18 @@ mod tests {
         names.learn_task("mean revenue by region", &common());
         likeliest(in_thought(&names, &[Kind::Any], "mean of \"revenue\" by \""), "region\"");
         likeliest(in_thought(&names, &[Kind::Any], "mean of \"region\" by \""), "revenue\"");
+    }
+
+    #[test]
+    fn a_name_that_was_written_still_accounts_for_its_words() {
+        let mut names = Names::default();
+        names.learn_task("are rear noise and recipe snow correlated?", &common());
+        names.learn_observation("recipe snow|recipe price|rear noise\n1|2|3");
+        let written = "correlation of \"recipe snow\" and \"";
+        let candidates = in_thought(&names, &[Kind::Any], written);
+        let bonus =
+            |name: &str| candidates.iter().find(|c| c.text.starts_with(name)).map(|c| c.bonus);
+        assert!(bonus("rear noise") > bonus("recipe price").map(|bonus| 3.0 * bonus));
     }
 
     #[test]

@@ -28,8 +28,12 @@ pub(crate) enum Value {
     Printed,
 }
 
-/// For each column that the question mentions and the thought would not, or the other way round.
-const COLUMN_OFF: f32 = -4.0;
+/// For each column that the question mentions and the thought would not.
+const COLUMN_LOST: f32 = -8.0;
+/// For each column that the thought would name besides those that the question mentions.
+const COLUMN_MORE: f32 = -6.0;
+/// The same where it mentions none: then they are said in other words.
+const COLUMN_UNSAID: f32 = -4.0;
 /// For a known value that the thought would not take up.
 const VALUE_LOST: f32 = -3.0;
 /// For a value of which only words that are left of the question can be meant.
@@ -54,9 +58,10 @@ impl Demand {
         let most = n_names.saturating_sub(form.match_indices("== \"").count());
         // "Over time" mentions no column.
         let least = most.saturating_sub(form.matches(DATE).count());
-        let off = least.saturating_sub(self.columns) + self.columns.saturating_sub(most);
+        let (lost, more) = (self.columns.saturating_sub(most), least.saturating_sub(self.columns));
+        let more_of = if self.columns == 0 { COLUMN_UNSAID } else { COLUMN_MORE };
         #[expect(clippy::cast_precision_loss, reason = "a form has few places")]
-        let columns = COLUMN_OFF * off as f32;
+        let columns = COLUMN_LOST * lost as f32 + more_of * more as f32;
         let value = match self.value {
             Value::Perhaps if is_compared => VALUE_UNSURE,
             Value::Printed if !form.contains("== ") => VALUE_LOST,
