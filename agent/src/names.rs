@@ -232,10 +232,10 @@ impl Names {
     /// How strongly the question asks for each of `names`, from 0 to 1.
     pub fn asked(&self, names: &[String], place: Place) -> Vec<f32> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let named = self.named();
-        let left = self.question.left(&named);
+        let known = self.named();
+        let left = self.question.left(&known);
         // Beside all others: one that is no candidate accounts for words of the question, too.
-        let others = named.iter().filter(|name| !names.contains(name));
+        let others = known.iter().filter(|name| !names.contains(name));
         let all: Vec<&str> = names.iter().chain(others).copied().collect();
         let mentions = self.question.mentions(&all);
         let share = |(&name, mention): (&&str, f32)| {
