@@ -105,7 +105,7 @@ export class Stage {
   async newPage() {
     const page = await this.browser.newPage({ viewport: { width: 1200, height: 900 } });
     page.setDefaultTimeout(TIMEOUT);
-    page.on("pageerror", (error) => this.errors.push(error.stack ?? String(error)));
+    page.on("pageerror", (error) => this.errors.push(error.stack || `${error.name}: ${error.message}`));
     page.on("console", (message) => {
       if (message.type() === "error") this.errors.push(`${message.text()} (${message.location().url})`);
     });
