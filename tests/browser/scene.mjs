@@ -23,6 +23,7 @@ const NOT_OURS = [
   /^Per comm-target subshell creation failed: Error: Canceled future/,
   // JupyterLab 4.1, of a notebook that is closed while it is still being laid out.
   /^TypeError: Cannot read properties of null \(reading '(footer|widgets)'\)/,
+  /^Error while computing the ReactiveToolbar TypeError: Invalid value used as weak map key/,
   // Notebook 7.6.5.
   /^TypeError: Cannot read properties of undefined \(reading 'schema'\)/,
 ];
