@@ -22,7 +22,7 @@ const NOT_OURS = [
   // JupyterLab, of a notebook that is closed before its kernel has said all.
   /^Per comm-target subshell creation failed: Error: Canceled future/,
   // JupyterLab 4.1, of a notebook that is closed while it is still being laid out.
-  /^TypeError: Cannot read properties of null \(reading '(footer|widgets)'\)/,
+  /^TypeError: Cannot read properties of null \(reading '(footer|widgets|type)'\)/,
   /^Error while computing the ReactiveToolbar TypeError: Invalid value used as weak map key/,
   // Notebook 7.6.5.
   /^TypeError: Cannot read properties of undefined \(reading 'schema'\)/,
