@@ -2,7 +2,11 @@
 
 import re
 
-from .wordings import AGGREGATES, FOLLOW, GREETINGS, OUTSIDE, QUESTIONS  # noqa: F401
+from . import wordings, wordings_more
+from .requests import FOLLOW, GREETINGS, OUTSIDE  # noqa: F401
+from .wordings import AGGREGATES
+
+QUESTIONS = {**wordings.QUESTIONS, **wordings_more.QUESTIONS}
 
 # Words that say nothing about data in any sentence; those that may be a value (no, on, other) are left out.
 ORDINARY = """

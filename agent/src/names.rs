@@ -84,7 +84,8 @@ impl Names {
         }
     }
 
-    /// Learns the question that is to be answered, after the files; `words` are those that questions ask with, whatever they are about.
+    /// Learns the question that is to be answered, after the files; `words` are those that questions ask with, whatever
+    /// they are about.
     pub fn learn_task(&mut self, question: &str, words: &[String]) {
         self.question = Question::new(question, words);
         let files: Vec<&str> = self.files.iter().map(String::as_str).collect();

@@ -12,7 +12,7 @@ import pytest
 
 import kernels
 
-LIST = "import sys; from jupyter_client.kernelspecapp import KernelSpecApp; KernelSpecApp.launch_instance(sys.argv[1:])"
+KERNELSPEC = "import sys; from jupyter_client.kernelspecapp import KernelSpecApp; KernelSpecApp.launch_instance(sys.argv[1:])"
 EXECUTE = "import sys; from nbclient.cli import main; sys.exit(main())"
 
 
@@ -43,8 +43,8 @@ def test_the_kernel_is_found_by_its_name_and_runs(by: str, datarus: str, python:
     else:
         folder = work.parent / "datarus"
         run(datarus, "install", "--folder", str(folder), "--python", python, env=env, cwd=work)
-        run(sys.executable, "-c", LIST, "install", *place, "--name", "datarus", str(folder), env=env, cwd=work)
-    listed = json.loads(run(sys.executable, "-c", LIST, "list", "--json", env=env, cwd=work))
+        run(sys.executable, "-c", KERNELSPEC, "install", *place, "--name", "datarus", str(folder), env=env, cwd=work)
+    listed = json.loads(run(sys.executable, "-c", KERNELSPEC, "list", "--json", env=env, cwd=work))
     spec = listed["kernelspecs"]["datarus"]
     assert Path(spec["resource_dir"]).is_relative_to(prefix)
     assert spec["spec"]["display_name"] == "Datarus"
@@ -56,5 +56,5 @@ def test_what_was_installed_is_removed(datarus: str, python: str, work: Path) ->
     env = kernels.environment(prefix / "share" / "jupyter")
     run(datarus, "install", "--prefix", str(prefix), "--python", python, env=env, cwd=work)
     run(datarus, "uninstall", "--prefix", str(prefix), env=env, cwd=work)
-    listed = json.loads(run(sys.executable, "-c", LIST, "list", "--json", env=env, cwd=work))
+    listed = json.loads(run(sys.executable, "-c", KERNELSPEC, "list", "--json", env=env, cwd=work))
     assert "datarus" not in listed["kernelspecs"]
