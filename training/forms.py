@@ -17,6 +17,8 @@ SAME_NAME, SAME_NUMBER, SAME_THOUGHT = 0xE010, 0xE020, 0xE030  # The n-th of the
 COLUMN, CELL, LAST = (0xE100, 0xE140), 0xE200, 0xE300  # Rows of the code's first and second column; cells of the output.
 LISTS = [("\ue003", None), ("\ue005", 8), ("\ue004", 6)]  # Header cells, all or the first ones.
 ALL = "\ue006"  # All cells.
+NOTHING = "\ue00b"  # What is followed where neither a file nor a table is.
+ZERO = "\ue00c"  # A zero that the mark after it must have read.
 MEASURE, GROUP, DATE = "\ue007", "\ue008", "\ue009"  # A numeric column; a column that is none; one of dates.
 DIGITS = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 FIRST = 10**9  # Seeds that no shard uses.
@@ -143,9 +145,12 @@ def of_episode(episode, kinds):
             seen = thought
         elif move == "stop":
             answer = re.sub(rf"as {re.escape(variable)}\.", f"as {VARIABLE}.", text)
-            last = thought if thought.endswith(" 0.") else Reader(code, "", Output(seen)).form(thought)
+            last = Reader(code, "", Output(seen)).form(thought)
+            if thought.endswith(" 0."):
+                last = f"{last[:-2]}{ZERO}{last[-2:]}"
             answer = Reader(code, thought, Output(seen)).form(answer)
-            yield SEPARATOR.join((of_code(code, variable), last, answer))
+            after = of_code(code, variable) if episode.kinds else NOTHING
+            yield SEPARATOR.join((after, last, answer))
             code = seen = ""
         else:
             if move == "step":

@@ -18,6 +18,8 @@ use pattern::{NAME, NUMBER, Rest, is_of, rest, segment};
 
 /// Between the parts of a form.
 const SEPARATOR: char = '\u{1f}';
+/// What an end follows that may be told only where neither a file nor a table is.
+const NOTHING: &str = "\u{e00b}";
 
 /// Forms by what they follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +36,21 @@ struct StepForm {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EndForm {
-    /// Of the last step; empty where none was made.
+    /// Code of the last step; empty where none was made, [`NOTHING`] where there is nothing to make one with.
     after: String,
     thought: String,
     answer: String,
+}
+
+/// What the end of a turn follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done<'t> {
+    /// Of the last step; empty where none was made.
+    pub(crate) code: &'t str,
+    /// What that code printed.
+    pub(crate) output: &'t str,
+    /// Whether a file or a table is known.
+    pub(crate) has_data: bool,
 }
 
 /// What may fill the places of a form, but for names.
@@ -99,24 +112,23 @@ impl Forms {
     /// What may follow the code so far of a step with this thought.
     pub(crate) fn code(&self, thought: &str, written: &str, end: &str, fill: &Fill) -> Following {
         let fits = |form: &&StepForm| is_of(&form.thought, thought) && reads(&form.code, thought);
-        let before = Before { code: Parts::of(thought), ..Before::step(("", "")) };
+        let before = Before { code: Parts::of(thought), ..Before::step("", "") };
         let put = |form: &StepForm| before.put(&form.code);
         let codes: Vec<String> = self.steps.iter().filter(fits).filter_map(put).collect();
         following(alike(&codes), written, end, fill, any)
     }
 
-    /// What may follow the last thought so far, after a step with this code and output; `lacking` speaks for one that
-    /// names what is not there.
+    /// What may follow the last thought so far; `lacking` speaks for one that names what is not there.
     pub(crate) fn last_thought(
         &self,
-        after: (&str, &str),
+        done: Done<'_>,
         written: &str,
         end: &str,
         lacking: f32,
     ) -> Following {
-        let before = Before::step(after);
+        let before = Before::step(done.code, done.output);
         let put = |form: &EndForm| before.put(&form.thought);
-        let thoughts: Vec<String> = self.ends_after(after.0).filter_map(put).collect();
+        let thoughts: Vec<String> = self.ends_after(done).filter_map(put).collect();
         let bonus = |thought: &str| if thought.contains(NAME) { lacking } else { 0.0 };
         let thoughts = thoughts.iter().map(|thought| (thought.as_str(), bonus(thought)));
         following(thoughts, written, end, &Fill::default(), any)
@@ -125,22 +137,29 @@ impl Forms {
     /// What may follow the answer so far.
     pub(crate) fn answer(
         &self,
-        after: (&str, &str),
+        done: Done<'_>,
         thought: &str,
         written: &str,
         end: &str,
         fill: &Fill,
     ) -> Following {
-        let before = Before { thought: Parts::of(thought), ..Before::step(after) };
+        let step = Before::step(done.code, done.output);
+        let before = Before { thought: Parts::of(thought), ..step };
         let fits = |form: &&EndForm| before.put(&form.thought).is_some_and(|f| is_of(&f, thought));
         let put = |form: &EndForm| before.put(&form.answer);
-        let answers: Vec<String> = self.ends_after(after.0).filter(fits).filter_map(put).collect();
+        let answers: Vec<String> = self.ends_after(done).filter(fits).filter_map(put).collect();
         following(alike(&answers), written, end, fill, any)
     }
 
-    fn ends_after<'s>(&'s self, code: &'s str) -> impl Iterator<Item = &'s EndForm> {
-        let is_known = self.ends.iter().any(|form| is_of(&form.after, code));
-        self.ends.iter().filter(move |form| !is_known || is_of(&form.after, code))
+    fn ends_after<'s>(&'s self, done: Done<'s>) -> impl Iterator<Item = &'s EndForm> {
+        let is_bare = done.code.is_empty() && !done.has_data;
+        let follows = move |form: &&EndForm| match form.after.as_str() {
+            NOTHING => is_bare,
+            after => is_of(after, done.code),
+        };
+        let is_known = self.ends.iter().any(|form| follows(&form));
+        let may = move |form: &&EndForm| follows(form) || (!is_known && form.after != NOTHING);
+        self.ends.iter().filter(may)
     }
 }
 
@@ -237,6 +256,10 @@ mod tests {
         )
     }
 
+    fn done<'t>(code: &'t str, output: &'t str) -> Done<'t> {
+        Done { code, output, has_data: true }
+    }
+
     fn fill() -> Fill {
         let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Fill { numbers: set(&["3", "120.5"]), variables: set(&["df", "sales"]) }
@@ -298,13 +321,26 @@ mod tests {
     #[test]
     fn the_answer_follows_the_last_step() {
         let forms = forms();
-        let thought = |code| forms.last_thought((code, ""), "", "</t>", 0.0);
+        let thought = |code| forms.last_thought(done(code, ""), "", "</t>", 0.0);
         assert_eq!(thought("print(len(sales))"), among(&["Printed.</t>"]));
         assert_eq!(thought("something else"), among(&["Printed.</t>", "Listed.</t>"]));
-        let answer =
-            |written| forms.answer(("print(len(df))", "7"), "Printed.", written, "</a>", &fill());
+        let answer = |written| {
+            forms.answer(done("print(len(df))", "7"), "Printed.", written, "</a>", &fill())
+        };
         assert_eq!(answer("There are "), among(&["3 rows.</a>", "120.5 rows.</a>"]));
         assert_eq!(answer("There are 3"), among(&[" rows.</a>"]));
+    }
+
+    #[test]
+    fn that_there_is_no_data_is_said_only_where_there_is_none() {
+        let ends = ["\u{1f}Greet.\u{1f}Hello.", "\u{e00b}\u{1f}No file.\u{1f}There is no data."];
+        let forms = Forms::new(&ends.map(String::from));
+        let thought = |code, has_data| {
+            forms.last_thought(Done { has_data, ..done(code, "") }, "", "</t>", 0.0)
+        };
+        assert_eq!(thought("", true), among(&["Greet.</t>"]));
+        assert_eq!(thought("", false), among(&["Greet.</t>", "No file.</t>"]));
+        assert_eq!(thought("print(1)", false), among(&["Greet.</t>"]));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::agent::Mode;
-use crate::forms::{Demand, Following, Forms, Kind};
+use crate::forms::{Demand, Done, Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -122,9 +122,9 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Code and output.
-    fn last_step(&self) -> (&'a str, &'a str) {
-        if self.code.is_empty() { ("", "") } else { (self.code, self.names.newest()) }
+    fn done(&self) -> Done<'a> {
+        let output = if self.code.is_empty() { "" } else { self.names.newest() };
+        Done { code: self.code, output, has_data: self.names.has_data() }
     }
 
     fn thought(&self, written: &str) -> Next {
@@ -143,13 +143,13 @@ impl<'a> Known<'a> {
     fn last_thought(&self, written: &str) -> Next {
         let is_elsewhere = self.names.demand().is_some_and(Demand::is_elsewhere);
         let lacking = if is_elsewhere { LACKING } else { 0.0 };
-        let following = self.forms.last_thought(self.last_step(), written, THOUGHT_END, lacking);
+        let following = self.forms.last_thought(self.done(), written, THOUGHT_END, lacking);
         next(following, THOUGHT_END, |_| quoted::in_answer(self.names, "", written))
     }
 
     fn answer(&self, thought: &str, written: &str) -> Next {
         let fill = self.names.fill_answer();
-        let following = self.forms.answer(self.last_step(), thought, written, ANSWER_END, &fill);
+        let following = self.forms.answer(self.done(), thought, written, ANSWER_END, &fill);
         next(following, ANSWER_END, |_| quoted::in_answer(self.names, thought, written))
     }
 }

@@ -207,6 +207,11 @@ impl Names {
         })
     }
 
+    /// Whether a file, a table or a column is known.
+    pub(crate) fn has_data(&self) -> bool {
+        !self.variables.is_empty() || !self.named().is_empty()
+    }
+
     /// All columns and files.
     fn named(&self) -> Vec<&str> {
         self.columns.iter().chain(&self.files).map(String::as_str).collect()

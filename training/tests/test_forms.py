@@ -3,6 +3,7 @@
 import unittest
 
 from training import forms
+from training.episodes import Episode
 from training.forms import CELL, COLUMN, NAME, NUMBER, SAME_NAME, SAME_NUMBER, VARIABLE, Output, Reader
 
 
@@ -27,6 +28,17 @@ class Forms(unittest.TestCase):
     def test_the_kinds_that_were_seen_at_a_place_are_told(self):
         form = forms.with_kinds(f'"{NAME}" by "{NAME}" and "{NAME}"', [{"number"}, {"category"}, {"number", "date"}])
         self.assertEqual(form, f'"{forms.MEASURE}" by "{forms.GROUP}" and "{NAME}"')
+
+    def test_what_may_be_said_only_of_nothing_or_of_zero_is_marked(self):
+        bare = Episode()
+        bare.stop("No file and no table.", "There is no data yet.")
+        self.assertEqual(list(forms.of_episode(bare, {}))[0].split(forms.SEPARATOR)[0], forms.NOTHING)
+        none = Episode()
+        none.kinds = {"mass": "number"}
+        none.step("Count.", "df.isna().sum()", "mass  0\ncity  0", "")
+        none.stop("All counts are 0.", "There are no missing values.")
+        last = list(forms.of_episode(none, {}))[-1].split(forms.SEPARATOR)[1]
+        self.assertEqual(last, f"All counts are {forms.ZERO}{chr(CELL + 1)}.")
 
 
 if __name__ == "__main__":

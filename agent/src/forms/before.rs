@@ -1,5 +1,7 @@
 //! What a form follows, and the places that it fills again.
 
+use std::mem;
+
 use super::output::Output;
 use super::pattern::{name_len, numbers};
 
@@ -23,6 +25,9 @@ const HEADER: char = '\u{e003}';
 const HEADER_6: char = '\u{e004}';
 const HEADER_8: char = '\u{e005}';
 const ALL: char = '\u{e006}';
+
+/// A zero that is told only where the place after it was read as one.
+const ZERO: char = '\u{e00c}';
 
 /// What stands before a string that is an option, not a name.
 const OPTIONS: [&str; 3] = ["sep=", "aggfunc=", "to_period("];
@@ -62,20 +67,28 @@ pub(super) struct Before<'t> {
 }
 
 impl<'t> Before<'t> {
-    pub(super) fn step((code, output): (&'t str, &'t str)) -> Self {
+    pub(super) fn step(code: &'t str, output: &'t str) -> Self {
         Self { code: Parts::of(code), output: Output::of(output), thought: Parts::default() }
     }
 
-    /// The form with all put in that stands before; none where it is not there, or where a list that ends without
-    /// `…` leaves rows of a table out.
+    /// The form with all put in that stands before; none where it is not there or not the zero that it should be, or
+    /// where a list that ends without `…` leaves rows of a table out.
     pub(super) fn put(&self, form: &str) -> Option<String> {
         let rows = form.chars().filter(|c| index(*c, COLUMNS[0], MAX_ROWS).is_some()).count();
         if rows > 1 && rows != self.output.n_rows() && !form.contains('…') {
             return None;
         }
         let mut made = String::with_capacity(form.len());
+        let mut wants_zero = false;
         for c in form.chars() {
+            if c == ZERO {
+                wants_zero = true;
+                continue;
+            }
             match self.filled(c) {
+                Filled::With(text) if mem::take(&mut wants_zero) && text != Some("0") => {
+                    return None;
+                }
                 Filled::Text => made.push(c),
                 Filled::With(text) => made.push_str(text?),
                 Filled::List(list) => made.push_str(&list?),
@@ -130,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_stood_before_stands_again() {
-        let thought = Before { code: Parts::of("3 of \"a\" by \"b\""), ..Before::step(("", "")) };
+        let thought = Before { code: Parts::of("3 of \"a\" by \"b\""), ..Before::step("", "") };
         let form = "\u{e002}[\"\u{e011}\"].f(\u{e020}, \"\u{e010}\")";
         assert_eq!(thought.put(form).as_deref(), Some("\u{e002}[\"b\"].f(3, \"a\")"));
         assert_eq!(thought.put("\u{e021}"), None);
@@ -139,12 +152,21 @@ mod tests {
 
     #[test]
     fn an_answer_reads_its_places_off_the_output() {
-        let table = Before::step(("df.nlargest(2, \"n\")", "city|n\nRome|9\nOslo|7"));
+        let table = Before::step("df.nlargest(2, \"n\")", "city|n\nRome|9\nOslo|7");
         assert_eq!(table.put("\u{e100} and \u{e101}").as_deref(), Some("9 and 7"));
         assert_eq!(table.put("\u{e003}.").as_deref(), Some("\"city\", \"n\"."));
-        let longer = Before::step(("df.nlargest(3, \"n\")", "city|n\nRome|9\nOslo|7\nBern|5"));
+        let longer = Before::step("df.nlargest(3, \"n\")", "city|n\nRome|9\nOslo|7\nBern|5");
         assert_eq!(longer.put("\u{e100} and \u{e101}"), None);
-        let series = Before::step(("", "city\nRome  9\nOslo  7\nName: n, dtype: int64"));
+        let series = Before::step("", "city\nRome  9\nOslo  7\nName: n, dtype: int64");
         assert_eq!(series.put("\u{e201} \u{e202}, \u{e301}").as_deref(), Some("Rome 9, Oslo"));
+    }
+
+    #[test]
+    fn a_zero_is_told_only_where_one_was_printed() {
+        let form = "All counts are \u{e00c}\u{e201}.";
+        let told = |output| Before::step("", output).put(form);
+        assert_eq!(told("city  0\nmass  0").as_deref(), Some("All counts are 0."));
+        assert_eq!(told("mass  12\ncity  0"), None);
+        assert_eq!(told("nothing"), None);
     }
 }
