@@ -221,7 +221,10 @@ impl Server {
             "status" => self.on_step_status(msg_id, frames),
             "execute_input" => self.on_step_input(msg_id, frames),
             _ => {
-                if let (Some(step), Ok(content)) = (self.step(msg_id), frames.content()) {
+                // Read for a step alone: a user's cell may put out much.
+                if let Some(step) = self.step(msg_id)
+                    && let Ok(content) = frames.content()
+                {
                     step.outputs.push(msg_type, content);
                 }
             }
@@ -243,7 +246,9 @@ impl Server {
                 self.show_step_output(msg_id, parent, msg_type, &frames);
             }
             _ => {
-                if let (Some(step), Ok(content)) = (self.step(msg_id), frames.content()) {
+                if let Some(step) = self.step(msg_id)
+                    && let Ok(content) = frames.content()
+                {
                     step.outputs.push(msg_type, content);
                 }
                 // Comms and updates: unchanged but for the request that they belong to.
@@ -262,9 +267,9 @@ impl Server {
     }
 
     fn on_step_input(&mut self, msg_id: &str, frames: &Frames) {
+        let Some(step) = self.step(msg_id) else { return };
         let content: Map<String, Value> = frames.content().unwrap_or_default();
-        let count = content.get("execution_count").and_then(Value::as_u64);
-        if let (Some(step), Some(count)) = (self.step(msg_id), count) {
+        if let Some(count) = content.get("execution_count").and_then(Value::as_u64) {
             step.execution_count = Some(count);
             if let Some(prompt) = &mut self.prompt {
                 prompt.view.on_execution_count(count);

@@ -5,7 +5,7 @@ use std::io;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::large::LargeFrame;
+use super::large::{LargeFrame, Spare};
 use super::{Multipart, ZmtpError};
 
 /// The most that one message may hold, in bytes. Large enough for a widget's binary buffers, small
@@ -79,6 +79,7 @@ pub(super) struct Decoder {
     held: usize,
     /// A frame that arrives directly where it stays; the buffer is empty meanwhile.
     large: Option<(FrameHeader, LargeFrame)>,
+    spare: Spare,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -142,7 +143,7 @@ impl Decoder {
         if self.buffer.len() < frame.header + frame.body {
             if frame.body >= LARGE {
                 self.buffer.advance(frame.header);
-                self.large = Some((frame, LargeFrame::new(frame.body, &self.buffer)?));
+                self.large = Some((frame, LargeFrame::new(frame.body, &self.buffer, &self.spare)?));
                 self.buffer.clear();
             }
             return Ok(None);
