@@ -19,7 +19,7 @@ import { text } from "./strings.js";
 
 /**
  * What is attached to one cell.
- * @typedef {{ badge?: HTMLElement, key: string, part?: Part }} Attached
+ * @typedef {{ badge?: HTMLElement, face?: string, key: string, part?: Part }} Attached
  */
 
 export class View {
@@ -27,7 +27,10 @@ export class View {
   #attached = new WeakMap();
   /** Cells that were seen before; of code cells, their models. @type {WeakSet<object>} */
   #followed = new WeakSet();
-  #due = false;
+  /** What is renewed before the next frame: some cells, or all. @type {Set<string>} */
+  #cellsDue = new Set();
+  #allDue = false;
+  #isAwaited = false;
 
   /** @param {Lab} lab @param {Live} live @param {NotebookPanel} panel */
   constructor(lab, live, panel) {
@@ -42,10 +45,22 @@ export class View {
 
   /** Renews all cells before the next frame. */
   refreshSoon() {
-    if (this.#due) return;
-    this.#due = true;
+    this.#allDue = true;
+    this.#renewSoon();
+  }
+
+  /** Renews one cell before the next frame. @param {string} id */
+  update(id) {
+    this.#cellsDue.add(id);
+    this.#renewSoon();
+  }
+
+  #renewSoon() {
+    if (this.#isAwaited) return;
+    this.#isAwaited = true;
     requestAnimationFrame(() => {
-      this.#due = false;
+      this.#isAwaited = false;
+      // A cell that another view shows, too, outlives this one.
       if (!this.panel.isDisposed) this.#refresh();
     });
   }
@@ -54,8 +69,11 @@ export class View {
     this.review.setHidden(!this.live.ours);
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
+    const [all, due] = [this.#allDue, this.#cellsDue];
+    this.#allDue = false;
+    this.#cellsDue = new Set();
     const turns = this.#turns();
-    for (const cell of this.panel.content.widgets) this.#renew(cell, turns);
+    for (const cell of this.panel.content.widgets) if (all || due.has(cell.model.id)) this.#renew(cell, turns);
   }
 
   /** @returns {Turns} */
@@ -68,14 +86,6 @@ export class View {
       if (facts?.role === "prompt" && facts.turn) turns.asked.add(facts.turn);
     }
     return turns;
-  }
-
-  /** Renews one cell. @param {string} id */
-  update(id) {
-    // A cell that another view shows, too, outlives this one.
-    if (this.panel.isDisposed) return;
-    const cell = this.panel.content.widgets.find((widget) => widget.model.id === id);
-    if (cell) this.#renew(cell, this.#turns());
   }
 
   /** @param {Cell} cell @param {Turns} turns */
@@ -107,7 +117,7 @@ export class View {
   #renewBadge(cell, attached) {
     if (!this.live.ours) {
       attached.badge?.remove();
-      attached.badge = undefined;
+      attached.badge = attached.face = undefined;
       return;
     }
     if (!attached.badge) {
@@ -117,7 +127,10 @@ export class View {
       });
       cell.node.append(attached.badge);
     }
-    describe(attached.badge, cell);
+    const { face, describe } = faceOf(cell);
+    // What is written to a page is laid out again, also where it is the same.
+    if (face !== attached.face) describe(attached.badge);
+    attached.face = face;
   }
 
   /** @param {Cell} cell @param {Attached} attached @param {Turns} turns */
@@ -181,20 +194,33 @@ export class View {
   }
 }
 
-/** @param {HTMLElement} node @param {Cell} cell */
-function describe(node, { model }) {
-  const facts = cells.factsOf(model);
+/**
+ * What a cell's badge shows: a key that tells one face from another, and how it is made.
+ * @param {Cell} cell
+ * @returns {{ face: string, describe: (node: HTMLElement) => void }}
+ */
+function faceOf({ model }) {
   if (isStep(model)) {
     const failed = model.getMetadata("tags")?.includes("datarus-failed");
-    node.textContent = text(failed ? "failedStep" : "step", { step: facts?.step });
-    node.className = `datarus-badge datarus-mod-step${failed ? " datarus-mod-failed" : ""}`;
-    node.toggleAttribute("disabled", true);
-    node.title = "";
-    node.removeAttribute("aria-label");
-    return;
+    const step = String(cells.factsOf(model)?.step);
+    return { face: `step ${step} ${failed}`, describe: (node) => describeStep(node, step, failed) };
   }
   const role = roleOf(model);
   const face = role === "prompt" ? "prompt" : role === "code" ? "python" : "auto";
+  return { face, describe: (node) => describeRole(node, face) };
+}
+
+/** @param {HTMLElement} node @param {string} step @param {boolean} failed */
+function describeStep(node, step, failed) {
+  node.textContent = text(failed ? "failedStep" : "step", { step });
+  node.className = `datarus-badge datarus-mod-step${failed ? " datarus-mod-failed" : ""}`;
+  node.toggleAttribute("disabled", true);
+  node.title = "";
+  node.removeAttribute("aria-label");
+}
+
+/** @param {HTMLElement} node @param {"prompt" | "python" | "auto"} face */
+function describeRole(node, face) {
   node.textContent = text(face);
   node.className = `datarus-badge datarus-mod-${face}`;
   node.title = text(`${face}Title`);

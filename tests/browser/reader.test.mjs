@@ -50,18 +50,30 @@ scene("Ask again takes the answer away and asks anew", [""], async (notebook) =>
 
 scene("the badge switches what a cell is, and a question has no colours of Python", ["print('for you')"], async (notebook) => {
   const badge = notebook.at(0).locator(".datarus-badge");
+  const says = (word) => badge.filter({ hasText: word }).waitFor();
   const coloured = () => notebook.at(0).locator(".cm-content span").count();
-  assert.equal(await badge.textContent(), "Auto");
+  await says("Auto");
   assert.ok((await coloured()) > 0);
   await badge.click();
-  assert.equal(await badge.textContent(), "Prompt");
+  await says("Prompt");
   assert.deepEqual(roles(await notebook.cells()), ["prompt"]);
   await notebook.page.waitForFunction(() => document.querySelectorAll(".jp-Cell .cm-content span").length === 0);
   await badge.click();
-  assert.equal(await badge.textContent(), "Python");
+  await says("Python");
   await notebook.run(0);
   const cells = await notebook.until((cells) => cells[0].outputs.length === 1);
   assert.equal(cells[0].outputs[0].text, "for you\n");
+});
+
+scene("the choice of review is reached and made with the keyboard alone", [""], async (notebook) => {
+  const review = notebook.panel().locator(".datarus-review select");
+  await review.waitFor();
+  await notebook.panel().locator(".jp-NotebookPanel-toolbar .jp-ToolbarButtonComponent").first().focus();
+  const isThere = () => review.evaluate((select) => select === document.activeElement);
+  for (let n = 0; n < 30 && !(await isThere()); n++) await notebook.page.keyboard.press("ArrowRight");
+  assert.ok(await isThere(), "arrows lead through the toolbar to the choice of review");
+  await notebook.page.keyboard.press("ArrowDown");
+  assert.equal(await review.inputValue(), "guard");
 });
 
 scene("what a cell was is noted when it has run, and judged anew when all of it is typed anew", ["1 + 1"], async (notebook) => {
