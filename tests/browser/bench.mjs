@@ -37,7 +37,7 @@ function quantile(list, share) {
 
 const ms = (value) => `${value.toFixed(0)} ms`;
 const mb = (value) => `${(value / 2 ** 20).toFixed(1)} MB`;
-const print = (what, ...figures) => console.log(`${what.padEnd(46)} ${figures.join(", ")}`);
+const print = (what, ...figures) => console.log(`${what.padEnd(54)} ${figures.join(", ")}`);
 
 /** In the page: notes how long each frame takes, and when each token has come to the page and to the screen. */
 function watch() {
@@ -93,12 +93,24 @@ function printFrames(what, frames) {
   print(what, `${long} of ${frames.length} frames over ${LONG} ms`, `p99 ${ms(quantile(frames, 0.99))}`, `longest ${ms(Math.max(...frames))}`);
 }
 
+/** In the page: waits until `count` frames are painted. */
+async function painted(count) {
+  for (let n = 0; n < count; n++) await new Promise(requestAnimationFrame);
+}
+
+/** Waits for the end of a turn, by looks that cost the page nothing. */
+async function ended(scene) {
+  const bar = scene.panel().locator(".datarus-bar");
+  await bar.waitFor();
+  await bar.waitFor({ state: "detached" });
+}
+
 /** From the model to the eye. */
 async function tokens(scene) {
   await scene.page.setViewportSize({ width: 1200, height: 1600 });
   const { frames, inPage, onScreen } = await watching(scene, async () => {
     await scene.ask(0, "Say how quickly you write");
-    await scene.answered();
+    await ended(scene);
   }, true);
   const figures = (list) => [`median ${ms(quantile(list, 0.5))}`, `p99 ${ms(quantile(list, 0.99))}`, `${list.length} tokens`];
   print("token to page", ...figures(inPage));
@@ -120,33 +132,38 @@ async function appends(scene) {
   printFrames("50 appends a second", frames);
 }
 
-/** In the page: scrolls until a cell is there, of which JupyterLab makes only those near the screen. */
-async function scrollTo(at) {
-  const { node, widgets } = window.jupyterapp.shell.currentWidget.content;
-  const scroller = node.querySelector(".jp-WindowedPanel-outer") ?? node;
-  while (!widgets[at].node.isConnected) {
-    scroller.scrollTop = (scroller.scrollHeight * at) / widgets.length;
-    await new Promise(requestAnimationFrame);
-  }
-  widgets[at].node.scrollIntoView({ block: "center" });
-}
-
 /** A notebook of many cells. */
 async function large(stage) {
   const texts = [...Array(COUNT).keys()].map((n) => `value_${n} = ${n}\nprint(value_${n})`);
   const middle = COUNT >> 1;
   texts[middle] = texts[COUNT - 1] = "";
-  await stage.play([""], async (first) => {
+  await stage.once([""], async (first) => {
     const start = Date.now();
     const scene = await first.beside(texts);
     print(`opening ${COUNT} cells`, ms(Date.now() - start));
+    // JupyterLab shows the first ones and makes the others while nothing else is to do.
+    await scene.page.waitForFunction(() => {
+      const { widgets } = window.jupyterapp.shell.currentWidget.content;
+      return widgets.every(({ node }) => node.isConnected);
+    }, undefined, { timeout: 600_000, polling: 1000 });
+    print(`until JupyterLab has made all ${COUNT}`, ms(Date.now() - start));
     for (const [place, at] of [["end", COUNT - 1], ["middle", middle]]) {
-      await scene.page.evaluate(scrollTo, at);
-      const { frames } = await watching(scene, async () => {
-        await scene.ask(`cell-${at + 1}`, "Say how briefly you write");
-        await scene.answered(place === "end" ? 1 : 2);
+      await scene.page.evaluate((at) => window.jupyterapp.shell.currentWidget.content.scrollToItem(at, "center"), at);
+      await scene.enter(`cell-${at + 1}`);
+      const where = `at the ${place} of ${COUNT} cells`;
+      const typing = await watching(scene, () => scene.page.keyboard.type("Say how briefly you write"));
+      printFrames(`typing ${where}`, typing.frames);
+      const turn = await watching(scene, async () => {
+        await scene.page.keyboard.press("Control+Enter");
+        await ended(scene);
       });
-      printFrames(`a turn at the ${place} of ${COUNT} cells`, frames);
+      printFrames(`a turn ${where}`, turn.frames);
+      // What JupyterLab makes of the same by itself.
+      const insert = await watching(scene, async () => {
+        await scene.command("notebook:insert-cell-below");
+        await scene.page.evaluate(painted, 10);
+      });
+      printFrames(`JupyterLab's own new cell ${where}`, insert.frames);
     }
   });
 }
@@ -179,10 +196,10 @@ const folder = await mkdtemp(join(tmpdir(), "dr-bench-"));
 await writeFile(join(folder, "script.json"), JSON.stringify(script));
 const stage = await Stage.open(join(folder, "script.json"));
 try {
-  await stage.play([""], tokens);
-  await stage.play([""], appends);
+  await stage.once([""], tokens);
+  await stage.once([""], appends);
   await large(stage);
-  await stage.play([""], memory);
+  await stage.once([""], memory);
 } finally {
   await stage.close();
   await rm(folder, { recursive: true, force: true });

@@ -1,7 +1,9 @@
 // What goes wrong around a turn: the page, the kernel and the reader all may go away in the middle of it.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { TIMEOUT } from "./lab.mjs";
 import { roles, Stage } from "./scene.mjs";
 
 let stage;
@@ -75,6 +77,33 @@ scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], as
   const after = await notebook.answered();
   assert.equal(after.filter((cell) => cell.outputs?.[0]?.text === "first\n").length, 1);
 });
+
+scene("a server that is killed in mid-turn takes its kernel along and loses no finished step", [""], async (notebook) => {
+  await notebook.ask(0, "Say how it ends");
+  await notebook.save();
+  const begun = (cells) => cells.some((cell) => cell.outputs?.[0]?.text === "begun\n");
+  await notebook.until(begun);
+  const pid = await notebook.pid();
+  await notebook.stage.lab.crash(async () => {
+    await notebook.away();
+    await ended(pid);
+  });
+  // What the page says of a server that is gone.
+  notebook.errors.length = 0;
+  await notebook.back();
+  const cells = await notebook.until((cells) => cells.some((cell) => cell.outputs?.[0]?.text === "first\n"));
+  const [step] = cells.filter((cell) => cell.metadata.datarus?.role === "code");
+  assert.deepEqual([step.outputs[0].text, typeof step.execution_count], ["first\n", "number"]);
+});
+
+/** Waits until a process is gone. */
+async function ended(pid) {
+  const end = Date.now() + TIMEOUT;
+  while (existsSync(`/proc/${pid}`)) {
+    assert.ok(Date.now() < end, `expected that process ${pid} ends`);
+    await new Promise(setImmediate);
+  }
+}
 
 scene("Restart and Run All runs the cells of an answer and asks nobody", [""], async (notebook) => {
   await notebook.ask(0, "What do the sales sum up to?");

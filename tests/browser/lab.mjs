@@ -32,7 +32,7 @@ export function freePort() {
 
 /**
  * Starts JupyterLab (or Notebook, with `app: "notebook"`) over the folder `root`, with the kernels and extensions
- * below `prefix`. Returns its address and a `stop`.
+ * below `prefix`. Returns its address, a `stop`, and a `crash`, after which it is started anew as it was.
  */
 export async function startLab({ python, root, prefix, app = "lab" }) {
   const port = await freePort();
@@ -55,21 +55,33 @@ export async function startLab({ python, root, prefix, app = "lab" }) {
   await askNothing(folders.JUPYTERLAB_SETTINGS_DIR);
   // A kernel has to find its Python by itself.
   const { DATARUS_PYTHON: _, ...inherited } = process.env;
-  const server = spawn(python, options, { cwd: scratch, env: { ...inherited, ...folders } });
-  let log = "";
-  server.stderr.on("data", (text) => (log += text));
-  const ended = new Promise((resolve) => server.on("exit", resolve));
-  const stop = async () => {
-    server.kill("SIGTERM");
+  const address = `http://127.0.0.1:${port}`;
+  let server, ended, log;
+  const start = async () => {
+    server = spawn(python, options, { cwd: scratch, env: { ...inherited, ...folders } });
+    log = "";
+    server.stderr.on("data", (text) => (log += text));
+    ended = new Promise((resolve) => server.on("exit", resolve));
+    await answers(`${address}/api/status?token=${token}`, ended, () => log);
+  };
+  const end = async (signal) => {
+    server.kill(signal);
     await ended;
+  };
+  const stop = async () => {
+    await end("SIGTERM");
     await rm(scratch, { recursive: true, force: true });
   };
-  const address = `http://127.0.0.1:${port}`;
-  await answers(`${address}/api/status?token=${token}`, ended, () => log).catch(async (error) => {
+  const crash = async (meanwhile) => {
+    await end("SIGKILL");
+    await meanwhile();
+    await start();
+  };
+  await start().catch(async (error) => {
     await stop();
     throw error;
   });
-  return { address, token, page, root, stop, log: () => log };
+  return { address, token, page, root, stop, crash, log: () => log };
 }
 
 /** JupyterLab's question about news would lie over the page. */

@@ -60,10 +60,13 @@ export class Stage {
 
   /** Plays a scene with a notebook of its own; when it fails, its picture is kept where DATARUS_PICTURES says. */
   play(cells, play) {
-    return this.twice(async () => {
-      const scene = new Scene(this, await this.write(cells));
-      await this.act(scene, () => scene.open(), play);
-    });
+    return this.twice(() => this.once(cells, play));
+  }
+
+  /** Plays a scene that is not played again, whatever happens. */
+  async once(cells, play) {
+    const scene = new Scene(this, await this.write(cells));
+    await this.act(scene, () => scene.open(), play);
   }
 
   /** Plays a scene with the notebook that the launcher makes for the kernel of our name. */
@@ -94,10 +97,11 @@ export class Stage {
     } catch (error) {
       const folder = process.env.DATARUS_PICTURES;
       if (folder) await scene.page?.screenshot({ path: join(folder, `${scene.name}.png`) });
+      // What fails when it is closed, too, is not what went wrong.
+      await scene.close().catch(() => {});
       throw error;
-    } finally {
-      await scene.close();
     }
+    await scene.close();
     const errors = scene.errors.filter((error) => !NOT_OURS.some((known) => known.test(error)));
     assert.deepEqual(errors, [], "the browser's console stays without errors");
   }
