@@ -1,19 +1,10 @@
 // What a reader does to the cells of a turn: splits, merges, cuts, copies and pastes them.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { roles, sources, Stage } from "./scene.mjs";
+import { roles, sources } from "./scene.mjs";
+import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
-
-const SUM = "What do the sales sum up to?";
-
-/** The roles of a question with two steps and of all that answers it. */
-const answered = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
+const scene = scenes();
 
 /** Whether nothing runs and the cell at `at` has printed `text`. */
 const printed = (at, text) => (cells) =>
@@ -47,7 +38,7 @@ scene("each half of a question that is split asks for itself", [`> ${SUM}\nSay h
   await notebook.until((cells) => sources(cells)[0] === `> ${SUM}`);
   await notebook.run(0);
   const first = await notebook.answered(2);
-  assert.deepEqual(roles(first).slice(0, 7), answered);
+  assert.deepEqual(roles(first).slice(0, 7), SUMMED);
   await notebook.run(7);
   const cells = await notebook.until(
     (cells) => cells.every((cell) => !cell.running) && cells[7].metadata.datarus?.turn !== first[7].metadata.datarus.turn,
@@ -74,7 +65,7 @@ scene("questions that are merged are asked as one", ["> Take all of the sales", 
   await notebook.command("notebook:merge-cells");
   await notebook.until((cells) => cells.length === 1);
   await notebook.run(0);
-  assert.deepEqual(roles(await notebook.answered()), answered);
+  assert.deepEqual(roles(await notebook.answered()), SUMMED);
 });
 
 scene("a question that is cut and pasted with its cells keeps its answer", ["", "print('last')"], async (notebook) => {
@@ -106,7 +97,7 @@ for (const [done, take] of [["copied", "notebook:copy-cell"], ["cut", "notebook:
     await notebook.until((cells) => cells.at(-1).source === SUM);
     await notebook.run((await notebook.cells()).length - 1);
     const cells = await notebook.answered(2);
-    assert.deepEqual(roles(cells).slice(-7), answered);
+    assert.deepEqual(roles(cells).slice(-7), SUMMED);
     assert.deepEqual(cells.slice(0, 6).map(({ id }) => id), before.slice(done === "cut" ? 1 : 0).slice(0, 6).map(({ id }) => id));
     assert.notEqual(cells.at(-1).metadata.datarus.turn, before[0].metadata.datarus.turn);
   });

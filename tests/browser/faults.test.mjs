@@ -2,17 +2,11 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { after, before, test } from "node:test";
 import { TIMEOUT } from "./lab.mjs";
-import { roles, Stage } from "./scene.mjs";
+import { roles } from "./scene.mjs";
+import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
-
-const answered = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
+const scene = scenes();
 
 scene("a page that is closed in mid-turn has the whole turn when it comes back", [""], async (notebook) => {
   await notebook.ask(0, "Say how brief it is.");
@@ -27,14 +21,14 @@ scene("a page that is closed in mid-turn has the whole turn when it comes back",
 });
 
 scene("a turn that ended while the page was away is there when it comes back", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   await notebook.phaseIs(/./);
   await notebook.save();
   const before = await notebook.answered();
   await notebook.away();
   await notebook.back();
   const cells = await notebook.answered();
-  assert.deepEqual(roles(cells), answered);
+  assert.deepEqual(roles(cells), SUMMED);
   const kept = ({ id, source, outputs, execution_count }) => ({ id, source, outputs, execution_count });
   assert.deepEqual(cells.map(kept), before.map(kept));
 });
@@ -73,7 +67,7 @@ scene("a kernel that is killed in mid-turn loses no finished step", ["", ""], as
   const cells = await notebook.until((cells) => cells.every((cell) => !cell.running));
   assert.equal(cells.filter((cell) => cell.metadata.datarus?.role === "code")[0].outputs[0].text, "first\n");
   await notebook.ready();
-  await notebook.ask("cell-2", "What do the sales sum up to?");
+  await notebook.ask("cell-2", SUM);
   const after = await notebook.answered();
   assert.equal(after.filter((cell) => cell.outputs?.[0]?.text === "first\n").length, 1);
 });
@@ -106,7 +100,7 @@ async function ended(pid) {
 }
 
 scene("Restart and Run All runs the cells of an answer and asks nobody", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const before = await notebook.answered();
   await notebook.start("notebook:restart-run-all");
   // JupyterLab asks whether to restart.

@@ -1,14 +1,10 @@
 // Going on from a step of a turn that is over, and what the model is told of the notebook.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { roles, sources, Stage } from "./scene.mjs";
+import { roles, sources } from "./scene.mjs";
+import { SUM, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
+const scene = scenes();
 
 /** Ids of the cells of turns, without the turns' names. */
 const parts = (cells) => cells.map(({ id }) => id.replace(/^t_\w{8}-/, ""));
@@ -18,7 +14,7 @@ const goOn = (notebook, cell) => notebook.at(cell).getByRole("button", { name: "
 
 /** The ids of the steps, and waits until the first turn is over. */
 async function asked(notebook) {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const cells = await notebook.answered();
   const steps = cells.filter((cell) => cell.metadata.datarus?.role === "code").map(({ id }) => id);
   return { cells, steps, turn: cells[0].metadata.datarus.turn };
@@ -134,7 +130,7 @@ scene("a turn that went on is saved as it is seen, and comes back so", [""], asy
 scene("after a restart the kernel asks what stands above a question, and is told", ["print('twenty')", "", ""], async (notebook) => {
   await notebook.run(0);
   await notebook.until((cells) => cells[0].outputs.length === 1);
-  await notebook.ask("cell-2", "What do the sales sum up to?");
+  await notebook.ask("cell-2", SUM);
   await notebook.answered();
   await notebook.page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel());
   await notebook.ready();

@@ -1,17 +1,13 @@
 // What a reader does with the notebook while and after a turn runs.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { roles, sources, Stage } from "./scene.mjs";
+import { roles, sources } from "./scene.mjs";
+import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
+const scene = scenes();
 
 scene("Undo turn takes all its cells away, undo brings them back and redo takes them again", ["x = 1", ""], async (notebook) => {
-  await notebook.ask(1, "What do the sales sum up to?");
+  await notebook.ask(1, SUM);
   const full = await notebook.answered();
   await notebook.click("Undo turn");
   const bare = await notebook.until((cells) => cells.length === 2);
@@ -30,7 +26,7 @@ const strip = (cells) =>
 scene("what a turn writes is not in the undo history", ["x = 1", ""], async (notebook) => {
   await notebook.enter(0);
   await notebook.page.keyboard.type("234");
-  await notebook.ask(1, "What do the sales sum up to?");
+  await notebook.ask(1, SUM);
   const full = await notebook.answered();
   for (let n = 0; n < 3; n++) await notebook.command("notebook:undo-cell-action");
   const cells = await notebook.cells();
@@ -38,7 +34,7 @@ scene("what a turn writes is not in the undo history", ["x = 1", ""], async (not
 });
 
 scene("Ask again takes the answer away and asks anew", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const first = await notebook.answered();
   await notebook.click("Ask again");
   const turn = first[0].metadata.datarus.turn;
@@ -81,14 +77,14 @@ scene("what a cell was is noted when it has run, and judged anew when all of it 
   await notebook.until((cells) => cells[0].metadata.datarus?.role === "code");
   await notebook.enter(0);
   await notebook.page.keyboard.press("Control+a");
-  await notebook.page.keyboard.type("What do the sales sum up to?");
+  await notebook.page.keyboard.type(SUM);
   assert.deepEqual(roles(await notebook.cells()), [undefined]);
   await notebook.page.keyboard.press("Control+Enter");
   await notebook.answered();
 });
 
 scene("an answered question that is typed anew as Python is Python, and no tool skips it", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   await notebook.answered();
   await notebook.enter(0);
   await notebook.page.keyboard.press("Control+a");
@@ -129,7 +125,7 @@ scene("a reader who looks elsewhere is not scrolled", [...Array(30)].map((_, n) 
 });
 
 scene("thoughts are folded and can be unfolded together", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   await notebook.answered();
   const open = () => notebook.page.locator(".jp-MarkdownOutput details[open]").count();
   assert.equal(await open(), 0);
@@ -187,9 +183,9 @@ for (const theme of ["JupyterLab Light", "JupyterLab Dark"]) {
 scene("two views of one notebook show one turn", [""], async (notebook) => {
   await notebook.command("docmanager:clone");
   await notebook.page.locator(".jp-NotebookPanel").nth(1).waitFor();
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const cells = await notebook.answered();
-  assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "code", "thought", "answer"]);
+  assert.deepEqual(roles(cells), SUMMED);
   assert.equal(cells[4].source, "print(df['sales'].sum())");
 });
 
@@ -202,7 +198,7 @@ for (const [choice, printed, code] of [
 ]) {
   scene(`in review a step waits for the reader: ${choice}`, [""], async (notebook) => {
     await notebook.page.locator(".datarus-review select").selectOption("all");
-    await notebook.ask(0, "What do the sales sum up to?");
+    await notebook.ask(0, SUM);
     await notebook.page.locator(".datarus-ask").waitFor();
     await notebook.click("Run");
     await notebook.until((cells) => cells.some((cell) => cell.source === code));

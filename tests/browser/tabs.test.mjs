@@ -1,23 +1,17 @@
 // More than one notebook, and more than one tab on one notebook.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { roles, sources, Stage } from "./scene.mjs";
+import { roles, sources } from "./scene.mjs";
+import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
-
-const answered = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
+const scene = scenes();
 
 scene("turns in two notebooks grow at once, each in its own", [""], async (one) => {
   await one.ask(0, "Say how slowly you write");
   const other = await one.beside([""]);
-  await other.ask(0, "What do the sales sum up to?");
+  await other.ask(0, SUM);
   const second = await other.answered();
-  assert.deepEqual(roles(second), answered);
+  assert.deepEqual(roles(second), SUMMED);
   await one.front();
   const first = await one.answered();
   assert.deepEqual(roles(first), ["prompt", "thought", "code", "thought", "answer"]);
@@ -27,9 +21,9 @@ scene("turns in two notebooks grow at once, each in its own", [""], async (one) 
 
 scene("of two tabs the one that asks gets the cells, and the other has them when it is loaded again", ["", ""], async (one) => {
   const other = await one.tab();
-  await one.ask(0, "What do the sales sum up to?");
+  await one.ask(0, SUM);
   const asked = await one.answered();
-  assert.deepEqual(roles(asked).slice(0, 7), answered);
+  assert.deepEqual(roles(asked).slice(0, 7), SUMMED);
   assert.deepEqual(sources(await other.cells()), ["", ""]);
   await one.save();
   await other.reload();

@@ -1,19 +1,11 @@
 // Real-time collaboration: two tabs share one notebook, its cells and its kernel.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { roles, sources, Stage } from "./scene.mjs";
+import { roles, sources } from "./scene.mjs";
+import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
-
-const SUM = "What do the sales sum up to?";
-
-const answered = ["prompt", "thought", "code", "thought", "code", "thought", "answer"];
+const scene = scenes();
 
 /** What two tabs must agree about. */
 const seen = (cells) =>
@@ -27,7 +19,7 @@ scene("both tabs see each cell once, and only the one that asks runs them", [""]
   const other = await one.tab();
   await one.ask(0, SUM);
   const cells = await one.answered();
-  assert.deepEqual(roles(cells), answered);
+  assert.deepEqual(roles(cells), SUMMED);
   assert.deepEqual(cells.filter((cell) => cell.cell_type === "code").map((cell) => cell.execution_count), [1, 2, 3]);
   await same(other, cells);
 });

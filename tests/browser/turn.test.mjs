@@ -1,23 +1,18 @@
 // A turn, from the question to the answer.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { roles, sources, Stage } from "./scene.mjs";
+import { roles, sources } from "./scene.mjs";
+import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
-let stage;
-before(async () => (stage = await Stage.open()));
-after(() => stage?.close());
-
-/** A test with a notebook of its own. */
-const scene = (name, cells, play) => test(name, () => stage.play(cells, play));
+const scene = scenes();
 
 /** The numbers of code cells. */
 const counts = (cells) => cells.filter((cell) => cell.cell_type === "code").map((cell) => cell.execution_count);
 
 scene("a question becomes cells with numbers and outputs, in order, below it", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const cells = await notebook.answered();
-  assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "code", "thought", "answer"]);
+  assert.deepEqual(roles(cells), SUMMED);
   assert.deepEqual(counts(cells), [1, 2, 3]);
   assert.equal(cells[4].outputs[0].text, "7\n");
   assert.ok(cells[2].outputs[0].data["text/html"], "a table is shown as one");
@@ -25,7 +20,7 @@ scene("a question becomes cells with numbers and outputs, in order, below it", [
 });
 
 scene("a step is a cell like any other: it can be edited and run again", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   await notebook.answered();
   await notebook.ask(4, "; print('more')");
   const cells = await notebook.until((cells) => cells[4].outputs[0]?.text === "7\nmore\n" && cells[4].execution_count === 4);
@@ -33,7 +28,7 @@ scene("a step is a cell like any other: it can be edited and run again", [""], a
 });
 
 scene("a notebook is saved with the turn as it was seen", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const seen = await notebook.answered();
   await notebook.save();
   const { cells } = await notebook.file();
@@ -81,7 +76,7 @@ scene("an interrupt of the kernel ends a turn as Stop does", [""], async (notebo
 });
 
 scene("a second question waits for the first, and a Python cell for both", ["", "", "print(df['sales'].max())"], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   await notebook.ask("cell-2", "Show what fails");
   await notebook.run("cell-3");
   const cells = await notebook.answered(2);
@@ -95,7 +90,7 @@ scene("a second question waits for the first, and a Python cell for both", ["", 
 scene("widgets and input() work beside a turn", ["", "", "name = input('name? ')\nprint('I am', name)"], async (notebook) => {
   await notebook.ask(1, "import ipywidgets; ipywidgets.IntSlider(value=3)");
   await notebook.page.locator(".jp-OutputArea .widget-readout, .jp-OutputArea .widget-slider").first().waitFor();
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   await notebook.run("cell-3");
   const field = notebook.page.locator("input.jp-Stdin-input");
   await field.fill("Ada");
@@ -105,7 +100,7 @@ scene("widgets and input() work beside a turn", ["", "", "name = input('name? ')
 });
 
 scene("Run All runs an answered question without asking again", ["x = 20", "", "print(x + 1)"], async (notebook) => {
-  await notebook.ask(1, "What do the sales sum up to?");
+  await notebook.ask(1, SUM);
   const before = await notebook.answered();
   await notebook.command("notebook:run-all-cells");
   const cells = await notebook.until((cells) => cells.every((cell) => !cell.running) && cells.at(-1).outputs?.length === 1);
@@ -113,7 +108,7 @@ scene("Run All runs an answered question without asking again", ["x = 20", "", "
 });
 
 scene("a changed question takes the place of its answer", [""], async (notebook) => {
-  await notebook.ask(0, "What do the sales sum up to?");
+  await notebook.ask(0, SUM);
   const before = await notebook.answered();
   await notebook.ask(0, " Say how brief it is.");
   const cells = await notebook.until(
