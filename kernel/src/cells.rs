@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 pub use crate::display::STEP_MIME;
+use crate::markdown::sanitized;
 pub(crate) use record::Naming;
 pub use record::{End, StepRecord, TurnRecord};
 
@@ -247,7 +248,7 @@ fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
 pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
     let (text, missing) = match record.outcome() {
         Some(Outcome::Answered { answer, .. }) => {
-            let linked = link::link_numbers(answer, &sources(record));
+            let linked = link::link_numbers(&sanitized(answer), &sources(record));
             (linked.text, linked.missing)
         }
         Some(Outcome::GaveUp { reason }) => (format!("{NO_ANSWER}{reason}"), Vec::new()),
@@ -283,9 +284,9 @@ fn markdown_cell(id: &str, source: &str, tag: &str, mut facts: Value) -> Value {
     })
 }
 
-/// A folded passage. The text cannot close the fold: its own `</details` is written as text.
+/// A folded passage. The text cannot close the fold.
 fn folded(title: &str, text: &str) -> String {
-    let text = text.trim().replace("</details", "&lt;/details");
+    let text = sanitized(text.trim());
     format!("<details><summary>{}</summary>\n\n{text}\n\n</details>", escaped(title))
 }
 

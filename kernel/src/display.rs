@@ -8,6 +8,7 @@ use datarus_agent::executor::Status;
 use datarus_agent::llm::Usage;
 use serde_json::{Map, Value, json};
 
+use crate::markdown::sanitized;
 use crate::message::content::Display;
 
 /// The MIME type that programs read.
@@ -131,7 +132,7 @@ impl TurnView {
             answer.dirty = false;
             let text = answer.text.trim_start();
             let json = json!({ "v": 1, "turn": turn, "part": "answer", "text": text });
-            let display = Display::with_id(bundle(text.into(), json), &format!("{turn}-end"));
+            let display = Display::with_id(bundle(sanitized(text), json), &format!("{turn}-end"));
             changed.push(shown(&mut answer.shown, display));
         }
         changed
@@ -281,7 +282,7 @@ fn end_json(turn: &str, notices: &[String], end: &TurnEnd<'_>) -> Value {
 
 fn ending(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answered { answer, .. } => answer.trim().to_owned(),
+        Outcome::Answered { answer, .. } => sanitized(answer.trim()),
         Outcome::Interrupted => "**Stopped.** No answer was given.".into(),
         Outcome::GaveUp { reason } => format!("**No answer.** {reason}"),
     }
@@ -294,9 +295,9 @@ fn bundle(markdown: String, json: Value) -> Map<String, Value> {
     ])
 }
 
-/// A text that is folded away under a title. Markup in it stays text: it is a model's.
+/// A text that is folded away under a title.
 fn folded(title: &str, text: &str) -> String {
-    let text = text.trim().replace('<', "&lt;");
+    let text = sanitized(text.trim());
     if text.is_empty() {
         return format!("**{title}**");
     }

@@ -22,6 +22,7 @@ pub mod headless;
 pub mod install;
 pub mod iopub;
 mod journal;
+mod markdown;
 pub mod message;
 pub mod model;
 pub mod notebook;

@@ -4,13 +4,14 @@ use datarus_agent::agent::Outcome;
 
 use super::link::unlinked;
 use super::{NO_ANSWER, STOPPED};
+use crate::markdown::restored;
 
 /// The thought in the source of its cell: without the fold and its title.
 pub(crate) fn thought_in(source: &str) -> String {
     let folded =
         source.trim().strip_prefix("<details>").and_then(|text| text.split_once("</summary>"));
     let text = folded.map_or(source, |(_, text)| text.trim_end().trim_end_matches("</details>"));
-    text.trim().replace("&lt;/details", "</details")
+    restored(text.trim())
 }
 
 /// What the source of an answer's cell says of the end of its turn; `thought` led to it.
@@ -21,7 +22,7 @@ pub(crate) fn outcome_in(source: &str, thought: String) -> Outcome {
     }
     match source.strip_prefix(NO_ANSWER.trim_end()) {
         Some(reason) => Outcome::GaveUp { reason: reason.trim().to_owned() },
-        None => Outcome::Answered { thought, answer: unlinked(source) },
+        None => Outcome::Answered { thought, answer: restored(&unlinked(source)) },
     }
 }
 
@@ -33,7 +34,7 @@ mod tests {
     #[test]
     fn a_thought_is_read_as_it_was_written() {
         let naming = Naming { turn: "t_1", pass: 0 };
-        for thought in ["Look.", "Close a </details> here.\n\nAnd go on.", "<details> of it"] {
+        for thought in ["Look.", "Close a </details> here.\n\nAnd go on.", "<details> ![of](it)"] {
             let cell = thought_cell(naming, 1, thought).unwrap();
             assert_eq!(thought_in(cell["source"].as_str().unwrap()), thought);
         }
@@ -48,7 +49,7 @@ mod tests {
         for outcome in [
             Outcome::Answered {
                 thought: "Found.".into(),
-                answer: "It is 40, see [this](a.csv).".into(),
+                answer: "It is 40, see [this](a.csv) and ![that](b.png).".into(),
             },
             Outcome::GaveUp { reason: "no answer after 8 steps".into() },
             Outcome::Interrupted,

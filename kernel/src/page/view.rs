@@ -13,6 +13,7 @@ use crate::cells::{
     self, End, Naming, StepRecord, TurnRecord, code_cell, last_thought_cell, open_code_cell,
     thought_cell, turn_cells,
 };
+use crate::markdown::sanitized;
 
 pub(crate) use kept::Kept;
 
@@ -175,7 +176,7 @@ impl LiveTurn {
         let answer = self.answer.trim_start();
         if !answer.is_empty() {
             let mut cell = cells::answer_cell(&self.record(None));
-            cell["source"] = json!(answer);
+            cell["source"] = json!(sanitized(answer));
             write(&mut self.shown, &self.prompt, &cell, &mut told);
         }
         told
@@ -273,7 +274,7 @@ impl LiveStep {
         if let Some(mut thought) = thought {
             let growing = self.stage == Stage::Thinking;
             if growing {
-                thought["source"] = json!(self.thought.trim_start());
+                thought["source"] = json!(sanitized(self.thought.trim_start()));
             }
             write(shown, prompt, &thought, told);
             if !growing {
