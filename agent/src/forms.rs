@@ -146,8 +146,14 @@ impl Forms {
         let step = Before::step(done.code, done.output);
         let before = Before { thought: Parts::of(thought), ..step };
         let fits = |form: &&EndForm| before.put(&form.thought).is_some_and(|f| is_of(&f, thought));
-        let put = |form: &EndForm| before.put(&form.answer);
-        let answers: Vec<String> = self.ends_after(done).filter(fits).filter_map(put).collect();
+        let ends: Vec<&EndForm> = self.ends_after(done).filter(fits).collect();
+        let answers = |leaves_out: bool| {
+            let wanted = ends.iter().filter(|form| before.leaves_out(&form.answer) == leaves_out);
+            wanted.filter_map(|form| before.put(&form.answer)).collect::<Vec<_>>()
+        };
+        // A list that is cut off is better than none.
+        let answers =
+            Some(answers(false)).filter(|all| !all.is_empty()).unwrap_or_else(|| answers(true));
         following(alike(&answers), written, end, fill, any)
     }
 

@@ -97,6 +97,20 @@ impl<'t> Before<'t> {
         Some(made)
     }
 
+    /// Whether a form that lists cells of the output by pairs of a name and a value, and that ends without `…`, leaves
+    /// out some that follow. Zeros are left out where counts are sorted.
+    pub(super) fn leaves_out(&self, form: &str) -> bool {
+        let marks: Vec<char> = form.chars().collect();
+        let cell = |c: char| index(c, CELL, MAX_CELLS);
+        let pair = |marks: &[char]| match *marks {
+            ['"', name, '"', ' ', value] => cell(name).and(cell(value)),
+            _ => None,
+        };
+        let listed: Vec<usize> = marks.windows(5).filter_map(pair).collect();
+        let next = listed.last().and_then(|last| self.output.cell(last + 2));
+        listed.len() > 1 && !form.contains('…') && next.is_some_and(|value| value != "0")
+    }
+
     fn filled(&self, c: char) -> Filled<'_> {
         let number = |at: usize| self.code.numbers.get(at).map(String::as_str);
         let below =
@@ -159,6 +173,17 @@ mod tests {
         assert_eq!(longer.put("\u{e100} and \u{e101}"), None);
         let series = Before::step("", "city\nRome  9\nOslo  7\nName: n, dtype: int64");
         assert_eq!(series.put("\u{e201} \u{e202}, \u{e301}").as_deref(), Some("Rome 9, Oslo"));
+    }
+
+    #[test]
+    fn a_list_without_dots_leaves_out_zeros_alone() {
+        let two = "Missing: \"\u{e200}\" \u{e201}, \"\u{e202}\" \u{e203}.";
+        let leaves_out = |form: &str, output| Before::step("", output).leaves_out(form);
+        assert!(leaves_out(two, "mass  9\ncity  7\nyear  2"));
+        assert!(!leaves_out(&two.replace('.', ", …."), "mass  9\ncity  7\nyear  2"));
+        assert!(!leaves_out(two, "mass  9\ncity  7\nyear  0\nname  0"));
+        assert!(!leaves_out(two, "mass  9\ncity  7"));
+        assert!(!leaves_out("\"\u{e200}\" has \u{e201}.", "mass  9\ncity  7"));
     }
 
     #[test]
