@@ -95,6 +95,8 @@ def test_one_identity_reconnects_fifty_times(peer: Peer) -> None:
 
 
 def test_subscribers_come_and_go_and_leave_no_descriptor(peer: Peer) -> None:
+    # The companion comes up in the background, and with it what connects us to it.
+    peer.request(peer.shell, "execute_request", {"code": "1"})
     before = peer.descriptors()
     for _ in range(200):
         peer.subscribe().close()
