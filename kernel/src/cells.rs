@@ -292,7 +292,8 @@ fn folded(title: &str, text: &str) -> String {
 
 /// The first sentence or line, at most 72 characters.
 fn title_of(text: &str) -> String {
-    let line = text.trim().lines().next().unwrap_or_default().trim();
+    // A lone carriage return is a new line to pages.
+    let line = text.trim().split(['\n', '\r']).next().unwrap_or_default().trim();
     let sentence = line.split_once(". ").map_or(line, |(first, _)| first);
     let mut title: String = sentence.chars().take(72).collect();
     if title.len() < sentence.len() {

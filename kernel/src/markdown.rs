@@ -1,9 +1,10 @@
 //! Markdown that a model wrote, made to show text and to load nothing. Pure.
 //!
 //! A page loads what an image or an element names as soon as it shows it: `![](https://host/?secret)` would tell a
-//! foreign host what the model read in a file. So no image stands in what a model wrote, and no HTML but
-//! [`HARMLESS`]. Markdown is not parsed for it: parsers differ, and what one takes for code another loads. Links stay
-//! links; whoever follows one decides to.
+//! foreign host what the model read in a file. So what a model wrote holds no image, no HTML but [`HARMLESS`], no
+//! drawing that a page makes of a block of code, and no mathematics, whose commands can set styles (a `$` is a currency
+//! more often than a formula). Markdown is not parsed for it: parsers differ, and what one takes for code another
+//! loads. The cost is a `\` or `&lt;` that shows inside code. Links stay links; whoever follows one decides to.
 
 /// Elements that say how text is set. They stay where they bear no attributes.
 const HARMLESS: [&str; 21] = [
@@ -11,27 +12,49 @@ const HARMLESS: [&str; 21] = [
     "p", "ul", "ol", "li", "table", "tr", "td",
 ];
 
-const IMAGE: &str = "![";
-/// As text; one character more than [`IMAGE`], so that a text that grows keeps its beginning.
-const NO_IMAGE: &str = "!\\[";
+/// Languages that a block of code may be in; a page draws others, such as `mermaid`.
+const LANGUAGES: [&str; 12] =
+    ["python", "py", "sql", "json", "text", "csv", "bash", "sh", "r", "html", "yaml", "markdown"];
+
+/// What begins something else than text, and as text. The latter is longer, so that a text that grows keeps its
+/// beginning, and is read as the former.
+const MARKS: [(&str, &str); 5] = [
+    ("![", "!\\["),
+    // JupyterLab's delimiters of mathematics; `$` is the fourth.
+    ("\\\\(", "\\\\&#40;"),
+    ("\\\\[", "\\\\&#91;"),
+    ("\\begin{", "\\begin\\{"),
+    ("\\end{", "\\end\\{"),
+];
+
 const NO_ELEMENT: &str = "&lt;";
 
 /// `text` without what a page would load.
 pub(crate) fn sanitized(text: &str) -> String {
-    let text = text.replace(IMAGE, NO_IMAGE);
-    let mut made = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once('<') {
-        made.push_str(before);
-        made.push_str(if begins_element(after) { NO_ELEMENT } else { "<" });
-        rest = after;
+    let marked =
+        MARKS.iter().fold(text.to_owned(), |text, (mark, plain)| text.replace(mark, plain));
+    let mut made = String::with_capacity(marked.len());
+    let mut fence = 0;
+    for (at, c) in marked.char_indices() {
+        let rest = marked.get(at + c.len_utf8()..).unwrap_or_default();
+        match c {
+            '<' if begins_element(rest) => made.push_str(NO_ELEMENT),
+            '$' if !made.ends_with('\\') => made.push_str("\\$"),
+            _ => made.push(c),
+        }
+        fence = if matches!(c, '`' | '~') { fence + 1 } else { 0 };
+        if fence > 2 && !rest.starts_with(['`', '~']) && begins_drawing(rest) {
+            made.push_str("text ");
+        }
     }
-    made + rest
+    made
 }
 
-/// What `text` was before it was [`sanitized`].
+/// What `text` was before it was [`sanitized`], but for what looked sanitized already and for the language of a drawing.
 pub(crate) fn restored(text: &str) -> String {
-    let text = text.replace(NO_IMAGE, IMAGE);
+    let text = MARKS
+        .iter()
+        .fold(text.replace("\\$", "$"), |text, (mark, plain)| text.replace(plain, mark));
     let mut made = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once(NO_ELEMENT) {
@@ -40,6 +63,12 @@ pub(crate) fn restored(text: &str) -> String {
         rest = after;
     }
     made + rest
+}
+
+/// Whether the language after a fence is none of [`LANGUAGES`].
+fn begins_drawing(after: &str) -> bool {
+    let info = after.lines().next().unwrap_or_default();
+    info.split_whitespace().next().is_some_and(|word| !LANGUAGES.contains(&word))
 }
 
 /// Whether what follows a `<` makes it the beginning of an element that is not [`HARMLESS`], or of a comment or
@@ -79,11 +108,27 @@ mod tests {
             ("</details><svg/onload=f()>", "&lt;/details>&lt;svg/onload=f()>"),
             ("<!-- --><?php?>", "&lt;!-- -->&lt;?php?>"),
             ("<https://host>", "&lt;https://host>"),
+            ("$5 or $a$, \\\\(b\\\\)", "\\$5 or \\$a\\$, \\\\&#40;b\\\\)"),
+            ("\\begin{a}\\end{a} \\\\[x", "\\begin\\{a}\\end\\{a} \\\\&#91;x"),
         ];
         for (text, expected) in cases {
             assert_eq!(sanitized(text), expected);
             assert_eq!(restored(expected), text);
         }
+    }
+
+    #[test]
+    fn no_drawing_is_made_of_a_block_of_code() {
+        assert_eq!(sanitized("```mermaid\nx\n```"), "```text mermaid\nx\n```");
+        assert_eq!(sanitized("~~~~ m\\ermaid\n"), "~~~~text  m\\ermaid\n");
+        for text in ["```python\nx\n```", "```\nx\n```", "`a` and ``b``"] {
+            assert_eq!(sanitized(text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_stays_escaped() {
+        assert_eq!(sanitized("\\$5 and \\\\$x$"), "\\$5 and \\\\$x\\$");
     }
 
     #[test]
@@ -101,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_image_that_is_written_bit_by_bit_keeps_its_beginning() {
-        let text = "See ![a plot](u).";
+        let text = "See ![a plot](u) for $5 \\\\(x.";
         let whole = sanitized(text);
         for end in 0..text.len() {
             assert!(whole.starts_with(&sanitized(&text[..end])), "{end}");

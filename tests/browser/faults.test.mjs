@@ -95,7 +95,7 @@ async function ended(pid) {
   const end = Date.now() + TIMEOUT;
   while (existsSync(`/proc/${pid}`)) {
     assert.ok(Date.now() < end, `expected that process ${pid} ends`);
-    await new Promise(setImmediate);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

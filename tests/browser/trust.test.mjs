@@ -27,5 +27,6 @@ scene("what a model writes loads nothing, neither while it is written nor as cel
   }));
   assert.deepEqual(leaks(), ["http://leak.invalid/own.png"]);
   // The browser's word on it.
-  notebook.errors.length = 0;
+  const own = notebook.errors.findIndex((error) => error.includes("own.png"));
+  if (own >= 0) notebook.errors.splice(own, 1);
 });

@@ -40,7 +40,9 @@ pub fn link_numbers(answer: &str, sources: &[Source]) -> Linked {
             linked.text.push_str(text);
             continue;
         }
-        let found = printed.iter().position(|values| matches(text, after, values));
+        // A link behind an exclamation mark is an image.
+        let is_image = before.ends_with('!');
+        let found = printed.iter().position(|values| !is_image && matches(text, after, values));
         if let Some(source) = found.and_then(|at| sources.get(at)) {
             linked.text.push_str(&link(text, source));
         } else {
@@ -281,6 +283,7 @@ mod tests {
             "1st",
             "v1",
             "#1",
+            "!1",
             "3:1",
             "1/2",
         ] {

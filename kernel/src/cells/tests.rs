@@ -164,3 +164,16 @@ fn the_hash_of_a_source_ignores_line_ends_and_trailing_blanks() {
     assert_ne!(source_sha("> a"), source_sha("> b"));
     assert_eq!(source_sha(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
+
+#[test]
+fn the_title_of_a_fold_ends_with_the_first_line_whatever_ends_that() {
+    let naming = Naming { turn: "t_1", pass: 0 };
+    for thought in ["Look.\nAt it.", "Look.\r\r![at](it)"] {
+        let cell = thought_cell(naming, 1, thought).unwrap();
+        let source = cell["source"].as_str().unwrap();
+        assert!(
+            source.starts_with("<details><summary>Step 1 · Look</summary>\n\nLook."),
+            "{source}"
+        );
+    }
+}

@@ -32,7 +32,8 @@ pub(super) struct LargeFrame {
 }
 
 impl LargeFrame {
-    /// Memory for `size` bytes, of which `arrived` are there; from `spare`, where that is large enough.
+    /// Memory for `size` bytes, of which `arrived` are there; from `spare`, where that is large
+    /// enough and no more than twice that, since all of it is held as long as the frame is.
     ///
     /// # Errors
     /// When the system has not so much memory to give.
@@ -103,7 +104,8 @@ impl Drop for Memory {
 
 impl Spare {
     fn take(&self, size: usize) -> Option<MmapMut> {
-        self.lock().take_if(|(map, _)| map.len() >= size).map(|(map, _)| map)
+        let fits = |map: &MmapMut| (size..=2 * size).contains(&map.len());
+        self.lock().take_if(|(map, _)| fits(map)).map(|(map, _)| map)
     }
 
     fn keep(&self, map: MmapMut) {
@@ -147,6 +149,9 @@ mod tests {
         let smaller = frame(b"abcdef").into_bytes();
         assert_eq!((smaller.as_ref(), kept()), (&b"abcdef"[..], None));
         drop(smaller);
+        // All of it would be held as long as the small one is.
+        drop(frame(b"abc"));
+        assert_eq!(kept(), Some(3));
         tokio::time::sleep(SPARE_TIME / 2).await;
         drop(frame(b"123456789"));
         assert_eq!(kept(), Some(9));
