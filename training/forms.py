@@ -149,7 +149,7 @@ def of_episode(episode, kinds):
             if thought.endswith(" 0."):
                 last = f"{last[:-2]}{ZERO}{last[-2:]}"
             answer = Reader(code, thought, Output(seen)).form(answer)
-            after = of_code(code, variable) if episode.kinds else NOTHING
+            after = of_code(code, variable) if code or episode.kinds else NOTHING
             yield SEPARATOR.join((after, last, answer))
             code = seen = ""
         else:

@@ -202,7 +202,7 @@ export class View {
 function faceOf({ model }) {
   if (isStep(model)) {
     const failed = model.getMetadata("tags")?.includes("datarus-failed");
-    const step = String(cells.factsOf(model)?.step);
+    const step = String(cells.factsOf(model)?.step ?? "");
     return { face: `step ${step} ${failed}`, describe: (node) => describeStep(node, step, failed) };
   }
   const role = roleOf(model);
