@@ -43,7 +43,7 @@ scene("each half of a question that is split asks for itself", [`> ${SUM}\nSay h
   const cells = await notebook.until(
     (cells) => cells.every((cell) => !cell.running) && cells[7].metadata.datarus?.turn !== first[7].metadata.datarus.turn,
   );
-  assert.deepEqual(roles(cells), [...answered, "prompt", "thought", "code", "thought", "answer"]);
+  assert.deepEqual(roles(cells), [...SUMMED, "prompt", "thought", "code", "thought", "answer"]);
   assert.equal(new Set(cells.map((cell) => cell.metadata.datarus.turn)).size, 2);
 });
 

@@ -30,7 +30,7 @@ scene("questions that both tabs ask are answered one after another", ["", ""], a
   await other.ask("cell-2", "Show what fails");
   const cells = await one.answered(2);
   await same(other, cells);
-  assert.deepEqual(roles(cells).slice(0, 8), [...answered, "prompt"]);
+  assert.deepEqual(roles(cells).slice(0, 8), [...SUMMED, "prompt"]);
   assert.equal(new Set(cells.map((cell) => cell.id)).size, cells.length);
 });
 
