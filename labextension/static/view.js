@@ -31,6 +31,8 @@ export class View {
   #cellsDue = new Set();
   #allDue = false;
   #isAwaited = false;
+  /** @type {boolean | undefined} */
+  #isReviewShown;
 
   /** @param {Lab} lab @param {Live} live @param {NotebookPanel} panel */
   constructor(lab, live, panel) {
@@ -66,7 +68,7 @@ export class View {
   }
 
   #refresh() {
-    this.review.setHidden(!this.live.ours);
+    this.#showReview();
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
     const [all, due] = [this.#allDue, this.#cellsDue];
@@ -74,6 +76,15 @@ export class View {
     this.#cellsDue = new Set();
     const turns = this.#turns();
     for (const cell of this.panel.content.widgets) if (all || due.has(cell.model.id)) this.#renew(cell, turns);
+  }
+
+  #showReview() {
+    if (this.#isReviewShown === this.live.ours) return;
+    this.#isReviewShown = this.live.ours;
+    this.review.setHidden(!this.live.ours);
+    // The arrows of JupyterLab 4.1 lead to what could be seen when it came into the toolbar.
+    const { node } = this.review;
+    node.parentElement?.insertBefore(node, node.nextSibling);
   }
 
   /** @returns {Turns} */

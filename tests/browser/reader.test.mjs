@@ -61,13 +61,18 @@ scene("the badge switches what a cell is, and a question has no colours of Pytho
   assert.equal(cells[0].outputs[0].text, "for you\n");
 });
 
-scene("the choice of review is reached and made with the keyboard alone", [""], async (notebook) => {
-  const review = notebook.panel().locator(".datarus-review select");
+scene("the choice of review is reached and made with the keyboard alone, as JupyterLab's own choices are", [""], async (notebook) => {
+  const toolbar = notebook.panel().locator(".jp-NotebookPanel-toolbar");
+  const review = toolbar.locator(".datarus-review select");
   await review.waitFor();
-  await notebook.panel().locator(".jp-NotebookPanel-toolbar .jp-ToolbarButtonComponent").first().focus();
-  const isThere = () => review.evaluate((select) => select === document.activeElement);
-  for (let n = 0; n < 30 && !(await isThere()); n++) await notebook.page.keyboard.press("ArrowRight");
-  assert.ok(await isThere(), "arrows lead through the toolbar to the choice of review");
+  const reached = async (choice) => {
+    await toolbar.locator(".jp-ToolbarButtonComponent").first().focus();
+    const isThere = () => choice.evaluate((select) => select === document.activeElement);
+    for (let n = 0; n < 30 && !(await isThere()); n++) await notebook.page.keyboard.press("ArrowRight");
+    return isThere();
+  };
+  assert.ok(await reached(toolbar.locator(".jp-Notebook-toolbarCellTypeDropdown select")));
+  assert.ok(await reached(review));
   await notebook.page.keyboard.press("ArrowDown");
   assert.equal(await review.inputValue(), "guard");
 });
