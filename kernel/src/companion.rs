@@ -9,8 +9,9 @@ use bytes::Bytes;
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
-use crate::connection::{Channel, ConnectionInfo};
+use crate::connection::Channel;
 use crate::event::Event;
+use crate::wire::Frames;
 use crate::zmtp::Multipart;
 
 mod link;
@@ -32,8 +33,6 @@ pub(crate) struct Launch {
     /// The session id in all that we send; the companion uses it too, since JupyterLab drops messages of a kernel
     /// whose session changes between two messages.
     pub(crate) session_id: String,
-    /// The connection whose key the companion shares, so that frames pass unchanged.
-    pub(crate) connection: ConnectionInfo,
 }
 
 /// What is heard of a companion.
@@ -126,7 +125,8 @@ impl Companion {
     }
 
     /// Sends a message, at once or as soon as the companion is up.
-    pub(crate) fn send(&mut self, channel: Channel, multipart: Multipart) {
+    pub(crate) fn send(&mut self, channel: Channel, frames: Frames) {
+        let multipart = frames.unsigned().into_multipart();
         match &mut self.state {
             State::Starting { waiting, .. } => waiting.push((channel, multipart)),
             State::Up { link, .. } => link.send(channel, multipart),

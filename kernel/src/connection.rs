@@ -175,10 +175,11 @@ impl ConnectionInfo {
         Ok(info)
     }
 
-    /// The same sockets as `self` would have, with another key's owner: the companion shares ours.
+    /// The same sockets without signatures: for the companion, whose sockets only this user reaches, and whose
+    /// process must not hold a key with which a client could be forged.
     #[must_use]
-    pub fn with_key_of(mut self, other: &ConnectionInfo) -> ConnectionInfo {
-        self.key.clone_from(&other.key);
+    pub fn without_key(mut self) -> ConnectionInfo {
+        self.key.clear();
         self
     }
 

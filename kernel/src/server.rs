@@ -97,7 +97,6 @@ pub async fn run_with(
         folder: config.folder.clone(),
         args: config.companion_args.clone(),
         session_id: session.id.clone(),
-        connection,
     };
     let server = Server {
         sockets,

@@ -239,10 +239,17 @@ impl Frames {
         Frames { identities, signature, header, parent_header, metadata, content, buffers }
     }
 
-    /// Signs again, after a part was changed.
+    /// Signs what has no signature of ours: it comes from the companion, or a part was changed.
     #[must_use]
     pub fn resigned(mut self, key: &SigningKey) -> Frames {
         self.signature = key.sign(self.signed());
+        self
+    }
+
+    /// The message without a signature: for the companion, which knows no key.
+    #[must_use]
+    pub fn unsigned(mut self) -> Frames {
+        self.signature = Bytes::new();
         self
     }
 

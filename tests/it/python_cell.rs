@@ -5,6 +5,8 @@ use datarus_kernel::connection::Channel;
 use serde_json::json;
 use tests::frontend::Frontend;
 
+const FILE: &str = "from ipykernel.connect import get_connection_file";
+
 #[tokio::test]
 async fn a_cell_is_busy_input_outputs_reply_idle() {
     let mut client = Frontend::start_python().await;
@@ -32,6 +34,17 @@ async fn a_cell_is_busy_input_outputs_reply_idle() {
     let ended = client.run("1/0").await;
     assert_eq!(ended.contents("error")[0]["ename"], "ZeroDivisionError");
     assert_eq!(ended.reply["status"], "error");
+}
+
+#[tokio::test]
+async fn the_companion_signs_nothing_and_knows_no_key() {
+    let mut client = Frontend::start_python().await;
+    // The frontend checks the signature of all that it receives.
+    let ended = client.run("get_ipython().kernel.session.key").await;
+    assert_eq!(ended.contents("execute_result")[0]["data"]["text/plain"], "b''");
+    let ended = client.run(&format!("{FILE}\nopen(get_connection_file()).read()")).await;
+    let file = ended.contents("execute_result")[0]["data"]["text/plain"].to_string();
+    assert!(file.contains(r#"\"key\": \"\""#), "{file}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
 use datarus_kernel::prompt::Loader;
 use datarus_kernel::server;
-use datarus_kernel::wire::Frames;
+use datarus_kernel::wire::{Frames, ReplayGuard};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -82,6 +82,7 @@ pub struct Frontend {
     stdin: DealerSocket,
     iopub: SubSocket,
     received: Vec<Message>,
+    replays: ReplayGuard,
     connection: ConnectionInfo,
     /// The kernel's own process, when it has one.
     pub process: Option<Child>,
@@ -189,6 +190,7 @@ impl Frontend {
             stdin,
             iopub,
             received,
+            replays: ReplayGuard::default(),
             connection,
             process,
             folder,
@@ -313,8 +315,10 @@ impl Frontend {
             message = self.control.recv() => (Channel::Control, message),
             message = self.stdin.recv() => (Channel::Stdin, message),
         };
-        let frames = Frames::parse(message.expect("an open socket").into_vec());
-        let frames = frames.expect("a message of Jupyter");
+        let multipart = message.expect("an open socket").into_vec();
+        let key = self.connection.signing_key();
+        let frames = Frames::parse_verified(multipart, &key, &mut self.replays);
+        let frames = frames.expect("a message of Jupyter, signed and never sent before");
         let header = frames.header().expect("a header");
         Message {
             channel,

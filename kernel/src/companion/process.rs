@@ -38,7 +38,7 @@ impl Signals {
 
 /// Starts Python and a task that watches it and reports. Says in one sentence why it cannot be started.
 pub(super) fn spawn(launch: Arc<Launch>, reporter: Reporter) -> Result<Signals, String> {
-    let folder = RuntimeFolder::create(&launch.connection).map_err(|error| error.to_string())?;
+    let folder = RuntimeFolder::create().map_err(|error| error.to_string())?;
     let up = UnixListener::bind(folder.path().join("up"))
         .map_err(|error| format!("cannot listen for the companion: {error}"))?;
     let child = python(&launch, &folder).spawn().map_err(|error| {

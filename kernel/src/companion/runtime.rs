@@ -36,13 +36,13 @@ pub(super) struct RuntimeFolder {
 }
 
 impl RuntimeFolder {
-    /// Makes the folder and all that the companion needs in it. `client` is the connection whose key it shares.
-    pub(super) fn create(client: &ConnectionInfo) -> Result<RuntimeFolder, RuntimeError> {
+    /// Makes the folder and all that the companion needs in it.
+    pub(super) fn create() -> Result<RuntimeFolder, RuntimeError> {
         let folder = tempfile::Builder::new()
             .prefix("datarus-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(base_folder())?;
-        let connection = ConnectionInfo::new_ipc(folder.path())?.with_key_of(client);
+        let connection = ConnectionInfo::new_ipc(folder.path())?.without_key();
         connection.write(&folder.path().join("connection.json"))?;
         fs::write(folder.path().join("launch.py"), LAUNCH)?;
         let module = folder.path().join("datarus_companion");
@@ -74,8 +74,7 @@ mod tests {
 
     #[test]
     fn the_folder_is_private_short_and_removed() {
-        let client = ConnectionInfo::new_ipc(Path::new("/tmp")).unwrap();
-        let runtime = RuntimeFolder::create(&client).unwrap();
+        let runtime = RuntimeFolder::create().unwrap();
         let path = runtime.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(runtime.connection.endpoint(crate::connection::Channel::IoPub).len() < 113);

@@ -44,7 +44,7 @@ impl Server {
         match read {
             Err(error) => self.refusals.note(channel, &error),
             Ok((_, frames)) if channel == Channel::Stdin => {
-                self.companion.send(Channel::Stdin, frames.into_multipart());
+                self.companion.send(Channel::Stdin, frames);
             }
             Ok((header, frames)) => self.on_request(Request { channel, header, frames }),
         }

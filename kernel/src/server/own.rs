@@ -141,7 +141,7 @@ impl Server {
         let frames = self.session.message("execute_request", &NO_PARENT, &content, &json!({}));
         let msg_id = frames.header().map(|header| header.msg_id).unwrap_or_default();
         self.own.insert(msg_id.clone(), own);
-        self.companion.send(Channel::Shell, frames.into_multipart());
+        self.companion.send(Channel::Shell, frames);
         msg_id
     }
 

@@ -1,4 +1,5 @@
-//! The relay: requests to the companion, its answers and outputs to the clients, byte for byte.
+//! The relay: requests to the companion, its answers and outputs to the clients, byte for byte but for the
+//! signature: the companion has no key.
 
 use std::collections::VecDeque;
 
@@ -68,7 +69,7 @@ impl Server {
     /// Sends a request to the companion as it is.
     pub(super) fn hand_over(&mut self, request: Request, stop_on_error: bool) {
         let Request { channel, header, frames } = request;
-        self.companion.send(channel, frames.clone().into_multipart());
+        self.companion.send(channel, frames.clone());
         // Comm messages have no reply.
         if header.msg_type.ends_with("_request") {
             let frames = Frames { content: Bytes::new(), buffers: Vec::new(), ..frames };
@@ -84,6 +85,7 @@ impl Server {
         if parent.session == self.session.id {
             return self.on_own_answer(&parent.msg_id, &frames);
         }
+        let frames = frames.resigned(&self.key);
         if channel == Channel::Stdin {
             return self.sockets.send(channel, frames.into_multipart());
         }
@@ -114,7 +116,7 @@ impl Server {
         let Some(parent) = parent else {
             // Its own start is no business of the clients, nor are other subscribers' welcomes.
             if !matches!(header.msg_type.as_str(), "status" | "iopub_welcome") {
-                self.publish(frames);
+                self.publish(frames.resigned(&self.key));
             }
             return;
         };
@@ -127,7 +129,7 @@ impl Server {
             self.history.output(&parent.msg_id, &header.msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
-        self.publish(frames.clone());
+        self.publish(frames.clone().resigned(&self.key));
         self.on_unseen_output(&parent.msg_id, &header.msg_type, &frames);
         if hint {
             let hint = self.session.stream(&parent_header, StreamName::Stderr, HINT);

@@ -42,7 +42,7 @@ impl Server {
         self.companion.signal(Signal::INT);
         let content = json!({ "restart": false });
         let frames = self.session.message("shutdown_request", &NO_PARENT, &content, &json!({}));
-        self.companion.send(Channel::Control, frames.into_multipart());
+        self.companion.send(Channel::Control, frames);
     }
 
     async fn until_companion_is_gone(&mut self) {
