@@ -19,7 +19,7 @@ Options:
   --uninstall      remove what this script placed (with the same --sys-prefix or --prefix)
   -h, --help       this text
 
-Variables: PYTHON (the Python to start from, 3.11 or newer), XDG_DATA_HOME, CARGO_TARGET_DIR.
+Variables: PYTHON (the Python to start from, 3.10 or newer), XDG_DATA_HOME, CARGO_TARGET_DIR.
 TEXT
 }
 
@@ -58,12 +58,12 @@ done
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
-is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
 
 # python3, or the newest other one when that is too old.
 base_python="${PYTHON:-python3}"
 if [ -z "${PYTHON:-}" ] && [ "$place" != sys-prefix ] && ! is_new_enough python3; then
-    for other in python3.14 python3.13 python3.12 python3.11; do
+    for other in python3.14 python3.13 python3.12 python3.11 python3.10; do
         if is_new_enough "$other"; then
             base_python="$other"
             break
@@ -126,9 +126,9 @@ command -v cargo >/dev/null ||
 command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null ||
     missing+=("a C compiler: \`apt install build-essential\`, \`dnf install gcc\` or \`xcode-select --install\`")
 if ! command -v "$base_python" >/dev/null; then
-    missing+=("Python 3.11 or newer: \`apt install python3 python3-venv\`, \`dnf install python3\`, or set PYTHON")
+    missing+=("Python 3.10 or newer: \`apt install python3 python3-venv\`, \`dnf install python3\`, or set PYTHON")
 elif ! is_new_enough "$base_python"; then
-    missing+=("Python 3.11 or newer: $base_python is $("$base_python" -V 2>&1); set PYTHON to a newer one")
+    missing+=("Python 3.10 or newer: $base_python is $("$base_python" -V 2>&1); set PYTHON to a newer one")
 elif ! "$base_python" -c 'import venv, ensurepip' 2>/dev/null; then
     missing+=("Python's modules venv and ensurepip: \`apt install python3-venv\`")
 fi
@@ -154,7 +154,7 @@ if [ "$place" = sys-prefix ]; then
     python="$prefix/bin/python3"
     say "== adding missing packages to $prefix"
     "$python" -m pip install --quiet --disable-pip-version-check \
-        "ipykernel>=7.4" "pandas>=2" matplotlib scikit-learn pyarrow openpyxl ipywidgets
+        "ipykernel>=7.3" "pandas>=2" matplotlib scikit-learn pyarrow openpyxl ipywidgets
 else
     python="$venv/bin/python3"
     # The environment is made anew when it does not start, for example after an update of Python.

@@ -212,9 +212,9 @@ mod tests {
         findings.extend(package_findings(python, &probe));
         let expected = "\
 MISSING  python        3.9.1 at /env/bin/python
-                       → expected 3.11 or newer: run install.sh, or name a Python with `--python PYTHON`
+                       → expected 3.10 or newer: run install.sh, or name a Python with `--python PYTHON`
 MISSING  ipykernel     6.29.5, too old
-                       → /env/bin/python -m pip install 'ipykernel>=7.4'
+                       → /env/bin/python -m pip install 'ipykernel>=7.3'
 ok       pandas        3.0.0
 warning  matplotlib    not installed
                        → /env/bin/python -m pip install 'matplotlib'

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 /// What the companion cannot do without, with the lowest version that works.
-pub const REQUIRED: &[(&str, Version)] = &[("ipykernel", Version(7, 4)), ("pandas", Version(2, 0))];
+pub const REQUIRED: &[(&str, Version)] = &[("ipykernel", Version(7, 3)), ("pandas", Version(2, 0))];
 
 /// What analyses commonly use.
 pub const RECOMMENDED: &[&str] = &["matplotlib", "scikit-learn", "pyarrow", "openpyxl"];
 
-/// The lowest Python that works: ipykernel 7.4 asks for it.
-pub const PYTHON: Version = Version(3, 11);
+/// The lowest Python that works: ipykernel 7.3 asks for it, newer ones for 3.11.
+pub const PYTHON: Version = Version(3, 10);
 
 /// Prints what [`Probe`] holds. Reads metadata alone: importing pandas takes a second.
 const SCRIPT: &str = r#"

@@ -11,7 +11,7 @@ import socket
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OLDEST = (7, 4)
+OLDEST = (7, 3)
 
 
 def tell(**news):
@@ -23,7 +23,7 @@ def tell(**news):
 
 def load_app():
     """Returns the application class of ipykernel, or tells the kernel what is missing and exits."""
-    mend = f"install it with `{sys.executable} -m pip install 'ipykernel>=7.4'`"
+    mend = f"install it with `{sys.executable} -m pip install 'ipykernel>=7.3'`"
     try:
         from ipykernel import __version__, version_info
         from ipykernel.kernelapp import IPKernelApp
@@ -31,7 +31,7 @@ def load_app():
         tell(error=f"ipykernel cannot be imported by `{sys.executable}` ({error}): {mend}")
         sys.exit(1)
     if tuple(version_info[:2]) < OLDEST:
-        tell(error=f"ipykernel 7.4 or newer is needed, `{sys.executable}` has {__version__}: {mend}")
+        tell(error=f"ipykernel 7.3 or newer is needed, `{sys.executable}` has {__version__}: {mend}")
         sys.exit(1)
     return IPKernelApp
 

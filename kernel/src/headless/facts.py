@@ -28,6 +28,14 @@ def rows(path):
     return None
 
 
+def version(distribution):
+    """Its version, or None where there is no such distribution."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def packages():
     """Versions of the packages whose objects stand in the notebook's namespace."""
     from IPython import get_ipython
@@ -38,8 +46,10 @@ def packages():
     names |= {type(v).__module__ for v in values}
     roots = {name.partition(".")[0] for name in names} - {"IPython", "ipykernel"}
     distributions = importlib.metadata.packages_distributions()
-    found = {d for root in roots for d in distributions.get(root, [])}
-    return {d: importlib.metadata.version(d) for d in sorted(found)}
+    # Python 3.10 finds only those that list their modules; most of the others are named like their module.
+    found = {d for root in roots for d in distributions.get(root, [root])}
+    versions = {d: version(d) for d in sorted(found)}
+    return {d: known for d, known in versions.items() if known}
 
 
 print(
