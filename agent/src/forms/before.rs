@@ -85,10 +85,11 @@ impl<'t> Before<'t> {
                 wants_zero = true;
                 continue;
             }
-            match self.filled(c) {
-                Filled::With(text) if mem::take(&mut wants_zero) && text != Some("0") => {
-                    return None;
-                }
+            let filled = self.filled(c);
+            if mem::take(&mut wants_zero) && !matches!(filled, Filled::With(Some("0"))) {
+                return None;
+            }
+            match filled {
                 Filled::Text => made.push(c),
                 Filled::With(text) => made.push_str(text?),
                 Filled::List(list) => made.push_str(&list?),
@@ -193,5 +194,6 @@ mod tests {
         assert_eq!(told("city  0\nmass  0").as_deref(), Some("All counts are 0."));
         assert_eq!(told("mass  12\ncity  0"), None);
         assert_eq!(told("nothing"), None);
+        assert_eq!(Before::step("", "x  0").put("All are \u{e00c}\u{e001}."), None);
     }
 }
