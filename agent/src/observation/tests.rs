@@ -213,6 +213,18 @@ fn a_syntax_error_is_told_without_the_name_of_a_temporary_file() {
 }
 
 #[test]
+fn neither_the_name_of_an_exception_nor_its_line_speaks_to_a_terminal() {
+    let raised = Output::Error {
+        ename: String::from("\u{1b}[31mE\u{7}"),
+        evalue: String::from("v"),
+        traceback: vec![String::from("Cell In[3], line 1\n----> 1 x")],
+    };
+    let execution = execution(vec![raised], Status::Error);
+    let seen = observe("x = '\u{1b}[2J'", &execution, Profile::Compact);
+    assert_eq!(seen, "line 1: x = ''\nE: v");
+}
+
+#[test]
 fn long_messages_of_exceptions_are_cut_at_their_first_line() {
     let evalue = format!("{}\nsecond", "e".repeat(400));
     let error = Output::Error { ename: String::from("E"), evalue, traceback: Vec::new() };

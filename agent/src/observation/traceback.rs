@@ -25,11 +25,12 @@ pub(super) fn render(
     profile: Profile,
 ) -> String {
     let frames = cell_frames(&plain(&traceback.join("\n")), count);
-    let evalue = plain(evalue);
+    // A class may be called anything, and code may hold what a string of it holds.
+    let (code, ename, evalue) = (plain(code), plain(ename), plain(evalue));
     let message = without_temporary_file(&evalue);
     match profile {
-        Profile::Compact => compact(code, &frames, ename, message),
-        Profile::Full => full(&frames, ename, message),
+        Profile::Compact => compact(&code, &frames, &ename, message),
+        Profile::Full => full(&frames, &ename, message),
     }
 }
 
