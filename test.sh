@@ -31,7 +31,7 @@ unset MPLBACKEND
 
 section "format, shell scripts"
 cargo fmt --all --check
-"$environment/bin/shellcheck" install.sh test.sh .ci/run
+"$environment/bin/shellcheck" install.sh test.sh .ci/run tests/fuzz/run.sh tests/fuzz/rustc.sh
 
 section "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -40,6 +40,10 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 section "Rust tests"
 cargo build --workspace --locked
 cargo test --workspace --locked
+
+# Each target for a short time: `tests/fuzz/run.sh 3600` is for longer ones.
+section "fuzz targets"
+tests/fuzz/run.sh 20
 
 section "release build"
 cargo build --release --workspace --locked

@@ -22,3 +22,6 @@ mod quoted;
 
 pub mod executor;
 pub mod llm;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;

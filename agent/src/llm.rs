@@ -26,6 +26,9 @@ mod tokenizer;
 mod weights;
 mod workers;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 #[cfg(test)]
 mod tests;
 

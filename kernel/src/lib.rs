@@ -18,6 +18,8 @@ pub mod connection;
 pub mod display;
 pub mod doctor;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod headless;
 pub mod install;
 pub mod iopub;

@@ -21,6 +21,8 @@ use tokio::task::AbortHandle;
 
 mod codec;
 mod endpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hub;
 mod large;
 mod outbox;

@@ -18,5 +18,4 @@ mod recovery;
 mod review;
 mod scene;
 mod seen;
-mod tag_parser;
 mod tidy;

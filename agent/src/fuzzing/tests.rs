@@ -1,9 +1,8 @@
-//! The fuzz target's property over seeded mutations of what models write.
+//! The properties over the corpus of the fuzz targets, and over seeded mutations of what models write.
 
-#[path = "../../agent/fuzz/property.rs"]
-mod property;
+use std::path::Path;
 
-use datarus_agent::agent::Mode;
+use super::*;
 
 const SEEDS: [&str; 4] = [
     "<step>\n<thought>Look.</thought>\n<action>python_executor</action>\n<action_input>\nprint(\"a\")\n</action_input>\n</step>",
@@ -80,7 +79,22 @@ impl Random {
 fn any_text_is_read_the_same_in_pieces_and_never_panics() {
     let mut random = Random(1);
     for round in 0..20_000 {
-        let mode = if round % 3 == 0 { Mode::Reflection } else { Mode::Agentic };
-        property::holds(&random.mutate(SEEDS[round % SEEDS.len()]), mode);
+        completion(random.mutate(SEEDS[round % SEEDS.len()]).as_bytes());
+    }
+}
+
+#[test]
+fn what_a_fuzzer_found_once_stays_mended() {
+    for (name, target) in TARGETS {
+        let folder = Path::new("../tests/fuzz/corpus").join(name);
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        assert!(!files.is_empty(), "{name} has seeds");
+        for file in files {
+            let bytes = std::fs::read(&file).unwrap();
+            let held = std::panic::catch_unwind(|| target(&bytes));
+            assert!(held.is_ok(), "{} breaks a promise", file.display());
+        }
     }
 }

@@ -65,6 +65,17 @@ impl LocalModel {
         .map_err(|refusal| refusal.at(path))
     }
 
+    /// Loads a GGUF file from anything that can be read.
+    ///
+    /// # Errors
+    /// As [`LocalModel::from_bytes`].
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn from_source(source: Box<dyn super::gguf::Source>) -> Result<Self, ModelError> {
+        let path = Path::new("source");
+        guard::loading(|| load::gguf(source, path, FileHash::Known(None), &Device::Cpu))
+            .map_err(|refusal| refusal.at(path))
+    }
+
     /// Loads the small model that is part of the program; its card lies beside it in `agent/embedded`.
     ///
     /// # Errors
