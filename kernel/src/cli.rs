@@ -1,8 +1,11 @@
 //! The command line: what can be typed, and which environment variables stand for it. No logic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
+
+use crate::sandbox::{Mode, Switch};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
@@ -87,6 +90,9 @@ pub struct RunArgs {
 /// Arguments of `datarus doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Try the sandbox instead: a real kernel whose Python tries to get out, about ten seconds.
+    #[arg(long, env = "DATARUS_PROBE")]
+    pub probe: bool,
     /// Print the findings as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,
@@ -157,6 +163,9 @@ pub struct InstallArgs {
     /// The Python that has ipykernel.
     #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
     pub python: Option<PathBuf>,
+    /// What the kernel is started with, such as `--sandbox off` or `--network on`.
+    #[arg(last = true, value_name = "KERNEL ARGUMENTS")]
+    pub kernel_args: Vec<String>,
 }
 
 /// Arguments of `datarus uninstall`.
@@ -176,6 +185,27 @@ pub struct EngineArgs {
     /// A GGUF file, or a folder with safetensors [default: the embedded model].
     #[arg(long, value_name = "PATH", env = "DATARUS_MODEL")]
     pub model: Option<PathBuf>,
+    /// What holds Python: the best that works here, one of two kinds, or nothing.
+    #[arg(long, value_name = "KIND", env = "DATARUS_SANDBOX", default_value = "auto")]
+    pub sandbox: Mode,
+    /// Whether cells reach the network.
+    #[arg(long, value_name = "off|on", env = "DATARUS_NETWORK", default_value = "off")]
+    pub network: Switch,
+    /// A file or folder outside of the notebook's folder that cells may read; may be given more than once.
+    #[arg(long, value_name = "PATH", env = "DATARUS_READABLE", value_delimiter = ',')]
+    pub readable: Vec<PathBuf>,
+    /// An environment variable that cells get beside the usual ones; may be given more than once.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DATARUS_PASS_ENV",
+        value_delimiter = ',',
+        hide_short_help = true
+    )]
+    pub pass_env: Vec<String>,
+    /// Gigabytes of memory for each process of a cell [default: three quarters of the machine's].
+    #[arg(long, value_name = "GB", env = "DATARUS_MEMORY", hide_short_help = true)]
+    pub memory: Option<u64>,
     /// Seed of the choice of tokens.
     #[arg(long, env = "DATARUS_SEED", default_value_t = 0)]
     pub seed: u64,
@@ -214,6 +244,19 @@ pub struct EngineArgs {
         hide_short_help = true
     )]
     pub repetition_penalty: Option<f32>,
+}
+
+impl EngineArgs {
+    /// What a kernel is to be started with for the same sandbox.
+    pub(crate) fn sandbox_arguments(&self, python: &Path) -> Vec<String> {
+        let named = |value: Option<PossibleValue>| {
+            value.map(|value| value.get_name().to_owned()).unwrap_or_default()
+        };
+        let mut arguments = vec!["--python".to_owned(), python.display().to_string()];
+        arguments.extend(["--sandbox".to_owned(), named(self.sandbox.to_possible_value())]);
+        arguments.extend(["--network".to_owned(), named(self.network.to_possible_value())]);
+        arguments
+    }
 }
 
 #[cfg(test)]

@@ -105,6 +105,8 @@ pub struct Client {
     shell: zeromq::DealerSendHalf,
     control: zeromq::DealerSendHalf,
     incoming: mpsc::UnboundedReceiver<Incoming>,
+    /// What the kernel says of itself, as `kernel_info_reply` has it.
+    pub info: Value,
     /// The task that reads what is published, then those that read replies.
     readers: [JoinHandle<()>; 3],
 }
@@ -135,7 +137,7 @@ impl Client {
             tokio::spawn(read(shell_reader, sender.clone(), Incoming::Shell)),
             tokio::spawn(read(control_reader, sender, Incoming::Control)),
         ];
-        let mut client = Self { session, shell, control, incoming, readers };
+        let mut client = Self { session, shell, control, incoming, info: Value::Null, readers };
         client.wait_until_heard().await?;
         Ok(client)
     }
@@ -213,7 +215,10 @@ impl Client {
                     }
                     incoming = self.next() => match incoming? {
                         Incoming::IoPub(_) => published = true,
-                        Incoming::Shell(_) => replied = true,
+                        Incoming::Shell(frames) => {
+                            self.info = frames.content()?;
+                            replied = true;
+                        }
                         _ => {}
                     },
                 }

@@ -98,7 +98,24 @@ fn code_of(ending: Ending) -> u8 {
     }
 }
 
+/// Tries the sandbox of a kernel with the same settings.
+fn probe(args: &DoctorArgs) -> Result<u8> {
+    let config = Config::resolve(&args.engine, Vec::new())?;
+    let arguments = args.engine.sandbox_arguments(&config.python);
+    let report =
+        block_on(async { Ok(doctor::probe::run(&config.sandbox.program, &arguments).await?) })?;
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print(&report.as_text())?;
+    }
+    Ok(if report.is_well() { 0 } else { FAILED })
+}
+
 fn doctor(args: DoctorArgs) -> Result<u8> {
+    if args.probe {
+        return probe(&args);
+    }
     let config = Config::resolve(&args.engine, Vec::new());
     let described = model::describe(args.engine.model.as_deref());
     let described = described.map(|info| model::line(&info)).map_err(|error| error.to_string());

@@ -2,8 +2,7 @@
 //!
 //! It is started in the background. What is sent before it is up waits in order.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rustix::process::Signal;
@@ -11,15 +10,18 @@ use tokio::sync::mpsc;
 
 use crate::connection::Channel;
 use crate::event::Event;
+use crate::sandbox::{Inmate, Sandbox, Settings};
 use crate::wire::Frames;
 use crate::zmtp::Multipart;
 
 mod link;
 mod process;
 mod runtime;
+mod talk;
 
 use link::Link;
 use process::Signals;
+use runtime::RuntimeFolder;
 
 /// How a companion is started.
 #[derive(Debug)]
@@ -33,6 +35,14 @@ pub(crate) struct Launch {
     /// The session id in all that we send; the companion uses it too, since JupyterLab drops messages of a kernel
     /// whose session changes between two messages.
     pub(crate) session_id: String,
+    /// What it may reach.
+    pub(crate) sandbox: Settings,
+}
+
+impl Launch {
+    fn inmate<'a>(&'a self, runtime: &'a Path) -> Inmate<'a> {
+        Inmate { python: &self.python, folder: &self.folder, runtime }
+    }
 }
 
 /// What is heard of a companion.
@@ -57,9 +67,11 @@ pub(crate) struct Up {
 /// A handle on the companion; dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Companion {
-    launch: Arc<Launch>,
+    launch: Launch,
     news: mpsc::Sender<Event>,
     generation: u64,
+    /// The tier that was found to work.
+    sandbox: Option<Sandbox>,
     state: State,
 }
 
@@ -74,7 +86,7 @@ impl Companion {
     /// Starts the first companion; news of it arrive on `news`.
     pub(crate) fn start(launch: Launch, news: mpsc::Sender<Event>) -> Companion {
         let state = State::Broken { reason: "it was not started yet".into() };
-        let mut companion = Companion { launch: Arc::new(launch), news, generation: 0, state };
+        let mut companion = Companion { launch, news, generation: 0, sandbox: None, state };
         companion.restart();
         companion
     }
@@ -83,10 +95,26 @@ impl Companion {
     pub(crate) fn restart(&mut self) {
         self.generation += 1;
         let reporter = Reporter { news: self.news.clone(), generation: self.generation };
-        self.state = match process::spawn(self.launch.clone(), reporter) {
+        self.state = match self.begin(reporter) {
             Ok(signals) => State::Starting { signals, waiting: Vec::new() },
             Err(reason) => State::Broken { reason },
         };
+    }
+
+    fn begin(&mut self, reporter: Reporter) -> Result<Signals, String> {
+        let folder = RuntimeFolder::create().map_err(|error| error.to_string())?;
+        let sandbox = if let Some(sandbox) = &self.sandbox {
+            sandbox
+        } else {
+            let inmate = self.launch.inmate(folder.path());
+            self.sandbox.insert(Sandbox::choose(&self.launch.sandbox, inmate)?)
+        };
+        process::spawn(&self.launch, sandbox, folder, reporter)
+    }
+
+    /// What holds it, unless nothing works here.
+    pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref()
     }
 
     /// Marks it as not startable; the next execution tries again.

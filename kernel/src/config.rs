@@ -8,6 +8,7 @@ use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
 
 use crate::cli::EngineArgs;
+use crate::sandbox::{Settings, Switch};
 
 /// What the kernel runs with.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Arguments that are handed on to ipykernel unchanged.
     pub companion_args: Vec<String>,
+    /// What cells may reach.
+    pub sandbox: Settings,
     /// Bounds of a turn.
     pub limits: Limits,
     /// How tokens are chosen; `None` is the model's own default (greedy for the embedded one).
@@ -47,6 +50,12 @@ pub enum ConfigError {
     /// The model that was named does not exist.
     #[error("no model at `{}`: set `--model PATH` or `DATARUS_MODEL`, or leave it out for the embedded model", path.display())]
     ModelMissing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// What cells are to read does not exist.
+    #[error("nothing at `{}`: name a file or a folder with `--readable PATH` or `DATARUS_READABLE`", path.display())]
+    NothingReadable {
         /// The path.
         path: PathBuf,
     },
@@ -76,6 +85,7 @@ impl Config {
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus/journal")),
             companion_args,
+            sandbox: sandbox(args)?,
             limits: limits(args)?,
             sampling: sampling(args)?,
             seed: args.seed,
@@ -98,6 +108,7 @@ impl Config {
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus/journal")),
             companion_args,
+            sandbox: sandbox(args)?,
             limits: limits(args)?,
             sampling: sampling(args)?,
             seed: args.seed,
@@ -178,6 +189,24 @@ pub fn on_path(name: &Path) -> Option<PathBuf> {
 
 fn existing_model(path: &Path) -> Result<PathBuf, ConfigError> {
     std::fs::canonicalize(path).map_err(|_| ConfigError::ModelMissing { path: path.to_owned() })
+}
+
+fn sandbox(args: &EngineArgs) -> Result<Settings, ConfigError> {
+    let readable = |path: &PathBuf| {
+        std::fs::canonicalize(path).map_err(|_| ConfigError::NothingReadable { path: path.clone() })
+    };
+    if let Some(memory) = args.memory {
+        check("--memory", memory > 0, "of at least 1", memory)?;
+    }
+    Ok(Settings {
+        mode: args.sandbox,
+        network: args.network == Switch::On,
+        readable: args.readable.iter().map(readable).collect::<Result<_, _>>()?,
+        pass_env: args.pass_env.clone(),
+        memory: args.memory.map(|gigabytes| gigabytes.saturating_mul(1 << 30)),
+        history: user_state_dir().map(|folder| folder.join("datarus/history")),
+        ..Settings::default()
+    })
 }
 
 fn limits(args: &EngineArgs) -> Result<Limits, ConfigError> {

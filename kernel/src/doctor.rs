@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::config::{Config, ConfigError};
 use crate::install::{KERNEL_NAME, jupyter_data_dir, labextension};
 use crate::python::{self, PYTHON, Probe, RECOMMENDED, REQUIRED, Version};
+use crate::sandbox::{self, Sandbox, Tier};
+
+pub mod probe;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,6 +50,7 @@ pub fn examine(
             let (of_python, found) = examine_python(&config.python);
             findings.extend(of_python);
             prefix = found;
+            findings.push(sandbox_finding(sandbox::try_here(&config.sandbox, &config.python)));
         }
         Err(error) => findings.push(missing("settings", error.to_string(), SET_PYTHON)),
     }
@@ -136,6 +140,28 @@ fn package_findings(python: &Path, probe: &Probe) -> Vec<Finding> {
         },
     });
     required.chain(recommended).collect()
+}
+
+fn sandbox_finding(tried: Result<Sandbox, String>) -> Finding {
+    let warning = |found: String, mend: &str| Finding {
+        health: Health::Warning,
+        ..missing("sandbox", found, mend)
+    };
+    match tried {
+        Err(reason) => {
+            missing("sandbox", reason, "install bubblewrap (Debian: `apt install bubblewrap`)")
+        }
+        Ok(sandbox) => match (sandbox.tier, &sandbox.not_better) {
+            (Tier::None, _) => {
+                warning(sandbox.in_words(), "leave out `--sandbox off` and DATARUS_SANDBOX")
+            }
+            (_, Some(reason)) => warning(
+                format!("{}; not better, since {reason}", sandbox.in_words()),
+                "install bubblewrap (Debian: `apt install bubblewrap`): then cells do not even see your files and processes",
+            ),
+            (_, None) => ok("sandbox", sandbox.in_words()),
+        },
+    }
 }
 
 fn kernelspec_finding(folders: &[PathBuf]) -> Finding {

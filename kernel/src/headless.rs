@@ -122,6 +122,11 @@ impl Kernel {
         Ok(())
     }
 
+    /// What holds its Python.
+    fn sandbox(&self) -> Value {
+        self.client.info["sandbox"].clone()
+    }
+
     /// Ends the kernel and waits until nothing of it is left.
     async fn stop(self) -> Result<(), HeadlessError> {
         self.client.shutdown().await?;
@@ -176,8 +181,9 @@ fn request_metadata(cell: &Value) -> Map<String, Value> {
     metadata
 }
 
-/// Notes in a notebook what it was made from: data files, Python, packages; and the turns that it holds.
-fn note_facts(notebook: &mut crate::notebook::Notebook, facts: facts::Facts) {
+/// Notes in a notebook what it was made from: data files, Python, packages, what held Python; and the turns that it
+/// holds.
+fn note_facts(notebook: &mut crate::notebook::Notebook, facts: facts::Facts, sandbox: &Value) {
     let turns: Vec<Value> = notebook
         .cells
         .iter()
@@ -192,6 +198,7 @@ fn note_facts(notebook: &mut crate::notebook::Notebook, facts: facts::Facts) {
             "turns": turns,
             "datasets": facts.datasets,
             "env": {"python": facts.python, "packages": facts.packages},
+            "sandbox": sandbox["tier"],
         }),
     );
 }

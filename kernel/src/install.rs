@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
 use serde_json::{Value, json};
 
-use crate::cli::{InstallArgs, PlaceArgs, UninstallArgs};
+use crate::cli::{Cli, InstallArgs, PlaceArgs, UninstallArgs};
 use crate::config;
 use crate::python;
 
@@ -52,7 +53,7 @@ struct Place {
 pub fn install(args: &InstallArgs) -> Result<Installed> {
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     if let Some(folder) = &args.folder {
-        write_kernelspec(folder, &program)?;
+        write_kernelspec(folder, &program, &args.kernel_args)?;
         return Ok(Installed { kernelspec: folder.clone(), labextension: None, note: None });
     }
     let place = place(&args.place)?;
@@ -60,7 +61,7 @@ pub fn install(args: &InstallArgs) -> Result<Installed> {
         (None, Some(python)) => python.clone(),
         (named, _) => config::find_python(named.as_deref())?,
     };
-    write_kernelspec(&place.kernelspec, &program)?;
+    write_kernelspec(&place.kernelspec, &program, &args.kernel_args)?;
     labextension::place(&place.labextension)?;
     let note = json!({"python": python}).to_string() + "\n";
     write(&place.note, note.as_bytes())?;
@@ -101,19 +102,31 @@ pub fn uninstall(args: &UninstallArgs) -> Result<Vec<PathBuf>> {
     Ok(removed)
 }
 
-/// The kernelspec as JSON, with the program's path in it.
-fn kernelspec(program: &Path) -> Value {
+/// The kernelspec as JSON, with the program's path in it and what it is to be started with.
+fn kernelspec(program: &Path, arguments: &[String]) -> Value {
     let mut spec: Value = serde_json::from_str(TEMPLATE).expect("the template is JSON");
     spec["argv"][0] = json!(program);
+    if let Some(argv) = spec["argv"].as_array_mut() {
+        argv.extend(arguments.iter().map(|argument| json!(argument)));
+    }
     spec
 }
 
-fn write_kernelspec(folder: &Path, program: &Path) -> Result<()> {
-    let spec = serde_json::to_string_pretty(&kernelspec(program))? + "\n";
+fn write_kernelspec(folder: &Path, program: &Path, arguments: &[String]) -> Result<()> {
+    check_arguments(arguments)?;
+    let spec = serde_json::to_string_pretty(&kernelspec(program, arguments))? + "\n";
     write(&folder.join("kernel.json"), spec.as_bytes())?;
     for (name, bytes) in LOGOS {
         write(&folder.join(name), bytes)?;
     }
+    Ok(())
+}
+
+/// A kernel whose arguments are wrong would end in a server's log.
+fn check_arguments(arguments: &[String]) -> Result<()> {
+    let typed = ["datarus", "kernel", "-f", "file"].into_iter();
+    Cli::try_parse_from(typed.chain(arguments.iter().map(String::as_str)))
+        .context("the kernel cannot be started with these arguments")?;
     Ok(())
 }
 
@@ -195,7 +208,8 @@ mod tests {
 
     fn install_under(prefix: &Path) -> Result<Installed> {
         let place = PlaceArgs { prefix: Some(prefix.to_owned()), ..PlaceArgs::default() };
-        install(&InstallArgs { place, folder: None, python: Some("sh".into()) })
+        let kernel_args = vec!["--network".to_owned(), "on".to_owned()];
+        install(&InstallArgs { place, folder: None, python: Some("sh".into()), kernel_args })
     }
 
     #[test]
@@ -207,6 +221,7 @@ mod tests {
         let spec: Value = serde_json::from_slice(&spec).unwrap();
         assert!(Path::new(spec["argv"][0].as_str().unwrap()).is_absolute());
         assert_eq!(spec["argv"][1], "kernel");
+        assert_eq!(spec["argv"][5], "on", "what it is to be started with stands at its end");
         assert_eq!(spec["interrupt_mode"], "message");
         assert!(installed.kernelspec.join("logo-64x64.png").exists());
         let extension = installed.labextension.unwrap();
@@ -239,8 +254,12 @@ mod tests {
     fn a_folder_for_jupyter_kernelspec_install_is_written_alone() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("datarus");
-        let args =
-            InstallArgs { place: PlaceArgs::default(), folder: Some(target.clone()), python: None };
+        let args = InstallArgs {
+            place: PlaceArgs::default(),
+            folder: Some(target.clone()),
+            python: None,
+            kernel_args: Vec::new(),
+        };
         assert_eq!(
             install(&args).unwrap(),
             Installed { kernelspec: target.clone(), labextension: None, note: None }

@@ -1,7 +1,8 @@
 //! The Jupyter kernel of Datarus: protocol, companion, prompts, notebook files, command line.
 //!
 //! Reading order of the kernel: [`zmtp`] (bytes on sockets) → [`wire`] (signed frames) → [`message`] (what we say) →
-//! [`connection`] (where, and with which key) → [`server`] (the event loop) → `companion` (the Python process) →
+//! [`connection`] (where, and with which key) → [`server`] (the event loop) → `companion` (the Python process, in
+//! its [`sandbox`]) →
 //! [`route`] (prompt or Python) → [`prompt`] (the agent's thread) → [`display`] (what a turn looks like) →
 //! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far).
 //!
@@ -33,6 +34,7 @@ pub mod page;
 pub mod prompt;
 pub mod python;
 pub mod route;
+pub mod sandbox;
 pub mod server;
 mod session;
 pub mod wire;

@@ -8,12 +8,17 @@ use tracing_subscriber::EnvFilter;
 
 use datarus_kernel::cli::Cli;
 use datarus_kernel::commands;
+use datarus_kernel::sandbox::jail;
 
 /// What is logged unless `DATARUS_LOG` says otherwise. A subscriber of zeromq tries to connect again for a moment after
 /// its kernel has ended as it should.
 const LOGGED: &str = "warn,zeromq=error";
 
 fn main() -> ExitCode {
+    // First, with nothing else begun: it is about to become another program.
+    if let Some(done) = jail::run(std::env::args_os()) {
+        return ended(done);
+    }
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("DATARUS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     // Jupyter reads our stdout.
@@ -27,6 +32,16 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {}", chain(&error.cause));
             ExitCode::from(error.code)
+        }
+    }
+}
+
+fn ended(done: Result<(), String>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            let _ = writeln!(std::io::stderr(), "{reason}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -97,6 +97,7 @@ pub async fn run_with(
         folder: config.folder.clone(),
         args: config.companion_args.clone(),
         session_id: session.id.clone(),
+        sandbox: config.sandbox.clone(),
     };
     let server = Server {
         sockets,
@@ -125,7 +126,8 @@ pub async fn run_with(
         inbox: Inbox { events: inbox, companion: companion_inbox },
         stopping: false,
     };
-    server.serve().await;
+    // On the heap: the state of a server is large for a future.
+    Box::pin(server.serve()).await;
     Ok(())
 }
 

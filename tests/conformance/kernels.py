@@ -62,6 +62,8 @@ def environment(scratch: Path) -> dict[str, str]:
     neither reads nor changes what the person who runs it has.
     """
     env = dict(os.environ)
+    # ipykernel does not capture what is written to descriptors while pytest runs; a sandboxed one does not see that.
+    env.pop("PYTEST_CURRENT_TEST", None)
     env["JUPYTER_PATH"] = str(scratch)
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"):
         env[name] = str(scratch / name.lower())

@@ -28,7 +28,9 @@ def family(pid: int) -> list[psutil.Process]:
 
 def companion_of(pid: int) -> psutil.Process:
     """The Python process that runs cells, among the children of the kernel `pid`."""
-    found = [child for child in psutil.Process(pid).children() if "python" in child.name()]
+    found = [child for child in psutil.Process(pid).children(recursive=True) if "python" in child.name()]
+    # Of the companion and its own children: a sandbox stands between the kernel and the companion.
+    found = [child for child in found if child.parent() not in found]
     if len(found) != 1:
         raise LookupError(f"expected one companion under process {pid}, found {found}")
     return found[0]

@@ -130,6 +130,7 @@ async fn a_killed_kernel_leaves_no_process_and_no_folder() {
     let pid = client.companion_pid().await;
     let code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)";
     let child: i32 = client.run(code).await.text("stdout").trim().parse().unwrap();
+    let child = client.pid_here(child).await;
     occupy(&mut client).await;
     client.process.as_mut().unwrap().start_kill().unwrap();
     until("the end of the companion and its child", || !runs(pid) && !runs(child)).await;

@@ -32,6 +32,7 @@ fn config(python: &Path) -> Config {
         folder: PathBuf::from("."),
         state: None,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
+        sandbox: tests::frontend::sandbox(),
         limits: Limits {
             max_steps: 5,
             max_errors: 3,
@@ -156,7 +157,11 @@ fn run_in(python: &Path, loader: Loader, notebook: &Path) -> (run::Ran, Notebook
         output: notebook.to_owned(),
         allow_errors: false,
     };
-    let ran = block_on(run::run(config(python), loader, &job)).unwrap();
+    let mut config = config(python);
+    // The data of the project, which stands beside the folder of the notebook.
+    let data = notebook.parent().unwrap().parent().unwrap().join("data");
+    config.sandbox.readable.extend(std::fs::canonicalize(data));
+    let ran = block_on(run::run(config, loader, &job)).unwrap();
     (ran, Notebook::read(notebook).unwrap())
 }
 

@@ -16,6 +16,7 @@ mod prompt_cell;
 mod python_cell;
 mod recovery;
 mod review;
+mod sandbox;
 mod scene;
 mod seen;
 mod tidy;

@@ -10,6 +10,7 @@ use datarus_kernel::config::Config;
 use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
 use datarus_kernel::prompt::Loader;
+use datarus_kernel::sandbox::{Mode, Settings};
 use datarus_kernel::server;
 use datarus_kernel::wire::{Frames, ReplayGuard};
 use serde_json::{Value, json};
@@ -95,6 +96,17 @@ pub fn python() -> PathBuf {
     std::env::var_os("DATARUS_PYTHON").unwrap_or_else(|| "python3".into()).into()
 }
 
+/// The best sandbox that works here, unless `DATARUS_SANDBOX` names another.
+pub fn sandbox() -> Settings {
+    let mode = match std::env::var("DATARUS_SANDBOX").as_deref() {
+        Ok("off") => Mode::Off,
+        Ok("landlock") => Mode::Landlock,
+        Ok("bubblewrap") => Mode::Bubblewrap,
+        Ok(_) | Err(_) => Mode::Auto,
+    };
+    Settings { mode, program: binary(), ..Settings::default() }
+}
+
 /// What tests run a kernel with.
 pub fn config(python: &Path) -> Config {
     Config {
@@ -103,6 +115,7 @@ pub fn config(python: &Path) -> Config {
         folder: PathBuf::from("."),
         state: None,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
+        sandbox: sandbox(),
         limits: Limits {
             max_steps: 8,
             max_errors: 3,
@@ -150,6 +163,7 @@ impl Frontend {
             .arg(&file)
             .env("DATARUS_PYTHON", python())
             .env("XDG_RUNTIME_DIR", folder.path())
+            .current_dir(folder.path())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -337,11 +351,28 @@ impl Frontend {
         assert_eq!(ended.reply, json!({"status": "ok", "restart": false}));
     }
 
-    /// The pid of the companion, from inside it.
+    /// The pid of the companion, as it is here.
     pub async fn companion_pid(&mut self) -> i32 {
-        let ended = self.run("import os; os.getpid()").await;
-        let pid = ended.contents("execute_result")[0]["data"]["text/plain"].as_str();
-        pid.expect("a number").parse().expect("a number")
+        let ended = self.run("import os; print(os.getpid())").await;
+        let inside = ended.text("stdout").trim().parse().expect("a number");
+        self.pid_here(inside).await
+    }
+
+    /// The pid here of a process that has the pid `inside` where the companion is.
+    pub async fn pid_here(&mut self, inside: i32) -> i32 {
+        let ended = self.run("import os; print(os.readlink('/proc/self/ns/pid'))").await;
+        let namespace = ended.text("stdout");
+        let namespace = Path::new(namespace.trim());
+        let is_it = |pid: &i32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            let last = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
+            last == Some(inside)
+                && std::fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|it| it == namespace)
+        };
+        let entries = std::fs::read_dir("/proc").expect("a list of processes").flatten();
+        let mut pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+        pids.find(is_it).expect("the process")
     }
 }
 
@@ -367,9 +398,9 @@ fn tcp_connection() -> ConnectionInfo {
     ConnectionInfo::from_json(&json.to_string()).expect("a valid connection")
 }
 
-/// The binary of this build: `target/debug/datarus` beside `target/debug/deps/it-…`.
-fn binary() -> PathBuf {
+/// The binary of this build: `target/debug/datarus`, above `target/debug/deps/it-…` or beside another program.
+pub fn binary() -> PathBuf {
     let this = std::env::current_exe().expect("the path of the tests");
-    let folder = this.parent().and_then(Path::parent).expect("a target folder");
-    folder.join("datarus")
+    let found = this.ancestors().skip(1).take(2).map(|folder| folder.join("datarus"));
+    found.into_iter().find(|program| program.is_file()).unwrap_or_else(|| "datarus".into())
 }

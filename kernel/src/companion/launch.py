@@ -16,8 +16,11 @@ OLDEST = (7, 3)
 
 def tell(**news):
     """Sends one line of JSON to the kernel."""
-    with socket.socket(socket.AF_UNIX) as line:
-        line.connect(os.path.join(HERE, "up"))
+    # In a sandbox the line was opened beforehand: connections may be forbidden there.
+    opened = os.environ.pop("DATARUS_UP", None)
+    with socket.socket(socket.AF_UNIX) if opened is None else socket.socket(fileno=int(opened)) as line:
+        if opened is None:
+            line.connect(os.path.join(HERE, "up"))
         line.sendall(json.dumps(news).encode() + b"\n")
 
 

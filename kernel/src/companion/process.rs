@@ -1,8 +1,10 @@
 //! The companion's process: started in a group of its own, watched to its end, swept up after.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -10,16 +12,18 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixListener;
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::link::{self, Readers};
 use super::runtime::RuntimeFolder;
+use super::talk;
 use super::{Launch, News, Reporter, Up};
+use crate::sandbox::{Private, Sandbox};
 
 /// What the guard does when the kernel, which holds the other end of its standard input, is gone without a word.
 ///
 /// `-s KILL` is the one form that all shells read with a group's negative number.
-const GUARD: &str = r#"read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2""#;
+const GUARD: &str = r#"read -r _; kill -s KILL -- "-$1"; shift; rm -rf -- "$@""#;
 
 /// How long a launcher that has ended may take to have its last words read.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -36,49 +40,66 @@ impl Signals {
     }
 }
 
-/// Starts Python and a task that watches it and reports. Says in one sentence why it cannot be started.
-pub(super) fn spawn(launch: Arc<Launch>, reporter: Reporter) -> Result<Signals, String> {
-    let folder = RuntimeFolder::create().map_err(|error| error.to_string())?;
+/// Starts Python in its sandbox, and a task that watches it and reports. Says in one sentence why it cannot be started.
+pub(super) fn spawn(
+    launch: &Launch,
+    sandbox: &Sandbox,
+    folder: RuntimeFolder,
+    reporter: Reporter,
+) -> Result<Signals, String> {
     let up = UnixListener::bind(folder.path().join("up"))
         .map_err(|error| format!("cannot listen for the companion: {error}"))?;
-    let child = python(&launch, &folder).spawn().map_err(|error| {
+    let (command, private) =
+        sandbox.prepare(launch.inmate(folder.path()), arguments(launch, &folder))?;
+    let (child, talk) = start(command, private.is_some()).map_err(|error| {
         let python = launch.python.display();
         format!("cannot start Python as `{python}` ({error}): name one that has ipykernel")
     })?;
     let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let guard = guard(group, &folder);
+    let folders: Vec<_> = [Some(folder.path()), private.as_ref().map(Private::path)].into();
+    let guard = guard(group, folders.into_iter().flatten());
     let (sender, signals) = mpsc::unbounded_channel();
-    let watch = Watch { process: Process { child, group, signals }, guard, folder, up, reporter };
+    let hidden = sandbox.hides_processes();
+    let process = Process { child, group, hidden, inside: None, signals };
+    let watch = Watch { process, guard, talk, folder, private, up, reporter };
     tokio::spawn(watch.until_the_end());
     Ok(Signals(sender))
 }
 
-fn python(launch: &Launch, folder: &RuntimeFolder) -> Command {
-    let mut command = Command::new(&launch.python);
-    command
-        .arg(folder.path().join("launch.py"))
-        .arg("-f")
-        .arg(folder.path().join("connection.json"))
-        .arg(format!("--Session.session={}", launch.session_id))
-        .args(&launch.args)
-        .current_dir(&launch.folder)
-        // ipykernel ends itself when this is no longer its parent.
-        .env("JPY_PARENT_PID", std::process::id().to_string())
-        .stdin(Stdio::null())
-        // Our standard output is for data; what the companion prints outside of cells is talk.
-        .stdout(io::stderr())
-        // ipykernel interrupts its children too, but only as the leader of a process group.
-        .process_group(0)
-        .kill_on_drop(true);
-    command
+fn arguments(launch: &Launch, folder: &RuntimeFolder) -> Vec<OsString> {
+    let files =
+        [folder.path().join("launch.py"), "-f".into(), folder.path().join("connection.json")];
+    let mut arguments: Vec<OsString> = files.into_iter().map(OsString::from).collect();
+    arguments.push(format!("--Session.session={}", launch.session_id).into());
+    arguments.extend(launch.args.iter().map(OsString::from));
+    arguments
+}
+
+/// Starts the process, and the thread that hands on what it says outside of cells: our standard output is for data, so
+/// that is talk. A sandboxed one does not get our own standard error, which may be a terminal, from which it could
+/// read.
+fn start(
+    command: std::process::Command,
+    sandboxed: bool,
+) -> io::Result<(Child, Option<oneshot::Receiver<()>>)> {
+    let mut command = Command::from(command);
+    // ipykernel interrupts its children too, but only as the leader of a process group.
+    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    if !sandboxed {
+        command.stdout(io::stderr());
+        return Ok((command.spawn()?, None));
+    }
+    let (pipe, ended) = talk::hand_on()?;
+    command.stdout(pipe.try_clone()?).stderr(pipe);
+    Ok((command.spawn()?, Some(ended)))
 }
 
 /// A shell that sleeps until we are gone. `kill -9` of the kernel reaches neither destructors nor handlers, and
-/// a signal on the death of the parent reaches the companion but not its children: this reaches all, and the folder.
-fn guard(group: Option<Pid>, folder: &RuntimeFolder) -> Option<Child> {
+/// a signal on the death of the parent reaches the companion but not its children: this reaches all, and the folders.
+fn guard<'a>(group: Option<Pid>, folders: impl Iterator<Item = &'a Path>) -> Option<Child> {
     Command::new("/bin/sh")
         .args(["-c", GUARD, "datarus-guard", &group?.to_string()])
-        .arg(folder.path())
+        .args(folders)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -101,6 +122,10 @@ enum Said {
 struct Process {
     child: Child,
     group: Option<Pid>,
+    /// Whether Python is in a namespace of its own, with a group of its own.
+    hidden: bool,
+    /// That group, once it is known.
+    inside: Option<Pid>,
     signals: mpsc::UnboundedReceiver<Signal>,
 }
 
@@ -121,8 +146,14 @@ impl Process {
         }
     }
 
+    /// Python's own group gets what asks it to do something, the one that we started what ends it: a namespace ends
+    /// with the process that made it.
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
+        let group = match signal {
+            Signal::KILL => self.group,
+            _ => self.inside.filter(|_| self.hidden).or(self.group),
+        };
+        if let Some(group) = group {
             // It fails only when nobody is left in the group.
             let _ = kill_process_group(group, signal);
         }
@@ -132,7 +163,9 @@ impl Process {
 struct Watch {
     process: Process,
     guard: Option<Child>,
+    talk: Option<oneshot::Receiver<()>>,
     folder: RuntimeFolder,
+    private: Option<Private>,
     up: UnixListener,
     reporter: Reporter,
 }
@@ -154,7 +187,12 @@ impl Watch {
         if let Some(mut guard) = self.guard.take() {
             let _ = guard.kill().await;
         }
+        if let Some(talk) = self.talk.take() {
+            // All its writers have ended; what they said last is there to be read.
+            let _ = tokio::time::timeout(LAST_WORDS, talk).await;
+        }
         drop(self.folder);
+        drop(self.private);
         self.reporter.tell(News::Gone(reason)).await;
     }
 
@@ -166,7 +204,9 @@ impl Watch {
                 said.unwrap_or_else(|_| Err(described(status)))
             }
         };
-        let python_version = match said? {
+        let (said, process) = said?;
+        self.process.inside = process;
+        let python_version = match said {
             Said::Python(version) => version,
             Said::Error(reason) => return Err(reason),
         };
@@ -182,15 +222,22 @@ impl Watch {
     }
 }
 
-async fn listen(up: &UnixListener) -> Result<Said, String> {
+/// What the launcher says, and which process says it: its number here, whatever it is in a namespace.
+async fn listen(up: &UnixListener) -> Result<(Said, Option<Pid>), String> {
     let unheard = |error: io::Error| format!("the companion's launcher was not heard: {error}");
     let (mut line, _) = up.accept().await.map_err(unheard)?;
+    let process = line.peer_cred().map_err(unheard)?.pid().and_then(Pid::from_raw);
     let mut text = Vec::new();
     line.read_to_end(&mut text).await.map_err(unheard)?;
-    serde_json::from_slice(&text).map_err(|error| unheard(error.into()))
+    let said = serde_json::from_slice(&text).map_err(|error| unheard(error.into()))?;
+    Ok((said, process))
 }
 
 fn described(status: io::Result<ExitStatus>) -> String {
+    // As shells do, bubblewrap ends with 128 and the number of the signal that ended what it held.
+    let of_signal =
+        |code: i32| (code > 128 && code < 160).then(|| ExitStatus::from_raw(code - 128));
+    let status = status.map(|status| status.code().and_then(of_signal).unwrap_or(status));
     match status {
         Ok(status) => format!("the Python process ended ({status})"),
         Err(error) => format!("the Python process is lost: {error}"),

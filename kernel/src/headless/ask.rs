@@ -65,7 +65,10 @@ pub async fn ask(
     let files: Vec<String> = data.iter().map(|path| relative(&folder, path)).collect();
 
     progress.pass("starting the kernel");
-    let mut kernel = Kernel::start(Config { folder: folder.clone(), ..config }, loader).await?;
+    let mut config = Config { folder: folder.clone(), ..config };
+    // Named by the user, so Python may read them wherever they are.
+    config.sandbox.readable.extend(data.iter().cloned());
+    let mut kernel = Kernel::start(config, loader).await?;
     let mut cell = prompt_cell(question, &files);
     let mut outputs = Outputs::default();
     let source = cell["source"].as_str().unwrap_or_default().to_owned();
@@ -86,11 +89,12 @@ pub async fn ask(
         kernel.find_kept(record).await?;
     }
     let facts = facts::gather(&mut kernel, &folder, &files).await?;
+    let sandbox = kernel.sandbox();
     kernel.stop().await?;
 
     let mut notebook = Notebook::default();
     notebook.cells = as_cells(cell, &outputs, record.as_ref());
-    note_facts(&mut notebook, facts);
+    note_facts(&mut notebook, facts, &sandbox);
     notebook.write(&output)?;
     progress.tell(&format!("wrote {}", question.output.display()));
     let told = told(record.as_ref(), reply.evalue);

@@ -81,8 +81,9 @@ pub async fn run(config: Config, loader: Loader, job: &Job) -> Result<Ran, Headl
     let sources = notebook.cells.iter().filter(|cell| cell["cell_type"] == "code");
     let files = facts::mentioned_files(&folder, sources.filter_map(|cell| cell["source"].as_str()));
     let facts = facts::gather(&mut kernel, &folder, &files).await?;
+    let sandbox = kernel.sandbox();
     kernel.stop().await?;
-    note_facts(&mut notebook, facts);
+    note_facts(&mut notebook, facts, &sandbox);
     notebook.write(&output)?;
     progress.tell(&format!("wrote {}", job.output.display()));
     ran.notebook.clone_from(&job.output);

@@ -142,6 +142,9 @@ pub struct KernelInfo {
     pub debugger: bool,
     /// Optional features (JEP 92), such as `kernel subshells`.
     pub supported_features: Vec<String>,
+    /// What holds the companion: no field of Jupyter's, for those who know us.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub sandbox: Value,
 }
 
 impl KernelInfo {
@@ -157,6 +160,7 @@ impl KernelInfo {
             help_links: Vec::new(),
             debugger: false,
             supported_features: Vec::new(),
+            sandbox: Value::Null,
         }
     }
 }

@@ -184,7 +184,11 @@ impl Server {
     }
 
     fn reply_kernel_info(&mut self, request: &Request) {
-        let info = kernel_info(&self.python_version);
+        let mut info = kernel_info(&self.python_version);
+        if let Some(sandbox) = self.companion.sandbox() {
+            info.banner = format!("{}. {}", info.banner, sandbox.in_words());
+            info.sandbox = sandbox.as_json();
+        }
         self.reply_here(request, |server| {
             server.session.kernel_info_reply(request.parent(), &info)
         });

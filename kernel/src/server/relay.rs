@@ -59,6 +59,7 @@ impl Server {
         }
         if let Some(content) = content.as_ref().filter(|_| traced) {
             self.tell_lost_variables(&request);
+            self.tell_no_install(&request, &content.code);
             let cell_id = request.cell().cell_id;
             self.history.begin_cell(&request.header.msg_id, cell_id, &content.code);
         }
@@ -124,15 +125,16 @@ impl Server {
             return self.on_own_output(&parent.msg_id, &header.msg_type, frames);
         }
         let ended = header.msg_type == "status" && is_idle(&frames);
-        let hint = header.msg_type == "error" && self.may_be_a_question(&parent.msg_id, &frames);
+        let failed = (header.msg_type == "error").then(|| frames.content::<Failed>());
+        let hint = failed.and_then(|failed| self.hint(&parent.msg_id, &failed.unwrap_or_default()));
         if header.msg_type != "status" {
             self.history.output(&parent.msg_id, &header.msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
         self.publish(frames.clone().resigned(&self.key));
         self.on_unseen_output(&parent.msg_id, &header.msg_type, &frames);
-        if hint {
-            let hint = self.session.stream(&parent_header, StreamName::Stderr, HINT);
+        if let Some(hint) = hint {
+            let hint = self.session.stream(&parent_header, StreamName::Stderr, &hint);
             self.publish(hint);
         }
         if ended {
@@ -145,11 +147,23 @@ impl Server {
         }
     }
 
-    /// Whether a cell that failed as Python reads like a question. Nothing is guessed: the user is told how to ask.
-    fn may_be_a_question(&self, msg_id: &str, error: &Frames) -> bool {
-        let ename = error.content::<Failed>().unwrap_or_default().ename;
-        matches!(ename.as_str(), "SyntaxError" | "NameError")
-            && self.history.code_of(msg_id).is_some_and(reads_like_prose)
+    /// What the user is told below a cell that failed: how to ask, when it reads like a question (nothing is guessed),
+    /// or what the sandbox held back.
+    fn hint(&self, msg_id: &str, failed: &Failed) -> Option<String> {
+        if matches!(failed.ename.as_str(), "SyntaxError" | "NameError") {
+            let prose = self.history.code_of(msg_id).is_some_and(reads_like_prose);
+            return prose.then(|| HINT.to_owned());
+        }
+        self.companion.sandbox()?.hint(&self.config.folder, &failed.ename, &failed.evalue)
+    }
+
+    /// Packages cannot be installed from a sandbox, which pip says in a way that nobody understands.
+    fn tell_no_install(&mut self, request: &Request, code: &str) {
+        let hint = self.companion.sandbox().and_then(|sandbox| sandbox.install_hint(code));
+        if let Some(hint) = hint {
+            let told = self.session.stream(request.parent(), StreamName::Stderr, hint);
+            self.publish(told);
+        }
     }
 
     fn tell_lost_variables(&mut self, request: &Request) {
@@ -172,6 +186,8 @@ impl Server {
 struct Failed {
     #[serde(default)]
     ename: String,
+    #[serde(default)]
+    evalue: String,
 }
 
 /// At least three words and nothing else: no code that people write, though some of it is Python.

@@ -14,6 +14,7 @@ use datarus_agent::llm::{
 };
 use datarus_agent::transcript::{ChatMessage, Role, Segment};
 use datarus_kernel::connection::ConnectionInfo;
+use datarus_kernel::sandbox::jail;
 use datarus_kernel::server;
 use serde_json::Value;
 use tests::doubles::ScriptedModel;
@@ -27,12 +28,16 @@ type Script = BTreeMap<String, Value>;
 const NOW: &str = "@now";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(done) = jail::run(std::env::args_os()) {
+        return done.map_err(Into::into);
+    }
     let connection_file = std::env::args().nth(2).ok_or("expected -f CONNECTION_FILE")?;
     let script = std::env::var("DATARUS_SCRIPT")?;
     let script: Script = serde_json::from_slice(&std::fs::read(script)?)?;
     let connection = ConnectionInfo::read(Path::new(&connection_file))?;
     let loader = move |_: &_| Ok(Box::new(Writer::new(script.clone())) as Box<dyn Model>);
     let mut config = config(&python());
+    config.sandbox.program = std::env::current_exe()?;
     config.state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(server::run_with(connection, config, Box::new(loader)))?;

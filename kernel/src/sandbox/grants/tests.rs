@@ -1,0 +1,45 @@
+use std::fs;
+
+use super::*;
+
+#[test]
+fn what_belongs_to_all_is_no_workspace() {
+    for folder in ["/", "/usr", "/etc", "/tmp"] {
+        assert!(check_workspace(Path::new(folder)).is_err(), "{folder}");
+    }
+    assert!(check_workspace(Path::new("/tmp/mine")).is_ok());
+}
+
+#[test]
+fn a_home_that_is_the_workspace_shows_nothing_that_begins_with_a_dot() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    for name in [".ssh", ".config", "project"] {
+        fs::create_dir(home.join(name)).unwrap();
+    }
+    fs::write(home.join(".netrc"), "").unwrap();
+    let mut found = hidden(home, [home.to_owned()].iter());
+    found.sort();
+    assert_eq!(found, [home.join(".netrc"), home.join(".ssh")]);
+    assert!(hidden(home, [home.join("project")].iter()).is_empty());
+}
+
+#[test]
+fn what_stands_in_a_folder_is_mounted_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = fs::canonicalize(folder.path()).unwrap();
+    fs::create_dir_all(workspace.join(".venv/bin")).unwrap();
+    let settings = Settings::default();
+    let private = Private::create(&settings, &workspace).unwrap();
+    let inmate = Inmate {
+        python: &workspace.join(".venv/bin/python"),
+        folder: &workspace,
+        runtime: Path::new("/run/user/1/datarus-x"),
+    };
+    let environment = [workspace.join(".venv")];
+    let mounts = Grants::of(&settings, inmate, &environment, &private).unwrap().mounts();
+    let at = |path: &Path| mounts.iter().position(|mount| mount.at() == path);
+    let environment = at(&workspace.join(".venv"));
+    assert!(environment > at(&workspace) && at(&workspace) > at(Path::new("/tmp")), "{mounts:?}");
+    assert!(matches!(mounts[environment.unwrap()], Mount::ReadOnly { .. }), "{mounts:?}");
+}
