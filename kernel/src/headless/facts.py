@@ -44,7 +44,7 @@ def packages():
     names = {v.__name__ for v in values if isinstance(v, type(sys))}
     names |= {str(getattr(v, "__module__", "")) for v in values}
     names |= {type(v).__module__ for v in values}
-    roots = {name.partition(".")[0] for name in names} - {"IPython", "ipykernel"}
+    roots = {name.partition(".")[0] for name in names} - {"", "IPython", "ipykernel"}
     distributions = importlib.metadata.packages_distributions()
     # Python 3.10 finds only those that list their modules; most of the others are named like their module.
     found = {d for root in roots for d in distributions.get(root, [root])}
