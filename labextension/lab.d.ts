@@ -95,7 +95,7 @@ export interface Comm {
 }
 
 export interface Kernel {
-  readonly info: Promise<{ implementation: string }>;
+  readonly info: Promise<{ implementation: string, sandbox?: Json }>;
   createComm(target: string): Comm;
 }
 

@@ -140,6 +140,9 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
         facts["seed"] = end.seed.clone();
         facts["sampling"] = end.sampling.clone();
         facts["tokens"] = json!([end.usage.prompt_tokens, end.usage.completion_tokens]);
+        if !end.sandbox.is_null() {
+            facts["sandbox"] = end.sandbox.clone();
+        }
         if !end.notices.is_empty() {
             facts["notices"] = json!(end.notices);
         }

@@ -22,6 +22,8 @@ export class Live {
   asks = new Map();
   /** Whether the notebook's kernel is ours; else the page shows nothing of us. */
   ours = false;
+  /** What the kernel says of its sandbox. @type {Json | undefined} */
+  sandbox;
   /** @type {Comm | undefined} */
   #comm;
   /** Counts attempts to connect: only the newest goes on. */
@@ -68,6 +70,7 @@ export class Live {
     const info = await kernel?.info.catch(() => undefined);
     if (attempt !== this.#attempt) return;
     this.ours = info?.implementation?.startsWith("datarus") ?? false;
+    this.sandbox = info?.sandbox;
     if (kernel && this.ours) this.#open(kernel.createComm(TARGET));
     this.changed();
   }

@@ -71,6 +71,7 @@ export class View {
     this.#showReview();
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
+    describeSandbox(/** @type {HTMLElement} */ (this.review.node.lastElementChild), this.live.sandbox);
     const [all, due] = [this.#allDue, this.#cellsDue];
     this.#allDue = false;
     this.#cellsDue = new Set();
@@ -239,7 +240,15 @@ function describeRole(node, face) {
   node.toggleAttribute("disabled", false);
 }
 
-/** The notebook's choice of review, for its toolbar. @param {Lab} lab @param {Live} live */
+/** What holds Python, in a word. @param {HTMLElement} node @param {Json | undefined} sandbox */
+function describeSandbox(node, sandbox) {
+  const open = sandbox?.tier === "none";
+  node.textContent = sandbox ? text(open ? "noSandbox" : "sandbox") : "";
+  node.className = `datarus-sandbox${open ? " datarus-mod-open" : ""}`;
+  node.title = sandbox ? text(open ? "noSandboxTitle" : "sandboxTitle", sandbox) : "";
+}
+
+/** The notebook's choice of review, for its toolbar, and beside it what holds Python. @param {Lab} lab @param {Live} live */
 function reviewChoice(lab, live) {
   const node = document.createElement("div");
   node.dataset.lmSuppressShortcuts = "true";
@@ -250,7 +259,7 @@ function reviewChoice(lab, live) {
     select.append(new Option(text(key), value));
   }
   select.addEventListener("change", () => (live.review = select.value));
-  node.append(select);
+  node.append(select, document.createElement("span"));
   const widget = new lab.widgets.Widget({ node });
   widget.addClass("datarus-review");
   return widget;

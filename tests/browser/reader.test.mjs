@@ -33,6 +33,12 @@ scene("what a turn writes is not in the undo history", ["x = 1", ""], async (not
   assert.deepEqual(sources(cells).slice(2), sources(full).slice(2));
 });
 
+scene("the toolbar says that a sandbox holds Python", [""], async ({ page }) => {
+  const word = page.locator(".datarus-review .datarus-sandbox");
+  await word.filter({ hasText: process.env.DATARUS_SANDBOX === "off" ? "No sandbox" : "Sandbox" }).waitFor();
+  assert.match(await word.getAttribute("title"), /^Cells can/);
+});
+
 scene("Ask again takes the answer away and asks anew", [""], async (notebook) => {
   await notebook.ask(0, SUM);
   const first = await notebook.answered();

@@ -103,6 +103,9 @@ pub struct End {
     /// How the turn was done.
     #[serde(default)]
     pub mode: Mode,
+    /// What held the code: `bubblewrap`, `landlock`, `seatbelt` or `none`.
+    #[serde(default)]
+    pub sandbox: Value,
 }
 
 impl StepRecord {

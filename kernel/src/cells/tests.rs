@@ -29,7 +29,7 @@ fn end(outcome: Value) -> Value {
         "usage": {"prompt_tokens": 120, "prefilled_tokens": 80, "completion_tokens": 40, "forced_tokens": 9,
             "prefill_seconds": 0.1, "decode_seconds": 0.2},
         "model": {"name": "mini", "sha256": "ab12", "dialect": "datarus", "profile": "compact"},
-        "notices": ["Shortened."], "seed": 7, "sampling": {"kind": "greedy"}, "prompt": "best?", "mode": "agentic",
+        "notices": ["Shortened."], "seed": 7, "sampling": {"kind": "greedy"}, "prompt": "best?", "mode": "agentic", "sandbox": "landlock",
     }}})
 }
 
@@ -70,7 +70,7 @@ fn steps_become_cells_with_their_own_counts_and_outputs() {
     check(
         &two_steps(),
         expect![[r#"
-            {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[{"output_type":"stream","name":"stderr","text":"a warning\n"}],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"done","mode":"agentic","model":"mini","model_sha256":"ab12","dialect":"datarus","profile":"compact","seed":7,"sampling":{"kind":"greedy"},"tokens":[120,40],"notices":["Shortened."]}}}
+            {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[{"output_type":"stream","name":"stderr","text":"a warning\n"}],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"done","mode":"agentic","model":"mini","model_sha256":"ab12","dialect":"datarus","profile":"compact","seed":7,"sampling":{"kind":"greedy"},"tokens":[120,40],"sandbox":"landlock","notices":["Shortened."]}}}
             {"cell_type":"markdown","id":"t_1-1t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":1,"src_sha":"91c09c9bc184e81ccf9d00cbaec7d897994beacf5225e26aa1503d5f702f095d"}},"source":"<details><summary>Step 1 · Thought 1</summary>\n\nThought 1. More <b>of</b> it &lt;/details>.\n\n</details>"}
             {"cell_type":"code","id":"t_1-1c","metadata":{"tags":["datarus-code","datarus-failed","skip-execution"],"datarus":{"v":1,"role":"code","turn":"t_1","step":1,"src_sha":"fd93c4b91d23bfce2f512510e38d108f83ac062a0d17a20528ca534e0ffbfd4c","status":"error","seconds":0.5},"jupyter":{"source_hidden":true,"outputs_hidden":true}},"source":"df.nope","execution_count":4,"outputs":[{"output_type":"stream","name":"stderr","text":"AttributeError: nope\n"}]}
             {"cell_type":"markdown","id":"t_1-2t","metadata":{"tags":["datarus-thought"],"datarus":{"v":1,"role":"thought","turn":"t_1","step":2,"src_sha":"dd67d6c7105fc69d905ee8cfad97895c33e19c9c50b2de9102e85cb1c2827f36"}},"source":"<details><summary>Step 2 · Thought 2</summary>\n\nThought 2. More <b>of</b> it &lt;/details>.\n\n</details>"}
@@ -86,7 +86,7 @@ fn a_turn_without_an_answer_says_why() {
     check(
         &[end(json!({"kind": "gave_up", "reason": "It took more than 12 steps."}))],
         expect![[r#"
-            {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"gave_up","mode":"agentic","model":"mini","model_sha256":"ab12","dialect":"datarus","profile":"compact","seed":7,"sampling":{"kind":"greedy"},"tokens":[120,40],"notices":["Shortened."]}}}
+            {"cell_type":"code","id":"q","source":"> best?\n","execution_count":3,"outputs":[],"metadata":{"tags":["mine","datarus-prompt","skip-execution"],"scrolled":true,"datarus":{"v":1,"role":"prompt","turn":"t_1","prompt_sha":"7d2a9761abddc135ee9ff3308358e50be690e6bf3af50128e6d29477d3a8a7dc","status":"gave_up","mode":"agentic","model":"mini","model_sha256":"ab12","dialect":"datarus","profile":"compact","seed":7,"sampling":{"kind":"greedy"},"tokens":[120,40],"sandbox":"landlock","notices":["Shortened."]}}}
             {"cell_type":"markdown","id":"t_1-a","metadata":{"tags":["datarus-answer"],"datarus":{"v":1,"role":"answer","turn":"t_1","src_sha":"3c9a09914d1e1efd85087c415821e200ce95943267c5eae6a833a10d7af97775"}},"source":"**No answer.** It took more than 12 steps."}
         "#]],
     );

@@ -339,6 +339,7 @@ impl Server {
             ("sampling".to_owned(), json!(self.config.sampling)),
             ("prompt".to_owned(), json!(turn.prompt)),
             ("mode".to_owned(), json!(turn.mode)),
+            ("sandbox".to_owned(), json!(self.companion.sandbox().map(|sandbox| sandbox.tier))),
         ])
     }
 }

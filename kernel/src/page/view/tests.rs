@@ -44,6 +44,7 @@ fn end(answer: &str) -> End {
         seed: json!(0),
         sampling: json!(null),
         mode: Mode::Agentic,
+        sandbox: json!(null),
     }
 }
 
