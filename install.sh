@@ -100,6 +100,7 @@ print(sys.prefix if active else "")')" || fail "cannot start $base_python"
 esac
 venv="$data/venv"
 program="$bin/datarus"
+cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/datarus"
 
 # ---- removal
 
@@ -113,6 +114,7 @@ if [ "$remove" = yes ]; then
         rm -rf "$venv"
         say "removed $venv"
     fi
+    rm -rf "$cache"
     rmdir "$data" 2>/dev/null || true
     [ "$place" != sys-prefix ] || say "Python packages stay in $prefix"
     exit 0
@@ -173,6 +175,15 @@ fi
 if [ "$lab" = yes ]; then
     say "== installing JupyterLab"
     "$python" -m pip install --quiet --disable-pip-version-check -r "$repository/requirements-lab.txt"
+fi
+
+# ---- what a sandbox saves time with, and what makes it tight
+
+# matplotlib looks at all fonts when it is first loaded, which takes seconds; in a sandbox it could not keep what it found.
+MPLCONFIGDIR="$cache/matplotlib" "$python" -I -c 'import matplotlib.font_manager' 2>/dev/null ||
+    say "matplotlib is not there: plots cannot be drawn"
+if [ "$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then
+    say "With bubblewrap (\`apt install bubblewrap\`, \`dnf install bubblewrap\`) cells do not even see your files and processes."
 fi
 
 # ---- Jupyter

@@ -1,10 +1,11 @@
 //! What a companion in a sandbox has for itself: a folder for temporary files, a home, and its history.
 
 use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -89,6 +90,10 @@ impl Private {
         Some(format!("--HistoryManager.hist_file={}", file.display()))
     }
 
+    fn fonts(&self) -> PathBuf {
+        self.home().join(".cache/matplotlib")
+    }
+
     /// Copies what IPython and matplotlib read at their start. The list of fonts takes matplotlib seconds to make.
     /// Copies, not links: what a cell writes to them ends with the session.
     fn copy_settings(&self) {
@@ -98,10 +103,10 @@ impl Private {
         let ipython = set("IPYTHONDIR").unwrap_or_else(|| self.user_home.join(".ipython"));
         let profile = Path::new("profile_default");
         let own = self.home().join(".ipython").join(profile);
-        copy(&ipython.join(profile), &own, |name| {
+        copy(&ipython.join(profile), Owner::User, &own, |name| {
             matches!(name, "ipython_config.py" | "ipython_kernel_config.py")
         });
-        copy(&ipython.join(profile).join("startup"), &own.join("startup"), |_| true);
+        copy(&ipython.join(profile).join("startup"), Owner::User, &own.join("startup"), |_| true);
         let caches = of_home("XDG_CACHE_HOME", ".cache");
         let named = set("MPLCONFIGDIR");
         let places = [
@@ -111,10 +116,12 @@ impl Private {
             named,
         ];
         for place in places.into_iter().flatten() {
-            copy(&place, &self.home().join(".cache/matplotlib"), |name| {
-                name.starts_with("fontlist-")
-            });
-            copy(&place, &self.home().join(".config/matplotlib"), |name| name == "matplotlibrc");
+            copy(&place, Owner::User, &self.fonts(), is_font_list);
+            let settings = self.home().join(".config/matplotlib");
+            copy(&place, Owner::User, &settings, |name| name == "matplotlibrc");
+        }
+        if let Some(history) = &self.history {
+            copy(history, Owner::Cells, &self.fonts(), is_font_list);
         }
     }
 }
@@ -125,15 +132,57 @@ pub(super) fn user_home() -> PathBuf {
     home.filter(|home| home.is_absolute()).unwrap_or_else(|| PathBuf::from("/nonexistent"))
 }
 
-/// Copies files of one folder whose names fit. What cannot be copied is done without.
-fn copy(from: &Path, to: &Path, fits: impl Fn(&str) -> bool) {
-    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
-        let small = fs::metadata(entry.path())
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
-        if small && fits(&entry.file_name().to_string_lossy()) && fs::create_dir_all(to).is_ok() {
-            let _ = fs::copy(entry.path(), to.join(entry.file_name()));
+/// A list of fonts that was made in a session serves the next one of the same workspace, no other: a cell may have
+/// written it.
+impl Drop for Private {
+    fn drop(&mut self) {
+        if let Some(history) = &self.history {
+            copy(&self.fonts(), Owner::Cells, history, is_font_list);
         }
     }
+}
+
+fn is_font_list(name: &str) -> bool {
+    name.starts_with("fontlist-")
+}
+
+/// Whose a folder is: in the user's own a link is followed. One that a cell may have made would lead to any file of the
+/// user's, and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    User,
+    Cells,
+}
+
+/// Copies files of one folder whose names fit. What cannot be copied is done without.
+fn copy(from: &Path, owner: Owner, to: &Path, fits: impl Fn(&str) -> bool) {
+    let names = fs::read_dir(from).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    for name in names.filter(|name| fits(&name.to_string_lossy())) {
+        // Neither must the file that is written be one that a link leads to.
+        let _ = read(&from.join(&name), owner).and_then(|bytes| {
+            fs::create_dir_all(to)?;
+            let mut file = fs::File::create_new(to.join(&name))?;
+            file.write_all(&bytes)
+        });
+    }
+}
+
+fn read(path: &Path, owner: Owner) -> io::Result<Vec<u8>> {
+    let links = match owner {
+        Owner::User => OFlags::empty(),
+        Owner::Cells => OFlags::NOFOLLOW,
+    };
+    // Nor may it wait for somebody to write into what is no file.
+    let flags = links | OFlags::NONBLOCK;
+    let file =
+        fs::File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    let small = u64::try_from(bytes.len()).is_ok_and(|size| size <= LARGEST);
+    if small { Ok(bytes) } else { Err(io::ErrorKind::FileTooLarge.into()) }
 }
 
 /// A name for a workspace's folder of history.
@@ -164,5 +213,31 @@ mod tests {
         assert!(!path.exists() && history.exists());
         let other = Private::create(&settings, Path::new("/other")).unwrap();
         assert_ne!(other.history().unwrap(), history, "each workspace has its own");
+    }
+
+    #[test]
+    fn a_list_of_fonts_stays_for_the_next_session_and_a_link_of_a_cell_is_not_followed() {
+        let state = tempfile::tempdir().unwrap();
+        let secret = state.path().join("secret");
+        fs::write(&secret, "the secret").unwrap();
+        let settings = Settings { history: Some(state.path().into()), ..Settings::default() };
+        let create = || Private::create(&settings, Path::new("/some/workspace")).unwrap();
+        let private = create();
+        let (fonts, history) = (private.fonts(), private.history().unwrap().to_owned());
+        fs::create_dir_all(&fonts).unwrap();
+        fs::write(fonts.join("fontlist-1.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(&secret, fonts.join("fontlist-2.json")).unwrap();
+        let made = state.path().join("made");
+        fs::write(fonts.join("fontlist-3.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(&made, history.join("fontlist-3.json")).unwrap();
+        std::os::unix::fs::symlink(&secret, history.join("fontlist-4.json")).unwrap();
+        drop(private);
+        assert!(
+            history.join("fontlist-1.json").exists() && !history.join("fontlist-2.json").exists()
+        );
+        assert!(!made.exists(), "a link that leads to no file makes none");
+        let next = create();
+        let fonts = next.fonts();
+        assert!(fonts.join("fontlist-1.json").exists() && !fonts.join("fontlist-4.json").exists());
     }
 }
