@@ -21,6 +21,9 @@ const SCRIPT: &str = include_str!("probe.py");
 /// A variable as a key of an endpoint would be one.
 const VARIABLE: &str = "DATARUS_PROBE_API_KEY";
 
+/// The probe whose outcome is looked at from outside, since a sandbox may have a home of its own.
+const HOME: &str = "write into the home";
+
 /// What is said of the last probe, which is tried from outside.
 const ORPHAN: &str = "leave a process behind when the kernel is killed";
 
@@ -133,8 +136,23 @@ impl Planted {
         self.folder.path().join("outside")
     }
 
+    /// A file that is not there.
+    fn file_in_home(&self) -> PathBuf {
+        home().join(format!(".{}", self.abstract_name))
+    }
+
+    /// Says of what was written into the home whether it is there.
+    fn look_into_home(&self, row: &mut Row) {
+        if row.name == HOME
+            && row.outcome == Outcome::Reached
+            && std::fs::remove_file(self.file_in_home()).is_err()
+        {
+            (row.outcome, row.found) = (Outcome::Held, "written into a private one".to_owned());
+        }
+    }
+
     fn as_json(&self, kernel: u32, connection_file: &Path) -> Result<Value, ProbeError> {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let home = home();
         let names = std::fs::read_dir(&home).into_iter().flatten().flatten();
         // The companion has folders of its own by these names, and parts of the home may be granted.
         let known = |name: &String| {
@@ -145,6 +163,7 @@ impl Planted {
         Ok(json!({
             "outside": self.outside(),
             "home": home,
+            "file_in_home": self.file_in_home(),
             "names_in_home": names.filter(|name| !known(name)).collect::<Vec<_>>(),
             "connection_file": connection_file,
             "variable": VARIABLE,
@@ -155,6 +174,10 @@ impl Planted {
             "abstract": self.abstract_name,
         }))
     }
+}
+
+fn home() -> PathBuf {
+    std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default()
 }
 
 #[cfg(target_os = "linux")]
@@ -199,6 +222,7 @@ pub async fn run(program: &Path, arguments: &[String]) -> Result<Report, ProbeEr
         .into_iter()
         .map(|(name, outcome, found)| Row { outcome: known(&tier, &name, &outcome), name, found })
         .collect();
+    rows.iter_mut().for_each(|row| planted.look_into_home(row));
     rows.push(orphan(&mut client, &mut kernel, &tier).await?);
     Ok(Report { sandbox, rows })
 }

@@ -9,7 +9,7 @@ use crate::sandbox::{filter, ruleset};
 /// Largest file that can be written, in bytes.
 const LARGEST_FILE: u64 = 16 << 30;
 
-/// Processes and threads at once. It does not hold for root.
+/// Processes and threads at once, beside those that the user has already. It does not hold for root.
 const MAX_PROCESSES: u64 = 1024;
 
 /// Open files at once.
@@ -40,15 +40,15 @@ pub(super) fn enter(spec: &Spec) -> Result<(), String> {
 
 fn limit(spec: &Spec) -> rustix::io::Result<()> {
     let memory = spec.memory.or_else(most_of_memory);
-    let processes = spec.fence.is_none().then_some(MAX_PROCESSES);
+    // Without a namespace of users all of this user's count.
+    let others = if spec.fence.is_some() { processes_of_user() } else { 0 };
     let limits = [
         (Resource::Core, Some(0)),
         (Resource::Fsize, Some(LARGEST_FILE)),
         (Resource::Nofile, Some(MAX_OPEN)),
         // Not the address space: that breaks what maps large files.
         (Resource::Data, memory),
-        // Without a namespace of users all of this user's processes count.
-        (Resource::Nproc, processes),
+        (Resource::Nproc, Some(others + MAX_PROCESSES)),
     ];
     for (resource, limit) in limits {
         let Some(limit) = limit else { continue };
@@ -57,6 +57,21 @@ fn limit(spec: &Spec) -> rustix::io::Result<()> {
         setrlimit(resource, Rlimit { current: lower(now.current), maximum: lower(now.maximum) })?;
     }
     Ok(())
+}
+
+/// How many processes and threads this user has.
+fn processes_of_user() -> u64 {
+    let user = rustix::process::getuid().as_raw().to_string();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let texts =
+        entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok());
+    texts
+        .filter_map(|text| {
+            let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+            let mine = field("Uid:")?.split_whitespace().next()? == user;
+            mine.then(|| field("Threads:")?.trim().parse::<u64>().ok())?
+        })
+        .sum()
 }
 
 /// Three quarters of the machine's memory, in bytes.
