@@ -222,7 +222,9 @@ pub async fn run(program: &Path, arguments: &[String]) -> Result<Report, ProbeEr
         .into_iter()
         .map(|(name, outcome, found)| Row { outcome: known(&tier, &name, &outcome), name, found })
         .collect();
-    rows.iter_mut().for_each(|row| planted.look_into_home(row));
+    for row in &mut rows {
+        planted.look_into_home(row);
+    }
     rows.push(orphan(&mut client, &mut kernel, &tier).await?);
     Ok(Report { sandbox, rows })
 }
