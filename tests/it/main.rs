@@ -12,6 +12,7 @@ mod hostile_data;
 mod interrupt;
 mod live;
 mod observations;
+mod phases;
 mod prompt_cell;
 mod python_cell;
 mod recovery;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datarus_agent::agent::Limits;
@@ -39,6 +39,8 @@ pub struct Message {
     pub content: Value,
     /// Its attachments.
     pub buffers: Vec<Bytes>,
+    /// When it was received.
+    pub at: Instant,
 }
 
 /// What came of a request that was run to its end.
@@ -85,6 +87,8 @@ pub struct Frontend {
     received: Vec<Message>,
     replays: ReplayGuard,
     connection: ConnectionInfo,
+    /// The last status that was published.
+    pub state: Option<String>,
     /// The kernel's own process, when it has one.
     pub process: Option<Child>,
     /// Where the kernel's runtime folders are.
@@ -154,21 +158,52 @@ impl Frontend {
 
     /// The real binary as a process of its own, over TCP. Its runtime folders are made in `folder`.
     pub async fn start_binary() -> Frontend {
+        let mut command = Command::new(binary());
+        command.arg("kernel").env("DATARUS_PYTHON", python());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let connection = tcp_connection();
+        Frontend::start_process(command, folder, tcp_connection()).await
+    }
+
+    /// A kernel as a process of its own, which `command` starts when it is given a connection file.
+    async fn start_process(
+        mut command: Command,
+        folder: TempDir,
+        connection: ConnectionInfo,
+    ) -> Frontend {
         let file = folder.path().join("kernel.json");
-        connection.write(&file).expect("a new file");
-        let process = Command::new(binary())
-            .args(["kernel", "-f"])
+        if !file.exists() {
+            connection.write(&file).expect("a new file");
+        }
+        let process = command
+            .arg("-f")
             .arg(&file)
-            .env("DATARUS_PYTHON", python())
             .env("XDG_RUNTIME_DIR", folder.path())
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("the binary `datarus` beside the tests; build it with `cargo build`");
+            .expect(
+                "the kernel's program beside this one; build it with `cargo build --workspace`",
+            );
         Frontend::connect(folder, connection, Some(process)).await
+    }
+
+    /// A kernel that `command` starts.
+    pub async fn start_command(command: Command) -> Frontend {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Frontend::start_process(command, folder, tcp_connection()).await
+    }
+
+    /// Restarts the kernel as a manager does: the process ends, and a new one gets the same connection file.
+    pub async fn restart(&mut self, command: Command) {
+        let ended = self.ask(Channel::Control, "shutdown_request", json!({"restart": true})).await;
+        assert_eq!(ended.reply, json!({"status": "ok", "restart": true}));
+        let mut process = self.process.take().expect("a process of its own");
+        let gone = tokio::time::timeout(PATIENCE, process.wait()).await;
+        gone.expect("a kernel that ends").expect("a process");
+        let empty = tempfile::tempdir().expect("a temporary folder");
+        let folder = std::mem::replace(&mut self.folder, empty);
+        *self = Frontend::start_process(command, folder, self.connection.clone()).await;
     }
 
     /// Another client of the same kernel, with a session of its own.
@@ -206,6 +241,7 @@ impl Frontend {
             received,
             replays: ReplayGuard::default(),
             connection,
+            state: None,
             process,
             folder,
         };
@@ -334,14 +370,19 @@ impl Frontend {
         let frames = Frames::parse_verified(multipart, &key, &mut self.replays);
         let frames = frames.expect("a message of Jupyter, signed and never sent before");
         let header = frames.header().expect("a header");
+        let content: Value = frames.content().expect("a content");
+        if let Some(state) = content["execution_state"].as_str() {
+            self.state = Some(state.to_owned());
+        }
         Message {
             channel,
             msg_type: header.msg_type,
             session: header.session,
             parent: frames.parent().ok().map(|parent| parent.msg_id),
             metadata: frames.metadata().expect("metadata"),
-            content: frames.content().expect("a content"),
+            content,
             buffers: frames.buffers,
+            at: Instant::now(),
         }
     }
 

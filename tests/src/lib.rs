@@ -2,4 +2,6 @@
 
 pub mod doubles;
 pub mod frontend;
+pub mod gate;
 pub mod page;
+pub mod random;

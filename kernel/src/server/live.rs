@@ -261,7 +261,8 @@ impl Server {
         if fits(live) { live.pending.take() } else { None }
     }
 
-    /// The frames pass unchanged, as those of any Python cell do, but at once.
+    /// The frames pass at once, and as those of any Python cell do, but for one field: ipykernel refuses for a moment
+    /// what comes after a cell that failed, and that may be what the user runs after an interrupt.
     fn run_issued(&mut self, request: Request, code: &str, pending: PendingStep) {
         let PendingStep { number, timeout, outcome, .. } = pending;
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut())
@@ -274,7 +275,7 @@ impl Server {
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);
         }
-        self.hand_over(request, false);
+        self.hand_over(request.stopping_nothing(), false);
     }
 
     /// Notes for the model what became of its code; the outputs that it sees begin with it.

@@ -43,6 +43,15 @@ impl Request {
         Some(malformed(&self.header.msg_type, &format!("`{name}` is missing or of another type")))
     }
 
+    /// The same cell, whose failure stops nothing that waits behind it. Its signature is no longer true.
+    pub(super) fn stopping_nothing(mut self) -> Request {
+        if let Ok(mut content) = self.frames.content::<Map<String, Value>>() {
+            content.insert("stop_on_error".into(), Value::Bool(false));
+            self.frames.content = serde_json::to_vec(&content).expect("keys are strings").into();
+        }
+        self
+    }
+
     /// Reads the content of an `execute_request`.
     pub(super) fn execute(&self) -> Option<ExecuteContent> {
         self.frames.content().ok()

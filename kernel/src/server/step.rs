@@ -169,6 +169,11 @@ impl Server {
             return;
         };
         step.deadline = None;
+        if step.reply.is_some() {
+            // It has ended but for the state that is asked for: a signal would find Python idle, and nothing would tell
+            // that it was obeyed.
+            return;
+        }
         step.stopped.get_or_insert(why);
         let msg_id = step.msg_id.clone();
         if self.escalation.is_none() {

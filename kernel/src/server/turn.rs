@@ -26,8 +26,9 @@ use crate::session::{Given, data_files};
 /// second.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How long an interrupted turn may take to end by itself.
-const PATIENCE: Duration = Duration::from_millis(800);
+/// How long an interrupted turn may take to end by itself: whoever interrupts has a reply within half a second, also from a
+/// model that is being loaded.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// The answer of `begin_prompt()`.
 #[derive(Debug, Deserialize)]
