@@ -44,6 +44,10 @@ section "Rust tests"
 cargo build --workspace --locked
 cargo test --workspace --locked
 
+# `target/debug/soak 2000` plays more, and judges how fast memory grows.
+section "soak: turns while things go wrong"
+"$target/debug/soak" 150
+
 # Each target for a short time: `tests/fuzz/run.sh 3600` is for longer ones.
 section "fuzz targets"
 tests/fuzz/run.sh 20

@@ -5,3 +5,4 @@ pub mod frontend;
 pub mod gate;
 pub mod page;
 pub mod random;
+pub mod soak;

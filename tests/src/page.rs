@@ -63,6 +63,12 @@ impl Page {
         Page { comm, cells, tells: true, runs: true, ran, told }
     }
 
+    /// Opens the comm again, with a kernel that was started anew or for another notebook; the cells stay.
+    pub async fn reopen(&mut self, client: &mut Frontend, path: &str) {
+        let opened = Page::open(client, path, json!({})).await;
+        self.comm = opened.comm;
+    }
+
     /// Says something to the kernel.
     pub async fn say(&self, client: &mut Frontend, data: Value) {
         let content = json!({"comm_id": self.comm, "data": data});
