@@ -223,6 +223,13 @@ def _():
     return "sent"
 
 
+@probe("change the limits of another process")
+def _():
+    now = resource.prlimit(PLANTED["victim"], resource.RLIMIT_NOFILE)
+    resource.prlimit(PLANTED["victim"], resource.RLIMIT_NOFILE, now)
+    return "changed"
+
+
 @probe("trace another process")
 def _():
     return in_child(lambda: call("ptrace", PTRACE_SEIZE, PLANTED["victim"], 0, 0))

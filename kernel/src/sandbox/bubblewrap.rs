@@ -30,15 +30,23 @@ fn arguments(grants: &Grants, settings: &Settings) -> Vec<OsString> {
         line.add(&["--share-net"]);
     }
     line.add(&["--proc", "/proc", "--dev", "/dev"]);
-    for mount in grants.mounts() {
-        match &mount {
+    let mounts = grants.mounts();
+    for mount in &mounts {
+        match mount {
             Mount::Link { at, to } => line.two("--symlink", to, at),
             Mount::Folder(at) => line.one("--dir", at),
+            Mount::Hidden(at) => line.one("--tmpfs", at),
             Mount::ReadOnly { from, at } => line.two("--ro-bind-try", from, at),
             Mount::Writable { from, at } => line.two("--bind", from, at),
         }
     }
     line.two("--ro-bind", &settings.program, Path::new(INSIDE));
+    for mount in &mounts {
+        // Only now, since the Python may be in it.
+        if let Mount::Hidden(at) = mount {
+            line.one("--remount-ro", at);
+        }
+    }
     // What is written outside of the workspace must be refused, not lost without a word.
     line.add(&["--remount-ro", "/"]);
     line.one("--chdir", grants.workspace());

@@ -72,6 +72,23 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_modify_ldt,
 ];
 
+/// Memory, counters and messages that other processes of this user share by a number: namespaces have their own.
+const SHARED: &[c_long] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
 /// Change of a file what Landlock does not guard: its mode, its owner, its times, its attributes. They are said to be
 /// done and are not, since copying a file ends with them.
 const NOT_DONE: &[c_long] = &[
@@ -164,7 +181,10 @@ fn forbidden(landlock: bool, network: bool) -> Result<Cases, String> {
     let request = |request: u64| rule(vec![condition(1, Len::Dword, Op::Eq, request)?]);
     let requests = [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD];
     cases.insert(libc::SYS_ioctl, requests.into_iter().map(request).collect::<Result<_, _>>()?);
+    // Another process's limits: one of no time at all would end it.
+    cases.insert(libc::SYS_prlimit64, vec![rule(vec![condition(0, Len::Dword, Op::Ne, 0)?])?]);
     if landlock {
+        cases.extend(always(SHARED));
         let mut sockets = vec![datagrams()?];
         if !network {
             sockets.extend([family(libc::AF_INET)?, family(libc::AF_INET6)?]);

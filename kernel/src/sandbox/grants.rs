@@ -84,6 +84,8 @@ pub(super) enum Mount {
     },
     /// An empty folder.
     Folder(PathBuf),
+    /// An empty folder on top of one that is there.
+    Hidden(PathBuf),
     /// A file or folder that can be read.
     ReadOnly {
         /// Outside.
@@ -104,6 +106,7 @@ impl Mount {
     fn at(&self) -> &Path {
         match self {
             Mount::Folder(at)
+            | Mount::Hidden(at)
             | Mount::Link { at, .. }
             | Mount::ReadOnly { at, .. }
             | Mount::Writable { at, .. } => at,
@@ -124,7 +127,6 @@ pub(super) struct Grants {
     home: PathBuf,
     private_home: PathBuf,
     temporary: PathBuf,
-    nothing: PathBuf,
 }
 
 impl Grants {
@@ -158,7 +160,6 @@ impl Grants {
             home,
             private_home: private.home(),
             temporary: private.temporary(),
-            nothing: private.nothing(),
         })
     }
 
@@ -190,8 +191,11 @@ impl Grants {
             Mount::Writable { from, at }
         }));
         mounts.extend(self.hidden.iter().map(|at| {
-            let from = if at.is_dir() { self.nothing.clone() } else { "/dev/null".into() };
-            Mount::ReadOnly { from, at: at.clone() }
+            if at.is_dir() {
+                Mount::Hidden(at.clone())
+            } else {
+                Mount::ReadOnly { from: "/dev/null".into(), at: at.clone() }
+            }
         }));
         mounts.extend(OF_HOME.iter().filter(|name| self.is_own(name)).map(|name| {
             Mount::Writable { from: self.private_home.join(name), at: self.home.join(name) }

@@ -86,6 +86,11 @@ use linux::enter;
 
 /// The profile of `sandbox-exec` holds all of it.
 #[cfg(not(target_os = "linux"))]
-fn enter(_spec: &Spec) -> Result<(), String> {
-    rustix::process::setsid().map(|_| ()).or(Ok(()))
+fn enter(spec: &Spec) -> Result<(), String> {
+    if spec.fence.is_some() {
+        return Err("Landlock is of Linux alone".to_owned());
+    }
+    // A leader already, it cannot have a session of its own.
+    let _ = rustix::process::setsid();
+    Ok(())
 }

@@ -40,7 +40,6 @@ impl Private {
             let history = settings.history.as_ref().map(|all| all.join(name_of(workspace)));
             let private = Private { folder, user_home: user_home(), history };
             fs::create_dir(private.temporary())?;
-            fs::create_dir(private.nothing())?;
             for name in OF_HOME {
                 fs::create_dir_all(private.home().join(name))?;
             }
@@ -67,11 +66,6 @@ impl Private {
     /// The home.
     pub(super) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
-    }
-
-    /// An empty folder, which stands for those that are hidden.
-    pub(super) fn nothing(&self) -> PathBuf {
-        self.folder.path().join("nothing")
     }
 
     /// The user's own home, which the companion does not see but for what is granted in it.
