@@ -115,13 +115,8 @@ fn messages_without_a_step_end_the_turn() {
         Hm.
         [user]
         Use the step format.
-        [assistant]
-        Well.
-        [user]
-        Use the step format.
         ! What the model wrote could not be used: it is neither a <step> nor a <stop_analysis>. It was told so.
-        ! What the model wrote could not be used: it is neither a <step> nor a <stop_analysis>. It was told so.
-        = gave up: the model did not write a step in 3 attempts; the last time it is neither a <step> nor a <stop_analysis>
+        = gave up: the model did not write a step in 2 attempts; the last time it is neither a <step> nor a <stop_analysis>
     "#]],
     );
 }
@@ -258,7 +253,23 @@ fn what_never_ends_is_not_run() {
     scene.model.script.extend((0..3).map(|_| endless.clone()));
     let turn = scene.play(&task("What?"));
     assert!(scene.executor.ran.is_empty());
-    expect!["gave up: the model did not write a step in 3 attempts; the last time it was too long and had no end"].assert_eq(&outcome(&turn.outcome));
+    expect!["gave up: the model did not write a step in 2 attempts; the last time it was too long and had no end"].assert_eq(&outcome(&turn.outcome));
+}
+
+#[test]
+fn a_model_that_never_comes_to_an_end_costs_two_messages_at_most() {
+    let numbers: String = (0..200_000).map(|n| format!("{n} ")).collect();
+    let thought = format!("<step>\n<thought>{numbers}");
+    for endless in [numbers.clone(), thought, " \n\t".repeat(400_000), "<step>".repeat(200_000)] {
+        assert!(endless.len() > 1_000_000);
+        let mut scene = Scene::new(Profile::Full, &[&endless, &endless], vec![]);
+        scene.limits.max_new_tokens = 1_000;
+        let turn = scene.play(&task("What?"));
+        assert!(matches!(turn.outcome, Outcome::GaveUp { .. }), "{:?}", turn.outcome);
+        assert!(turn.usage.completion_tokens <= 8_000, "{}", turn.usage.completion_tokens);
+        assert!(scene.executor.ran.is_empty());
+        assert!(!scene.interrupt.is_set());
+    }
 }
 
 #[test]

@@ -22,8 +22,9 @@ use crate::transcript::Segment;
 /// Times that one message is continued after the token limit cut it.
 const MAX_CONTINUATIONS: usize = 3;
 
-/// Completions in a row that may be unusable.
-const MAX_MALFORMED: usize = 3;
+/// Completions in a row that may be unusable: a model is told once what was wrong. One that did not heed it then does
+/// not the second time either, and each try may cost [`MAX_CONTINUATIONS`] times the tokens of a completion.
+const MAX_MALFORMED: usize = 2;
 
 /// Times in a row that the same code may have the same result.
 const MAX_SAME: usize = 3;
