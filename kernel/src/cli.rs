@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
 use crate::sandbox::{Mode, Switch};
 
+use crate::bound::MaxText;
+
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
   0    done
@@ -225,6 +227,12 @@ pub struct EngineArgs {
     #[arg(long, env = "DATARUS_MAX_TURN_TOKENS", default_value_t = 16384, hide_short_help = true)]
     pub max_turn_tokens: usize,
     /// Chooses tokens at random, the more so the higher; 0 takes the likeliest [default: the model's own].
+    /// Text that a Python cell shows of each stream before the rest goes to a file: bytes, K, M, or `off` for all.
+    #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_OUTPUT", default_value_t = MaxText::CELL, hide_short_help = true)]
+    pub max_output: MaxText,
+    /// The same for a step of the agent.
+    #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_STEP_OUTPUT", default_value_t = MaxText::STEP, hide_short_help = true)]
+    pub max_step_output: MaxText,
     #[arg(long, env = "DATARUS_TEMPERATURE", hide_short_help = true)]
     pub temperature: Option<f32>,
     /// Only the k likeliest tokens.

@@ -18,6 +18,7 @@ mod link;
 mod process;
 mod runtime;
 mod talk;
+mod tree;
 
 use link::Link;
 use process::Signals;

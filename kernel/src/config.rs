@@ -7,6 +7,7 @@ use std::time::Duration;
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
 
+use crate::bound::MaxText;
 use crate::cli::EngineArgs;
 use crate::sandbox::{Settings, Switch};
 
@@ -19,8 +20,13 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// Where cells run and where questions find their files.
     pub folder: PathBuf,
-    /// Where turns are kept until their notebook was saved with them; without it they are not kept.
+    /// Where is kept what a notebook does not hold yet, or not at all: turns (`journal`), text that was not shown
+    /// (`output`), notebooks that could not be saved (`recover`). Without it nothing is kept.
     pub state: Option<PathBuf>,
+    /// How much text a cell shows.
+    pub max_output: MaxText,
+    /// How much text a step of the agent shows.
+    pub max_step_output: MaxText,
     /// Arguments that are handed on to ipykernel unchanged.
     pub companion_args: Vec<String>,
     /// What cells may reach.
@@ -83,7 +89,9 @@ impl Config {
             python,
             model,
             folder: PathBuf::from("."),
-            state: user_state_dir().map(|folder| folder.join("datarus/journal")),
+            state: user_state_dir().map(|folder| folder.join("datarus")),
+            max_output: args.max_output,
+            max_step_output: args.max_step_output,
             companion_args,
             sandbox: sandbox(args)?,
             limits: limits(args)?,
@@ -106,7 +114,9 @@ impl Config {
             python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
             model: args.model.clone(),
             folder: PathBuf::from("."),
-            state: user_state_dir().map(|folder| folder.join("datarus/journal")),
+            state: user_state_dir().map(|folder| folder.join("datarus")),
+            max_output: args.max_output,
+            max_step_output: args.max_step_output,
             companion_args,
             sandbox: sandbox(args)?,
             limits: limits(args)?,

@@ -9,6 +9,7 @@
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
 //! [`cells`] and [`notebook`].
 
+pub mod bound;
 pub mod cells;
 pub mod cli;
 pub mod client;
@@ -22,6 +23,7 @@ mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod headless;
+mod excess;
 pub mod install;
 pub mod iopub;
 mod journal;

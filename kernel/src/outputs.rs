@@ -3,6 +3,8 @@
 use datarus_agent::executor::Output;
 use serde_json::{Map, Value};
 
+use crate::bound::floor_char_boundary;
+
 /// How much of a stream's beginning is kept, in bytes.
 const HEAD: usize = 64 << 10;
 
@@ -176,10 +178,6 @@ fn object(content: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
         Some(Value::Object(map)) => map,
         _ => Map::new(),
     }
-}
-
-fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&index| text.is_char_boundary(index)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ use crate::zmtp::ZmtpError;
 mod clients;
 mod closing;
 mod death;
+mod flood;
+mod ladder;
 mod live;
 mod opening;
 mod owed;
@@ -42,6 +44,8 @@ mod step;
 mod stop;
 mod turn;
 
+use flood::Floods;
+use ladder::Ladder;
 use owed::OwedSteps;
 use own::OwnRequests;
 use pages::Pages;
@@ -50,10 +54,11 @@ use relay::Relayed;
 use request::Request;
 use schedule::Schedule;
 use sockets::Sockets;
-use step::Escalation;
 
 /// How many messages of the companion may wait here before it is held back.
-const COMPANION_BACKLOG: usize = 256;
+///
+/// A piece of text has up to half a megabyte, see `companion/streams.py`.
+const COMPANION_BACKLOG: usize = 32;
 
 /// Why a kernel cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -113,12 +118,13 @@ pub async fn run_with(
         info_after: Vec::new(),
         schedule: Schedule::default(),
         own: OwnRequests::default(),
+        floods: Floods::default(),
         pages: Pages::default(),
         owed: OwedSteps::default(),
-        journals: Journals::new(config.state.clone()),
+        journals: Journals::new(config.state.as_ref().map(|state| state.join("journal"))),
         prompt: None,
         turns: 0,
-        escalation: None,
+        ladder: None,
         lost_variables: None,
         history: History::default(),
         agent: AgentThread::start(config.clone(), loader, events),
@@ -149,13 +155,15 @@ struct Server {
     info_after: Vec<(String, Request)>,
     schedule: Schedule,
     own: OwnRequests,
+    floods: Floods,
     pages: Pages,
     owed: OwedSteps,
     journals: Journals,
     prompt: Option<PromptCell>,
     /// How many prompts there were: the number of the newest.
     turns: u64,
-    escalation: Option<Escalation>,
+    /// A cell that was told to stop.
+    ladder: Option<Ladder>,
     /// Why the variables are lost, until a cell has been told.
     lost_variables: Option<String>,
     history: History,
@@ -222,7 +230,7 @@ impl Server {
         [
             self.gatherer.deadline(),
             self.prompt.as_ref().and_then(PromptCell::deadline),
-            self.escalation.as_ref().and_then(Escalation::deadline),
+            self.ladder.as_ref().and_then(Ladder::deadline),
         ]
         .into_iter()
         .flatten()
@@ -234,7 +242,7 @@ impl Server {
             let held = self.gatherer.flush();
             self.sockets.publish(held);
         }
-        self.escalate(now);
+        self.climb_ladder(now);
         self.on_turn_deadline(now);
     }
 

@@ -258,7 +258,8 @@ fn what_never_ends_is_not_run() {
 
 #[test]
 fn a_model_that_never_comes_to_an_end_costs_two_messages_at_most() {
-    let numbers: String = (0..200_000).map(|n| format!("{n} ")).collect();
+    let numbers: Vec<_> = (0..200_000).map(|n| n.to_string()).collect();
+    let numbers = numbers.join(" ");
     let thought = format!("<step>\n<thought>{numbers}");
     for endless in [numbers.clone(), thought, " \n\t".repeat(400_000), "<step>".repeat(200_000)] {
         assert!(endless.len() > 1_000_000);

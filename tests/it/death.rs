@@ -1,27 +1,10 @@
 //! The death of the companion, of the kernel, and the end of both.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::json;
-use tests::frontend::Frontend;
-
-/// Waits for a state of the system that nothing announces.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("expected {what}");
-}
-
-fn runs(pid: i32) -> bool {
-    // A zombie is as good as gone: its parent here may be a container's first process, which does not reap.
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z")))
-}
+use tests::frontend::{Frontend, python};
+use tests::processes::{runs, until};
 
 fn kill(pid: i32) {
     std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
@@ -101,7 +84,7 @@ async fn a_python_without_ipykernel_gives_one_clear_error_and_the_kernel_stays()
 
 #[tokio::test]
 async fn a_shutdown_leaves_no_process_and_no_folder() {
-    let mut client = Frontend::start_binary().await;
+    let mut client = Frontend::start_binary(&python()).await;
     let pid = client.companion_pid().await;
     assert_eq!(runtime_folders(client.folder.path()), 1);
     client.run("import subprocess; p = subprocess.Popen(['sleep', '600']); print(p.pid)").await;
@@ -114,7 +97,7 @@ async fn a_shutdown_leaves_no_process_and_no_folder() {
 
 #[tokio::test]
 async fn a_terminated_kernel_leaves_no_process_and_no_folder() {
-    let mut client = Frontend::start_binary().await;
+    let mut client = Frontend::start_binary(&python()).await;
     let pid = client.companion_pid().await;
     let kernel = client.process.as_ref().unwrap().id().unwrap();
     occupy(&mut client).await;
@@ -126,7 +109,7 @@ async fn a_terminated_kernel_leaves_no_process_and_no_folder() {
 
 #[tokio::test]
 async fn a_killed_kernel_leaves_no_process_and_no_folder() {
-    let mut client = Frontend::start_binary().await;
+    let mut client = Frontend::start_binary(&python()).await;
     let pid = client.companion_pid().await;
     let code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)";
     let child: i32 = client.run(code).await.text("stdout").trim().parse().unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::{Model, Profile};
+use datarus_kernel::bound::MaxText;
 use datarus_kernel::config::Config;
 use datarus_kernel::headless::{Ending, ask, run};
 use datarus_kernel::notebook::Notebook;
@@ -31,6 +32,8 @@ fn config(python: &Path) -> Config {
         model: None,
         folder: PathBuf::from("."),
         state: None,
+        max_output: MaxText::CELL,
+        max_step_output: MaxText::STEP,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
         sandbox: tests::frontend::sandbox(),
         limits: Limits {

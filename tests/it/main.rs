@@ -10,6 +10,7 @@ mod go_on;
 mod headless;
 mod hostile_data;
 mod interrupt;
+mod leaks;
 mod live;
 mod observations;
 mod phases;

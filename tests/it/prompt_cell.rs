@@ -319,6 +319,9 @@ async fn a_step_beyond_its_time_is_stopped_and_the_turn_goes_on() {
         assert_eq!(told(&ended).last().unwrap()["outcome"]["kind"], "answered");
         let kept = client.run("kept").await;
         assert_eq!(kept.reply["status"] == "ok", survives, "{:?}", kept.reply);
+        // The user reads it where the step stands, the model in what it sees of the step.
+        let lost = "all variables are lost";
+        assert_eq!(ended.text("stderr").contains(lost), !survives, "{ended:?}");
     }
 }
 

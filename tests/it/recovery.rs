@@ -109,7 +109,7 @@ async fn a_finished_turn_comes_back_as_it_was_until_the_notebook_holds_it() {
     page.say(&mut client, json!({"op": "restored", "turn": turn})).await;
     page.say(&mut client, json!({"op": "held", "turn": turn})).await;
     client.run("1").await;
-    let files = std::fs::read_dir(state.path()).unwrap().count();
+    let files = std::fs::read_dir(state.path().join("journal")).unwrap().count();
     assert_eq!(files, 0, "the journal is gone");
     assert_nothing_comes(&mut client).await;
 }

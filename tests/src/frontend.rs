@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datarus_agent::agent::Limits;
+use datarus_kernel::bound::MaxText;
 use datarus_kernel::config::Config;
 use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
@@ -17,7 +18,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use zeromq::util::PeerIdentity;
-use zeromq::{DealerSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage};
+use zeromq::{
+    DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage,
+};
 
 /// After this a test has failed. It is long, since the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -118,6 +121,8 @@ pub fn config(python: &Path) -> Config {
         model: None,
         folder: PathBuf::from("."),
         state: None,
+        max_output: MaxText::CELL,
+        max_step_output: MaxText::STEP,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
         sandbox: sandbox(),
         limits: Limits {
@@ -156,10 +161,10 @@ impl Frontend {
         Frontend::start(config(python), datarus_kernel::prompt::configured_model()).await
     }
 
-    /// The real binary as a process of its own, over TCP. Its runtime folders are made in `folder`.
-    pub async fn start_binary() -> Frontend {
+    /// The real binary as a process of its own, over TCP, on the given Python. Its runtime folders are made in `folder`.
+    pub async fn start_binary(python: &Path) -> Frontend {
         let mut command = Command::new(binary());
-        command.arg("kernel").env("DATARUS_PYTHON", python());
+        command.arg("kernel").env("DATARUS_PYTHON", python);
         let folder = tempfile::tempdir().expect("a temporary folder");
         Frontend::start_process(command, folder, tcp_connection()).await
     }
@@ -321,6 +326,15 @@ impl Frontend {
     pub async fn interrupt(&mut self) {
         let ended = self.ask(Channel::Control, "interrupt_request", json!({})).await;
         assert_eq!(ended.reply["status"], "ok");
+    }
+
+    /// Has the kernel's heart answer.
+    pub async fn beat(&self) {
+        let mut heart = ReqSocket::new();
+        until_connected(&mut heart, &self.connection.endpoint(Channel::Heartbeat)).await;
+        heart.send(ZmqMessage::from("ping")).await.expect("an open socket");
+        let answer = tokio::time::timeout(PATIENCE, heart.recv()).await.expect("a heartbeat");
+        assert_eq!(answer.expect("an open socket").into_vec(), ["ping"]);
     }
 
     /// Waits until a request is at work: something has been published that is not its busy status.

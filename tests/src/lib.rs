@@ -4,5 +4,6 @@ pub mod doubles;
 pub mod frontend;
 pub mod gate;
 pub mod page;
+pub mod processes;
 pub mod random;
 pub mod soak;

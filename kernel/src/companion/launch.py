@@ -1,18 +1,26 @@
 """Starts ipykernel as the companion of a Datarus kernel.
 
-It differs from `python -m ipykernel_launcher` in three things: output is never dropped when a reader is slow, the
-module `datarus_companion` is there for the kernel to ask (it is in `sys.modules`, never in the user's namespace),
-and the kernel is told over the socket `up` beside this file when requests may be sent, or why not.
+It differs from `python -m ipykernel_launcher` in these things: output is never dropped when a reader is slow, and
+comes in pieces that a reader can hold; an interrupt ends an `await`; the module `datarus_companion` is there for the
+kernel to ask (it is in `sys.modules`, never in the user's namespace); and the kernel is told over the socket `up`
+beside this file when requests may be sent, or why not.
 """
 
+import datetime
 import json
 import os
+import signal
 import socket
 import sys
 import warnings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OLDEST = (7, 3)
+
+# How long the kernel's request for an interrupt may have waited, in seconds: a little later the kernel sends the signal
+# itself. Code that keeps the interpreter's lock and looks at signals, as `re` does, stops at that; the request, which is
+# read when the lock is free again, must not interrupt what is shown of the first interrupt.
+PATIENCE = 0.5
 
 
 def tell(**news):
@@ -43,8 +51,13 @@ def load_app():
 def companion_app(base):
     """Returns `base` with an IOPub socket whose queue has no limit."""
     import zmq
+    from traitlets import default
 
     class CompanionApp(base):
+        @default("outstream_class")
+        def _pieces(self):
+            return "datarus_companion.streams.PiecewiseStream"
+
         def init_iopub(self, context):
             # libzmq drops what is over 1,000 messages while the reader is busy: 28 % of 30,000 flushed prints.
             # The option must be set before `bind`, so it is a default for the one socket made here.
@@ -60,6 +73,35 @@ def companion_app(base):
     return CompanionApp
 
 
+def wake_on_signals(loop):
+    """Lets a signal wake the loop.
+
+    ipykernel's handler only queues what cancels an `await`, and the loop then sleeps on: `await asyncio.sleep(20)` ended
+    after 19 seconds. A byte that the signal writes ends that sleep.
+    """
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    loop.add_reader(ours, ours.recv, 4096)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    # They live as long as the process.
+    wake_on_signals.sockets = ours, theirs
+
+
+def interrupt_once(kernel):
+    """Has `kernel` refuse a request for an interrupt that has waited longer than `PATIENCE`."""
+    interrupt = kernel.control_handlers["interrupt_request"]
+
+    async def interrupt_request(stream, ident, parent):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        if (now - parent["header"]["date"]).total_seconds() < PATIENCE:
+            return await interrupt(stream, ident, parent)
+        late = {"status": "error", "ename": "TimeoutError", "evalue": "too late", "traceback": []}
+        kernel.session.send(stream, "interrupt_reply", late, parent, ident=ident)
+
+    kernel.control_handlers["interrupt_request"] = interrupt_request
+
+
 def main():
     """Runs the kernel until it is shut down."""
     import datarus_companion
@@ -73,6 +115,8 @@ def main():
         app = app_class.instance()
         app.initialize()
         datarus_companion.attach(app.shell)
+        wake_on_signals(IOLoop.current().asyncio_loop)
+        interrupt_once(app.kernel)
     except BaseException as error:
         tell(error=f"ipykernel did not start: {type(error).__name__}: {error}")
         raise

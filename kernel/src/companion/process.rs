@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::link::{self, Readers};
 use super::runtime::RuntimeFolder;
 use super::talk;
+use super::tree::{self, Descendant};
 use super::{Launch, News, Reporter, Up};
 use crate::sandbox::{Private, Sandbox};
 
@@ -60,7 +61,8 @@ pub(super) fn spawn(
     let guard = guard(group, folders.into_iter().flatten());
     let (sender, signals) = mpsc::unbounded_channel();
     let hidden = sandbox.hides_processes();
-    let process = Process { child, group, hidden, inside: None, signals };
+    let left = Vec::new();
+    let process = Process { child, group, hidden, inside: None, signals, left };
     let watch = Watch { process, guard, talk, folder, private, up, reporter };
     tokio::spawn(watch.until_the_end());
     Ok(Signals(sender))
@@ -127,6 +129,8 @@ struct Process {
     /// That group, once it is known.
     inside: Option<Pid>,
     signals: mpsc::UnboundedReceiver<Signal>,
+    /// What ran below it when it was told to end.
+    left: Vec<Descendant>,
 }
 
 impl Process {
@@ -137,6 +141,7 @@ impl Process {
                 status = self.child.wait() => {
                     // What the companion left running goes with it.
                     self.signal(Signal::KILL);
+                    tree::kill(&self.left);
                     return status;
                 }
                 signal = self.signals.recv(), if !self.signals.is_closed() => {
@@ -148,7 +153,11 @@ impl Process {
 
     /// Python's own group gets what asks it to do something, the one that we started what ends it: a namespace ends
     /// with the process that made it.
-    fn signal(&self, signal: Signal) {
+    fn signal(&mut self, signal: Signal) {
+        // Once the process has ended, who descends from it is not known any more.
+        if matches!(signal, Signal::TERM | Signal::KILL) {
+            self.left.extend(self.group.map(tree::descendants).unwrap_or_default());
+        }
         let group = match signal {
             Signal::KILL => self.group,
             _ => self.inside.filter(|_| self.hidden).or(self.group),

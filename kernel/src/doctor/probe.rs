@@ -244,7 +244,7 @@ async fn printed(client: &mut Client, code: &str) -> Result<String, ProbeError> 
     // Python, whatever it looks like.
     let metadata = Map::from_iter([("datarus".to_owned(), json!({ "role": "code" }))]);
     let request = ExecuteRequest::silent(code);
-    let reply = client.execute(&request, &metadata, &mut outputs, &mut |_, _| ()).await?;
+    let reply = client.execute(&request, &metadata, &mut outputs, &mut |_, _, _| ()).await?;
     if reply.status != "ok" {
         return Err(ProbeError::Silent(reply.evalue.unwrap_or(reply.status)));
     }

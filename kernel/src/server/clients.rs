@@ -142,7 +142,7 @@ impl Server {
     /// Starts all cells that may start. None may while a step of a stopped turn still runs: it is being sent
     /// signals, which must not reach what the user started.
     pub(super) fn advance(&mut self) {
-        while self.escalation.is_none()
+        while !self.is_held_back()
             && let Some(cell) = self.schedule.next()
         {
             match cell.kind {

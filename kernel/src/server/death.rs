@@ -84,6 +84,7 @@ impl Server {
     /// Ends a request that the companion will not answer. It had told that it was busy, if it had begun.
     pub(super) fn fail(&mut self, request: &Request, error: &ErrorContent) {
         let reply = if request.header.msg_type == "execute_request" {
+            self.show_ends(&request.header.msg_id, request.parent());
             let shown = self.session.error(request.parent(), error);
             self.publish(shown);
             let execution_count = self.history.number_of(&request.header.msg_id).unwrap_or(0);

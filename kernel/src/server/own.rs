@@ -45,6 +45,8 @@ pub(super) enum Own {
     Kept { turn: u64, printed: String },
     /// To know the state after a step that the page's request with this id ran; asked so many times.
     State(String, u8),
+    /// To have what runs interrupted.
+    Interrupt,
 }
 
 /// An `execute_reply` to a request of our own.
@@ -153,7 +155,7 @@ impl Server {
             Some(Own::Step(_) | Own::UnseenStep) => return self.on_step_reply(msg_id, reply),
             // What it prints may come after the reply.
             Some(Own::Kept { .. }) => return,
-            Some(Own::Number(_) | Own::Variables(_) | Own::State(..)) | None => {}
+            Some(Own::Number(_) | Own::Variables(_) | Own::State(..) | Own::Interrupt) | None => {}
         }
         match self.own.remove(msg_id) {
             Some(Own::Number(turn)) => self.on_number(turn, reply.answer()),
@@ -167,6 +169,7 @@ impl Server {
                 self.ask_state_again(step, times + 1);
             }
             Some(Own::State(step, _)) => self.on_step_state(&step, reply),
+            Some(Own::Interrupt) => self.on_interrupt_answer(reply.status == "ok"),
             Some(Own::Step(_) | Own::UnseenStep | Own::Kept { .. }) | None => {}
         }
     }
@@ -188,8 +191,14 @@ impl Server {
                 self.on_step_output(msg_id, &prompt, msg_type, frames);
             }
             Some(Own::UnseenStep) => self.on_unseen_output(msg_id, msg_type, &frames),
-            Some(Own::Number(_) | Own::Variables(_) | Own::State(..) | Own::Kept { .. }) | None => {
-            }
+            Some(
+                Own::Number(_)
+                | Own::Variables(_)
+                | Own::State(..)
+                | Own::Kept { .. }
+                | Own::Interrupt,
+            )
+            | None => {}
         }
     }
 }

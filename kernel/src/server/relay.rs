@@ -131,7 +131,7 @@ impl Server {
             self.history.output(&parent.msg_id, &header.msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
-        self.publish(frames.clone().resigned(&self.key));
+        self.publish_output(&parent.msg_id, &header.msg_type, frames.clone(), ended);
         self.on_unseen_output(&parent.msg_id, &header.msg_type, &frames);
         if let Some(hint) = hint {
             let hint = self.session.stream(&parent_header, StreamName::Stderr, &hint);

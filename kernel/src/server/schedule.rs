@@ -123,6 +123,11 @@ impl Schedule {
         self.running.iter().rev().find(|cell| !cell.replied)
     }
 
+    /// The oldest cell that the companion has not replied to: an interrupt is for this one.
+    pub(super) fn first_without_reply(&self) -> Option<&Running> {
+        self.running.iter().find(|cell| !cell.replied)
+    }
+
     /// The cell that runs on the companion now.
     pub(super) fn first_running(&self) -> Option<&Running> {
         self.running.first()

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datarus_agent::executor::{Execution, ExecutorError, Status};
-use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use super::flood::stream_name;
 use super::own::OwnReply;
 use super::relay::is_idle;
 use crate::display::without_escapes;
@@ -16,18 +16,8 @@ use crate::message::content::StreamName;
 use crate::outputs::Outputs;
 use crate::wire::Frames;
 
-/// How much text a step may show, in bytes; the agent sees beginning and end.
-const MAX_SHOWN: usize = 1 << 20;
-
-/// What is done, and when after the first try, to a cell that must stop: most cells stop at the first interrupt,
-/// one that catches it at the second, C code that never looks at signals only at the end of its process. On a busy
-/// machine a cell takes seconds to tell of its interrupt, and an end would lose all variables.
-const RUNGS: [(Duration, Signal); 4] = [
-    (Duration::ZERO, Signal::INT),
-    (Duration::from_secs(2), Signal::INT),
-    (Duration::from_secs(7), Signal::TERM),
-    (Duration::from_secs(9), Signal::KILL),
-];
+/// What the user and the model read of a step whose process has ended.
+const LOST: &str = "The Python process was ended, all variables are lost.\n";
 
 /// A step that runs.
 #[derive(Debug)]
@@ -41,7 +31,6 @@ pub(super) struct RunningStep {
     /// When its time is over.
     deadline: Option<Instant>,
     outputs: Outputs,
-    shown_bytes: usize,
     execution_count: Option<u64>,
     reply: Option<OwnReply>,
     idle: bool,
@@ -78,7 +67,6 @@ impl RunningStep {
             started,
             deadline: started.checked_add(timeout),
             outputs: Outputs::default(),
-            shown_bytes: 0,
             execution_count: None,
             reply: None,
             idle: false,
@@ -94,8 +82,7 @@ impl RunningStep {
     /// What it did.
     fn execution(&mut self, died: bool) -> Execution {
         if died {
-            let text = "The Python process was ended, all variables are lost.\n";
-            self.outputs.push("stream", object(json!({ "name": "stderr", "text": text })));
+            self.outputs.push("stream", object(json!({ "name": "stderr", "text": LOST })));
         }
         let reply = self.reply.take().unwrap_or_default();
         let status = match self.stopped {
@@ -119,21 +106,6 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
-    }
-}
-
-/// A cell that was told to stop and has not stopped yet. It outlives the turn.
-#[derive(Debug)]
-pub(super) struct Escalation {
-    msg_id: String,
-    since: Instant,
-    next: usize,
-}
-
-impl Escalation {
-    /// When the next rung is due.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        RUNGS.get(self.next).map(|(after, _)| self.since + *after)
     }
 }
 
@@ -176,28 +148,12 @@ impl Server {
         }
         step.stopped.get_or_insert(why);
         let msg_id = step.msg_id.clone();
-        if self.escalation.is_none() {
-            self.escalation = Some(Escalation { msg_id, since: Instant::now(), next: 0 });
-        }
-        self.escalate(Instant::now());
-    }
-
-    /// Climbs the rungs that are due.
-    pub(super) fn escalate(&mut self, now: Instant) {
-        let Some(escalation) = &mut self.escalation else { return };
-        while let Some((after, signal)) = RUNGS.get(escalation.next)
-            && escalation.since + *after <= now
-        {
-            escalation.next += 1;
-            self.companion.signal(*signal);
-        }
+        self.stop_running_step(msg_id);
     }
 
     /// Takes the companion's reply to a step.
     pub(super) fn on_step_reply(&mut self, msg_id: &str, reply: OwnReply) {
-        if self.escalation.as_ref().is_some_and(|escalation| escalation.msg_id == msg_id) {
-            self.escalation = None;
-        }
+        self.leave_ladder(msg_id);
         if let Some(step) = self.step(msg_id) {
             step.reply = Some(reply);
             self.settle_step();
@@ -216,8 +172,21 @@ impl Server {
 
     /// Ends the running step of a companion that is gone.
     pub(super) fn on_step_died(&mut self) {
-        self.escalation = None;
+        self.ladder = None;
+        self.tell_step_lost();
         self.finish_step(true);
+    }
+
+    /// Shows the end of a step in the prompt cell; a page has it in the step's own.
+    fn tell_step_lost(&mut self) {
+        let Some(prompt) = &self.prompt else { return };
+        let Some(step) = prompt.step.as_ref().filter(|step| step.runner == Runner::Kernel) else {
+            return;
+        };
+        let (msg_id, parent) = (step.msg_id.clone(), prompt.request.parent().clone());
+        self.show_ends(&msg_id, &parent);
+        let told = self.session.stream(&parent, StreamName::Stderr, LOST);
+        self.publish(told);
     }
 
     /// Takes what is published for a step that is not shown in the prompt cell.
@@ -245,7 +214,12 @@ impl Server {
         frames: Frames,
     ) {
         match msg_type {
-            "status" => self.on_step_status(msg_id, &frames),
+            "status" => {
+                if is_idle(&frames) {
+                    self.show_ends(msg_id, parent);
+                }
+                self.on_step_status(msg_id, &frames);
+            }
             "execute_input" => self.on_step_input(msg_id, &frames),
             "stream" | "display_data" | "execute_result" | "error" | "clear_output" => {
                 self.show_step_output(msg_id, parent, msg_type, &frames);
@@ -287,16 +261,14 @@ impl Server {
         let Ok(content) = frames.content::<Map<String, Value>>() else { return };
         let turn = self.prompt.as_ref().map(|prompt| prompt.view.turn().to_owned());
         let mut place = None;
-        let mut room = MAX_SHOWN;
         if let Some(step) = self.step(msg_id) {
             step.outputs.push(msg_type, content.clone());
             place = turn.map(|turn| (turn, step.number));
-            room = MAX_SHOWN.saturating_sub(step.shown_bytes);
-            step.shown_bytes += frames.content.len();
         }
         match msg_type {
-            "stream" => self.show_text(parent, &content, room, frames.content.len()),
+            "stream" => self.show_text(msg_id, parent, &content),
             "error" => {
+                self.show_ends(msg_id, parent);
                 let lines =
                     content.get("traceback").and_then(Value::as_array).into_iter().flatten();
                 let lines: Vec<_> = lines.filter_map(Value::as_str).collect();
@@ -310,26 +282,14 @@ impl Server {
         }
     }
 
-    fn show_text(
-        &mut self,
-        parent: &Bytes,
-        content: &Map<String, Value>,
-        room: usize,
-        size: usize,
-    ) {
-        if room == 0 {
-            return;
-        }
+    fn show_text(&mut self, msg_id: &str, parent: &Bytes, content: &Map<String, Value>) {
         let field = |name| content.get(name).and_then(Value::as_str).unwrap_or_default();
-        let name = if field("name") == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
-        let shown = if size <= room {
-            self.session.stream(parent, name, field("text"))
-        } else {
-            let head: String = field("text").chars().take(room).collect();
-            let text = head + "\n… [the rest of this step's text is not shown] …\n";
-            self.session.stream(parent, name, &text)
-        };
-        self.publish(shown);
+        let name = stream_name(field("name"));
+        let text = self.bounded_text(msg_id, name, field("text"));
+        if !text.is_empty() {
+            let shown = self.session.stream(parent, name, &text);
+            self.publish(shown);
+        }
     }
 
     fn show_bundle(
@@ -352,7 +312,7 @@ impl Server {
     }
 
     /// The running step, if this is the id of its request.
-    fn step(&mut self, msg_id: &str) -> Option<&mut RunningStep> {
+    pub(super) fn step(&mut self, msg_id: &str) -> Option<&mut RunningStep> {
         self.prompt.as_mut()?.step.as_mut().filter(|step| step.msg_id == msg_id)
     }
 

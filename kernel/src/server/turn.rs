@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use datarus_agent::agent::{AgentEvent, Outcome, Past, Task, Turn};
 use datarus_agent::executor::{Status, Variable};
 use datarus_agent::llm::{ModelInfo, Usage};
-use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -231,7 +230,7 @@ impl Server {
     pub(super) fn interrupt(&mut self) {
         let Some(prompt) = &mut self.prompt else {
             if self.companion.is_up() {
-                return self.companion.signal(Signal::INT);
+                return self.stop_cell();
             }
             return self.interrupt_unstarted();
         };
