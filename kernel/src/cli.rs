@@ -15,6 +15,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    the work ended badly: no answer, or a cell failed (the notebook is written all the same)
   2    the command line is wrong
   3    something is missing: Python, ipykernel, a file, a model (`datarus doctor` says what)
+  4    the work is done, but the notebook could not be written where it was to be: stderr and `--json` say where it is
   130  interrupted
 
 Every flag with [env: …] can be set by that variable; a flag wins over it.
@@ -226,13 +227,13 @@ pub struct EngineArgs {
     /// Tokens written in one turn.
     #[arg(long, env = "DATARUS_MAX_TURN_TOKENS", default_value_t = 16384, hide_short_help = true)]
     pub max_turn_tokens: usize,
-    /// Chooses tokens at random, the more so the higher; 0 takes the likeliest [default: the model's own].
     /// Text that a Python cell shows of each stream before the rest goes to a file: bytes, K, M, or `off` for all.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_OUTPUT", default_value_t = MaxText::CELL, hide_short_help = true)]
     pub max_output: MaxText,
     /// The same for a step of the agent.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_STEP_OUTPUT", default_value_t = MaxText::STEP, hide_short_help = true)]
     pub max_step_output: MaxText,
+    /// Chooses tokens at random, the more so the higher; 0 takes the likeliest [default: the model's own].
     #[arg(long, env = "DATARUS_TEMPERATURE", hide_short_help = true)]
     pub temperature: Option<f32>,
     /// Only the k likeliest tokens.

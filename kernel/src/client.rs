@@ -142,7 +142,8 @@ impl Client {
         Ok(client)
     }
 
-    /// Runs a cell. `outputs` collects what it puts out, `seen` gets each published message of it.
+    /// Runs a cell. `outputs` collects what it puts out, `seen` gets each published message of it, and the
+    /// outputs with it.
     ///
     /// # Errors
     /// When the kernel is gone. An exception in the cell is a value of [`ExecuteReply`].
@@ -151,7 +152,7 @@ impl Client {
         request: &ExecuteRequest<'_>,
         metadata: &Map<String, Value>,
         outputs: &mut Outputs,
-        seen: &mut dyn FnMut(&str, &Value),
+        seen: &mut dyn FnMut(&str, &Value, &Outputs),
     ) -> Result<ExecuteReply, ClientError> {
         let mut content = serde_json::to_value(request).unwrap_or_default();
         content["allow_stdin"] = json!(false);
@@ -171,7 +172,7 @@ impl Client {
                     let content: Value = frames.content()?;
                     is_idle |= msg_type == "status" && content["execution_state"] == "idle";
                     outputs.take(&msg_type, &content);
-                    seen(&msg_type, &content);
+                    seen(&msg_type, &content, outputs);
                 }
                 _ => {}
             }

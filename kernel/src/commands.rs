@@ -19,6 +19,8 @@ use crate::{doctor, install, model, server};
 const FAILED: u8 = 1;
 /// Something is missing.
 const MISSING: u8 = 3;
+/// The work is done, but its notebook is elsewhere than it was asked for.
+const UNSAVED: u8 = 4;
 /// Stopped by the user: 128 and the number of the signal.
 const INTERRUPTED: u8 = 130;
 
@@ -76,7 +78,7 @@ fn ask(args: AskArgs) -> Result<u8> {
     } else {
         say(&format!("no answer: {}", answer.answer));
     }
-    Ok(code_of(answer.ending))
+    Ok(answer.unsaved.map_or(code_of(answer.ending), |_| UNSAVED))
 }
 
 fn run_notebook(args: RunArgs) -> Result<u8> {
@@ -87,7 +89,7 @@ fn run_notebook(args: RunArgs) -> Result<u8> {
     if args.json {
         print_json(&ran)?;
     }
-    Ok(code_of(ran.ending))
+    Ok(ran.unsaved.map_or(code_of(ran.ending), |_| UNSAVED))
 }
 
 fn code_of(ending: Ending) -> u8 {

@@ -21,6 +21,7 @@ pub mod ask;
 mod facts;
 mod progress;
 pub mod run;
+mod safe;
 
 pub use progress::Progress;
 
@@ -95,7 +96,7 @@ impl Kernel {
         request: &ExecuteRequest<'_>,
         metadata: &Map<String, Value>,
         outputs: &mut Outputs,
-        seen: &mut dyn FnMut(&str, &Value),
+        seen: &mut dyn FnMut(&str, &Value, &Outputs),
     ) -> Result<ExecuteReply, HeadlessError> {
         tokio::select! {
             reply = self.client.execute(request, metadata, outputs, seen) => Ok(reply?),
@@ -108,7 +109,7 @@ impl Kernel {
         let metadata = Map::from_iter([("datarus".to_owned(), json!({"role": "code"}))]);
         let mut outputs = Outputs::default();
         let request = ExecuteRequest::silent(code);
-        self.execute(&request, &metadata, &mut outputs, &mut |_, _| ()).await?;
+        self.execute(&request, &metadata, &mut outputs, &mut |_, _, _| ()).await?;
         let printed = outputs.list().iter().find_map(|output| output["text"].as_str());
         Ok(printed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
     }

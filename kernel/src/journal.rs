@@ -3,6 +3,7 @@
 //! One file for each notebook, one line for each finished step: a page that was closed, a server or a kernel that was
 //! killed loses no finished step. Writing never fails a turn; what cannot be read is passed over and logged.
 
+use std::cell::RefCell;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -33,6 +34,8 @@ const MAX_FILES: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Journals {
     folder: Option<PathBuf>,
+    /// Why something was not kept, until the user is told.
+    trouble: RefCell<Option<String>>,
 }
 
 /// A turn as it was kept.
@@ -95,7 +98,12 @@ impl Line {
 impl Journals {
     /// Journals in a folder, which is made when it is needed; or none at all.
     pub(crate) fn new(folder: Option<PathBuf>) -> Journals {
-        Journals { folder }
+        Journals { folder, trouble: RefCell::default() }
+    }
+
+    /// Why something of the turns was not kept since this was last asked.
+    pub(crate) fn take_trouble(&self) -> Option<String> {
+        self.trouble.take()
     }
 
     /// Notes that a turn begins, with the steps that it goes on from, in the place of the cells `removed`. What was
@@ -191,6 +199,7 @@ impl Journals {
         });
         if let Err(error) = added {
             tracing::warn!(%error, file = %file.display(), "cannot write a journal");
+            self.trouble.replace(Some(error.to_string()));
         }
     }
 

@@ -17,13 +17,14 @@ pub mod commands;
 mod companion;
 pub mod config;
 pub mod connection;
+pub mod disk;
 pub mod display;
 pub mod doctor;
 mod event;
+mod excess;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod headless;
-mod excess;
 pub mod install;
 pub mod iopub;
 mod journal;

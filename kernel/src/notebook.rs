@@ -5,11 +5,12 @@
 //! elsewhere would not leave as it came. The crate does what values cannot: it upgrades files older than
 //! nbformat 4.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize as _;
 use serde_json::{Map, Value, json};
+
+use crate::disk::{self, WriteError};
 
 /// Why a notebook file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum NotebookError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: WriteError,
     },
     /// The text is not JSON.
     #[error("expected a notebook, found text that is not JSON: {0}")]
@@ -77,6 +78,8 @@ impl Notebook {
     /// # Errors
     /// When the text is not JSON or not a notebook.
     pub fn parse(text: &str) -> Result<Self, NotebookError> {
+        // Editors of Windows put it there.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let value: Value = serde_json::from_str(text)?;
         match value.get("nbformat").and_then(Value::as_i64) {
             Some(4) => Self::from_value(value),
@@ -127,15 +130,12 @@ impl Notebook {
         String::from_utf8(bytes).expect("serde_json writes UTF-8")
     }
 
-    /// Writes the file whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
-    ///
-    /// A link is followed; the permissions of a file that exists are kept.
+    /// Writes the file whole or not at all, see [`disk::write`].
     ///
     /// # Errors
     /// When the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<(), NotebookError> {
-        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        write_atomically(&target, self.to_json().as_bytes())
+        disk::write(path, self.to_json().as_bytes(), None)
             .map_err(|source| NotebookError::Write { path: path.to_owned(), source })
     }
 }
@@ -145,26 +145,6 @@ pub fn new_cell_id() -> String {
     let mut id = uuid::Uuid::new_v4().simple().to_string();
     id.truncate(8);
     id
-}
-
-fn write_atomically(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let permissions = std::fs::metadata(target).ok().map(|metadata| metadata.permissions());
-    let mut builder = tempfile::Builder::new();
-    let fresh = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    builder.prefix(".datarus-").permissions(permissions.clone().unwrap_or(fresh));
-    let mut file = builder.tempfile_in(folder)?;
-    if let Some(permissions) = permissions {
-        // Creation masks the bits, this does not.
-        file.as_file().set_permissions(permissions)?;
-    }
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(target)?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 fn upgraded(text: &str) -> Result<Value, NotebookError> {
@@ -348,22 +328,5 @@ mod tests {
         );
         assert!(Notebook::parse("{").is_err());
         assert!(Notebook::parse(r#"{"nbformat":3,"worksheets":7}"#).is_err());
-    }
-
-    #[test]
-    fn a_write_replaces_the_file_whole_and_keeps_its_permissions_and_links() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("a.ipynb"), folder.path().join("b.ipynb"));
-        std::fs::write(&file, "old").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o664)).unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        let notebook = Notebook::default();
-        notebook.write(&link).unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(Notebook::read(&file).unwrap(), notebook);
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o664);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file stays");
-        assert!(notebook.write(&folder.path().join("no/such.ipynb")).is_err());
     }
 }

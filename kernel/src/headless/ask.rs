@@ -6,6 +6,7 @@ use datarus_agent::agent::Outcome;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::safe::{Safe, Saved, ends_step};
 use super::{
     Ending, HeadlessError, Kernel, Progress, facts, folder_of, note_facts, request_metadata,
 };
@@ -33,6 +34,9 @@ pub struct Question {
 pub struct Answer {
     /// The notebook.
     pub notebook: PathBuf,
+    /// Why it is not where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<String>,
     /// `done`, `gave_up`, `interrupted`, `failed`.
     pub status: String,
     /// The answer, or why there is none.
@@ -62,6 +66,7 @@ pub async fn ask(
     let data = question.data.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
     let folder = folder_of(&question.output)?;
     let output = folder.join(question.output.file_name().unwrap_or_default());
+    let mut safe = Safe::begin(&output, config.state.as_deref(), &mut progress)?;
     let files: Vec<String> = data.iter().map(|path| relative(&folder, path)).collect();
 
     progress.pass("starting the kernel");
@@ -73,16 +78,21 @@ pub async fn ask(
     let mut outputs = Outputs::default();
     let source = cell["source"].as_str().unwrap_or_default().to_owned();
     progress.pass("thinking");
-    let reply = kernel
-        .execute(
-            &ExecuteRequest::cell(&source),
-            &request_metadata(&cell),
-            &mut outputs,
-            &mut |kind, content| {
-                progress.see(kind, content);
-            },
-        )
-        .await?;
+    let mut see = |kind: &str, content: &Value, outputs: &Outputs| {
+        progress.see(kind, content);
+        if ends_step(kind, content) {
+            safe.keep(|| {
+                notebook_of(cell.clone(), outputs, TurnRecord::read(outputs.list()).as_ref())
+            });
+        }
+    };
+    let request = ExecuteRequest::cell(&source);
+    let metadata = request_metadata(&cell);
+    let asked = kernel.execute(&request, &metadata, &mut outputs, &mut see).await;
+    if asked.is_err() {
+        safe.tell_kept(&mut progress);
+    }
+    let reply = asked?;
     cell["execution_count"] = json!(reply.execution_count);
     let mut record = TurnRecord::read(outputs.list());
     if let Some(record) = &mut record {
@@ -92,13 +102,18 @@ pub async fn ask(
     let sandbox = kernel.sandbox();
     kernel.stop().await?;
 
-    let mut notebook = Notebook::default();
-    notebook.cells = as_cells(cell, &outputs, record.as_ref());
+    let mut notebook = notebook_of(cell, &outputs, record.as_ref());
     note_facts(&mut notebook, facts, &sandbox);
-    notebook.write(&output)?;
-    progress.tell(&format!("wrote {}", question.output.display()));
+    let Saved { path, unsaved } = safe.save(&notebook, &mut progress)?;
+    let notebook = if unsaved.is_some() { path } else { question.output.clone() };
     let told = told(record.as_ref(), reply.evalue);
-    Ok(Answer { notebook: question.output.clone(), seconds: progress.seconds(), ..told })
+    Ok(Answer { notebook, unsaved, seconds: progress.seconds(), ..told })
+}
+
+fn notebook_of(cell: Value, outputs: &Outputs, record: Option<&TurnRecord>) -> Notebook {
+    let mut notebook = Notebook::default();
+    notebook.cells = as_cells(cell, outputs, record);
+    notebook
 }
 
 fn as_cells(mut cell: Value, outputs: &Outputs, record: Option<&TurnRecord>) -> Vec<Value> {
@@ -140,6 +155,7 @@ fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer {
         record.and_then(|record| record.end.as_ref()).map(|end| end.usage).unwrap_or_default();
     Answer {
         notebook: PathBuf::new(),
+        unsaved: None,
         status: status.to_owned(),
         answer,
         steps: record.map_or(0, |record| record.steps.len()),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::safe::{Safe, Saved, ends_step};
 use super::{
     Ending, HeadlessError, Kernel, Progress, facts, folder_of, note_facts, request_metadata,
 };
@@ -30,6 +31,9 @@ pub struct Job {
 pub struct Ran {
     /// The notebook that was written.
     pub notebook: PathBuf,
+    /// Why it is not where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<String>,
     /// Python cells that ran.
     pub cells: usize,
     /// Questions that were answered now.
@@ -69,14 +73,20 @@ pub async fn run(config: Config, loader: Loader, job: &Job) -> Result<Ran, Headl
     let output = std::path::absolute(&job.output)
         .map_err(|source| HeadlessError::Folder { path: job.output.clone(), source })?;
     writable(&output)?;
+    let mut progress = Progress::on_stderr();
+    // Before the notebook is read, which may be the same file: what changes after this is somebody else's change.
+    let safe = Safe::begin(&output, config.state.as_deref(), &mut progress)?;
     let notebook = Notebook::read(&job.notebook)?;
     let folder = folder_of(&job.notebook)?;
 
-    let progress = Progress::on_stderr();
     let kernel = Kernel::start(Config { folder: folder.clone(), ..config }, loader).await?;
-    let mut runner = Runner { kernel, notebook, progress, shown: Vec::new(), ran: nothing_yet() };
-    runner.run_all(job.allow_errors).await?;
-    let Runner { mut kernel, mut notebook, mut progress, mut ran, .. } = runner;
+    let (shown, ran) = (Vec::new(), nothing_yet());
+    let mut runner = Runner { kernel, notebook, progress, safe, shown, ran };
+    if let Err(error) = runner.run_all(job.allow_errors).await {
+        runner.safe.tell_kept(&mut runner.progress);
+        return Err(error);
+    }
+    let Runner { mut kernel, mut notebook, mut progress, safe, mut ran, .. } = runner;
 
     let sources = notebook.cells.iter().filter(|cell| cell["cell_type"] == "code");
     let files = facts::mentioned_files(&folder, sources.filter_map(|cell| cell["source"].as_str()));
@@ -84,16 +94,31 @@ pub async fn run(config: Config, loader: Loader, job: &Job) -> Result<Ran, Headl
     let sandbox = kernel.sandbox();
     kernel.stop().await?;
     note_facts(&mut notebook, facts, &sandbox);
-    notebook.write(&output)?;
-    progress.tell(&format!("wrote {}", job.output.display()));
-    ran.notebook.clone_from(&job.output);
+    let Saved { path, unsaved } = safe.save(&notebook, &mut progress)?;
+    ran.notebook = if unsaved.is_some() { path } else { job.output.clone() };
+    ran.unsaved = unsaved;
     ran.seconds = progress.seconds();
     Ok(ran)
+}
+
+/// The notebook with as much of the turn of the cell `at` as its outputs tell.
+fn with_turn_so_far(notebook: &Notebook, at: usize, outputs: &Outputs) -> Notebook {
+    let mut notebook = notebook.clone();
+    let below = turn_below(&notebook.cells, at);
+    if let (Some(cell), Some(record)) =
+        (notebook.cells.get_mut(at), TurnRecord::read(outputs.list()))
+    {
+        let turn = cells::turn_cells(cell, &record);
+        *cell = turn.prompt;
+        notebook.cells.splice(below, turn.below);
+    }
+    notebook
 }
 
 fn nothing_yet() -> Ran {
     Ran {
         notebook: PathBuf::new(),
+        unsaved: None,
         cells: 0,
         answered: 0,
         kept: 0,
@@ -121,6 +146,7 @@ struct Runner {
     kernel: Kernel,
     notebook: Notebook,
     progress: Progress,
+    safe: Safe,
     /// Outputs of the cells that ran, by cell id: a later cell may update a display of an earlier one.
     shown: Vec<(String, Outputs)>,
     ran: Ran,
@@ -170,25 +196,32 @@ impl Runner {
             self.ran.skipped += usize::from(!is_prompt && !source.trim().is_empty());
             return Ok(ExecuteReply::default());
         }
-        let (reply, outputs) = self.execute(cell, &source).await?;
+        let (reply, outputs) = self.execute(*at, cell, &source).await?;
         let mut record = TurnRecord::read(outputs.list());
         if let Some(record) = &mut record {
             self.kernel.find_kept(record).await?;
         }
         *at = self.place(*at, &reply, outputs, record);
+        self.safe.keep(|| self.notebook.clone());
         Ok(reply)
     }
 
     async fn execute(
         &mut self,
+        at: usize,
         cell: &Value,
         source: &str,
     ) -> Result<(ExecuteReply, Outputs), HeadlessError> {
         self.progress.next_turn();
         self.progress.pass(source);
         let mut outputs = Outputs::default();
-        let progress = &mut self.progress;
-        let mut see = |kind: &str, content: &Value| progress.see(kind, content);
+        let Self { progress, safe, notebook, .. } = self;
+        let mut see = |kind: &str, content: &Value, outputs: &Outputs| {
+            progress.see(kind, content);
+            if ends_step(kind, content) {
+                safe.keep(|| with_turn_so_far(notebook, at, outputs));
+            }
+        };
         let request = ExecuteRequest::cell(source);
         let metadata = request_metadata(cell);
         let reply = self.kernel.execute(&request, &metadata, &mut outputs, &mut see).await?;

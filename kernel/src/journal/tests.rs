@@ -151,3 +151,15 @@ fn without_a_folder_or_a_path_nothing_is_kept_and_nothing_fails() {
     place.turn("t_1", &["1\n"]);
     assert!(place.turns().is_empty());
 }
+
+#[test]
+fn what_cannot_be_kept_is_said_once() {
+    let journals = Journals::new(Some(PathBuf::from("/proc/no-such-folder")));
+    journals.begin("a.ipynb", TurnRecord::new("t_1"), json!({"id": "p"}), Vec::new());
+    journals.step("a.ipynb", "t_1", step(1, "1\n"));
+    assert!(journals.take_trouble().is_some());
+    assert_eq!(journals.take_trouble(), None);
+    let place = place();
+    place.turn("t_1", &["1\n"]);
+    assert_eq!(place.journals.take_trouble(), None);
+}

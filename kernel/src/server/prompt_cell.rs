@@ -58,6 +58,8 @@ pub(super) struct PromptCell {
     pub(super) show_at: Option<Instant>,
     /// The steps that are done, also those that it goes on from.
     pub(super) steps: Vec<Step>,
+    /// The user was told that its steps are not kept beside the notebook.
+    pub(super) told_not_kept: bool,
 }
 
 /// How the user ended a turn in the page.
@@ -97,6 +99,7 @@ impl PromptCell {
             give_up_at: None,
             show_at: None,
             steps: Vec::new(),
+            told_not_kept: false,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::cells::{End, step_cells, turn_cells};
 use crate::display::Shown;
 use crate::journal::{KeptTurn, TurnEnd};
 use crate::message::NO_PARENT;
-use crate::message::content::ErrorContent;
+use crate::message::content::{ErrorContent, StreamName};
 use crate::page::ToPage;
 use crate::page::view::{prompt_patch, upserts};
 
@@ -120,12 +120,27 @@ impl Server {
     }
 
     /// Keeps a finished step.
-    pub(super) fn keep_step(&self, event: &AgentEvent) {
+    pub(super) fn keep_step(&mut self, event: &AgentEvent) {
         if let (AgentEvent::StepDone(step), Some((prompt, path))) = (event, self.kept_in())
             && let Some(made) = prompt.live.as_ref().and_then(|live| live.turn.done(step.number))
         {
             self.journals.step(path, prompt.view.turn(), made.clone());
+            self.tell_not_kept();
         }
+    }
+
+    /// Tells once a turn that its steps are not kept beside the notebook.
+    fn tell_not_kept(&mut self) {
+        let Some(why) = self.journals.take_trouble() else { return };
+        let Some(prompt) = self.prompt.as_mut().filter(|prompt| !prompt.told_not_kept) else {
+            return;
+        };
+        prompt.told_not_kept = true;
+        let text = format!(
+            "A step could not be kept beside the notebook ({why}): save the notebook soon.\n"
+        );
+        let told = self.session.stream(&prompt.request.parent().clone(), StreamName::Stderr, &text);
+        self.publish(told);
     }
 
     /// Keeps the end of a turn with what the prompt's own cell shows of it.

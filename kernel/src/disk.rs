@@ -1,0 +1,254 @@
+//! Files that are written whole or not at all, and never over what somebody else wrote meanwhile.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+/// What a file was when it was looked at: the hash of its bytes, or that there was none.
+///
+/// Not its time: tools touch files that they do not change, and two changes may bear one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen(Option<[u8; 32]>);
+
+impl Seen {
+    /// What is there now.
+    ///
+    /// # Errors
+    /// When there is something that cannot be read.
+    pub fn now(path: &Path) -> io::Result<Seen> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(Seen::of(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen(None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A file of these bytes.
+    pub fn of(bytes: &[u8]) -> Seen {
+        Seen(Some(Sha256::digest(bytes).into()))
+    }
+}
+
+/// Why a file was not written. What was there is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The system refuses.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not what it was any more.
+    #[error("somebody else has changed it meanwhile")]
+    Changed,
+}
+
+/// Writes a file in one step: a temporary file beside it, flushed to the disk, then put in its place. A link is
+/// followed; the permissions of a file that exists are kept. With `seen`, only if it is still what it was.
+///
+/// # Errors
+/// When the folder cannot be written to, or the file has changed.
+pub fn write(path: &Path, bytes: &[u8], seen: Option<Seen>) -> Result<(), WriteError> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let fresh = temporary(&target, bytes)?;
+    match seen {
+        None => drop(fresh.persist(&target).map_err(|error| error.error)?),
+        Some(Seen(None)) => put_first(fresh, &target)?,
+        Some(seen) => exchange(fresh, Seen::of(bytes), &target, seen)?,
+    }
+    File::open(folder_of(&target))?.sync_all()?;
+    Ok(())
+}
+
+/// The folder of a file.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A file beside `target` with its permissions, on the disk.
+fn temporary(target: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let permissions = std::fs::metadata(target).ok().map(|metadata| metadata.permissions());
+    let fresh: Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".datarus-").permissions(permissions.clone().unwrap_or(fresh));
+    let mut file = builder.tempfile_in(folder_of(target))?;
+    if let Some(permissions) = permissions {
+        // Creation masks the bits, this does not.
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Where there was no file, there must be none.
+fn put_first(fresh: NamedTempFile, target: &Path) -> Result<(), WriteError> {
+    match fresh.persist_noclobber(target) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(WriteError::Changed)
+        }
+        Err(error) => Err(error.error.into()),
+    }
+}
+
+/// The two files change places, and only then is looked at what was there: between a look and a rename another writer
+/// would have time.
+fn exchange(fresh: NamedTempFile, ours: Seen, target: &Path, seen: Seen) -> Result<(), WriteError> {
+    if Seen::now(target)? != seen {
+        return Err(WriteError::Changed);
+    }
+    if swap(fresh.path(), target).is_err() {
+        // A file system that cannot.
+        fresh.persist(target).map_err(|error| error.error)?;
+        return Ok(());
+    }
+    if Seen::now(fresh.path())? == seen {
+        return Ok(());
+    }
+    swap(fresh.path(), target)?;
+    if Seen::now(fresh.path())? != ours {
+        // A third writer came between the two: what it wrote must not go with our temporary file.
+        fresh.keep().map_err(|error| error.error)?;
+    }
+    Err(WriteError::Changed)
+}
+
+#[cfg(target_os = "linux")]
+fn swap(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn swap(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Writes a file where it was asked for, or else where it is safe, see [`Kept`].
+///
+/// # Errors
+/// When it cannot be written anywhere.
+pub(crate) fn write_somewhere(
+    path: &Path,
+    bytes: &[u8],
+    seen: Option<Seen>,
+    elsewhere: &[PathBuf],
+) -> Result<Kept, WriteError> {
+    let Err(why) = write(path, bytes, seen) else { return Ok(Kept::There) };
+    for other in elsewhere {
+        let made = std::fs::create_dir_all(folder_of(other)).map_err(WriteError::from);
+        if made.and_then(|()| write(other, bytes, None)).is_ok() {
+            return Ok(Kept::Elsewhere { path: other.clone(), why: why.to_string() });
+        }
+    }
+    Err(why)
+}
+
+/// Where a file was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Where it was asked for.
+    There,
+    /// Somewhere safe.
+    Elsewhere {
+        /// Where.
+        path: PathBuf,
+        /// Why not where it was asked for.
+        why: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_permissions_and_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o664)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for seen in [None, Some(Seen::of(b"new"))] {
+            write(&link, b"new", seen).unwrap();
+            assert!(link.is_symlink());
+            assert_eq!(std::fs::read(&file).unwrap(), b"new");
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o664);
+            assert_eq!(names(folder.path()), ["a", "b"], "no temporary file stays");
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        let check = |seen: Seen, theirs: &str| {
+            std::fs::write(&file, theirs).unwrap();
+            let refused = write(&file, b"ours", Some(seen)).unwrap_err();
+            assert!(matches!(refused, WriteError::Changed), "{refused}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), theirs);
+            assert_eq!(names(folder.path()), ["a"]);
+        };
+        check(Seen::now(&file).unwrap(), "new");
+        check(Seen::of(b"old"), "new");
+        write(&file, b"ours", Some(Seen::of(b"new"))).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let gone = write(&file, b"ours", Some(Seen::of(b"ours")));
+        assert!(matches!(gone, Err(WriteError::Changed)), "{gone:?}");
+    }
+
+    // Elsewhere files cannot change places, and there is a moment between look and rename.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn of_two_writers_at_once_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, "0").unwrap();
+        // Each counts up by one, and again when it is told that somebody else did.
+        let count = || {
+            for _ in 0..40 {
+                loop {
+                    let text = std::fs::read_to_string(&file).unwrap();
+                    let next = (text.parse::<u32>().unwrap() + 1).to_string();
+                    match write(&file, next.as_bytes(), Some(Seen::of(text.as_bytes()))) {
+                        Ok(()) => break,
+                        Err(WriteError::Changed) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(count);
+            scope.spawn(count);
+        });
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "80");
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_written_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let safe = folder.path().join("deep/er/a");
+        // Nobody can make a file there, not even root.
+        let there = Path::new("/proc/self/a");
+        let kept = write_somewhere(there, b"1", None, &["/proc/b".into(), safe.clone()]).unwrap();
+        let Kept::Elsewhere { path, why } = kept else { panic!("{kept:?}") };
+        assert_eq!((std::fs::read(&path).unwrap(), &path), (b"1".to_vec(), &safe));
+        assert!(!why.is_empty());
+        assert!(write_somewhere(there, b"1", None, &[]).is_err());
+        let file = folder.path().join("a");
+        assert_eq!(write_somewhere(&file, b"1", None, &[safe]).unwrap(), Kept::There);
+    }
+}
