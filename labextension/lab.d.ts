@@ -52,7 +52,7 @@ export interface NotebookModel {
   readonly cells: Iterable<CellModel> & {
     readonly length: number;
     get(index: number): CellModel;
-    readonly changed: Signal<unknown, unknown>;
+    readonly changed: Signal<unknown, { newValues: CellModel[] }>;
   };
   readonly sharedModel: SharedNotebook;
   readonly deletedCells: string[];
@@ -71,9 +71,19 @@ export interface Widget {
   addClass(name: string): void;
 }
 
+interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Editor {
+  focus(): void;
+  getSelections(): readonly { start: Position; end: Position }[];
+}
+
 export interface Cell extends Widget {
   readonly model: CellModel;
-  readonly editor: { focus(): void } | null;
+  readonly editor: Editor | null;
   rendered?: boolean;
 }
 

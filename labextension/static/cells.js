@@ -10,9 +10,17 @@ export function factsOf(cell) {
   return cell.getMetadata("datarus");
 }
 
+/** Where a cell was found last: what comes next is mostly about the same one. @type {WeakMap<NotebookModel, number>} */
+const found = new WeakMap();
+
 /** @param {NotebookModel} model @param {string} id @returns {number} -1 when there is none */
 export function indexOf(model, id) {
-  return model.sharedModel.cells.findIndex((cell) => cell.id === id);
+  const { cells } = model.sharedModel;
+  const last = found.get(model) ?? 0;
+  if (cells[last]?.id === id) return last;
+  const index = cells.findIndex((cell) => cell.id === id);
+  if (index >= 0) found.set(model, index);
+  return index;
 }
 
 /** @param {NotebookModel} model @param {string} id @returns {CellModel | undefined} */

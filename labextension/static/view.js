@@ -3,12 +3,13 @@
 
 import { Anchor } from "./anchor.js";
 import * as cells from "./cells.js";
+import { keepStyles, trimSelectionsAlone } from "./ease.js";
 import { isEdited, isOwnStep } from "./facts.js";
 import { ask, badge, bar, step, tools } from "./parts.js";
 import { colour, follow, isStep, roleOf, setRole } from "./roles.js";
 import { text } from "./strings.js";
 
-/** @import { Cell, Json, Lab, NotebookPanel } from "../lab.js" */
+/** @import { Cell, CellModel, Json, Lab, NotebookModel, NotebookPanel } from "../lab.js" */
 /** @import { Live } from "./live.js" */
 /** @import { Part } from "./parts.js" */
 
@@ -18,8 +19,8 @@ import { text } from "./strings.js";
  */
 
 /**
- * What is attached to one cell.
- * @typedef {{ badge?: HTMLElement, face?: string, key: string, part?: Part }} Attached
+ * What is attached to one cell. Its id is kept: to ask for it a thousand times takes a tenth of a frame.
+ * @typedef {{ id: string, badge?: HTMLElement, face?: string, key: string, part?: Part }} Attached
  */
 
 export class View {
@@ -30,6 +31,9 @@ export class View {
   /** What is renewed before the next frame: some cells, or all. @type {Set<string>} */
   #cellsDue = new Set();
   #allDue = false;
+  /** @type {Turns} */
+  #turns = { made: new Set(), asked: new Set() };
+  #areTurnsDue = false;
   #isAwaited = false;
   /** @type {boolean | undefined} */
   #isReviewShown;
@@ -41,13 +45,21 @@ export class View {
     this.review = reviewChoice(lab, live);
     panel.toolbar.addItem("datarus-review", this.review);
     new Anchor(panel.content, () => live.turns.size > 0);
-    live.model.cells.changed.connect(() => this.refreshSoon());
+    trimSelectionsAlone(panel.content, () => live.ours);
+    live.model.cells.changed.connect((_, { newValues }) => this.#onCells(newValues));
     this.refreshSoon();
   }
 
   /** Renews all cells before the next frame. */
   refreshSoon() {
-    this.#allDue = true;
+    this.#allDue = this.#areTurnsDue = true;
+    this.#renewSoon();
+  }
+
+  /** Cells came or went: those that came are renewed, and the others if a turn came or went. @param {CellModel[]} came */
+  #onCells(came) {
+    for (const { id } of came) this.#cellsDue.add(id);
+    this.#areTurnsDue = true;
     this.#renewSoon();
   }
 
@@ -68,15 +80,22 @@ export class View {
   }
 
   #refresh() {
+    if (this.live.ours) keepStyles(document);
     this.#showReview();
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
     describeSandbox(/** @type {HTMLElement} */ (this.review.node.lastElementChild), this.live.sandbox);
+    this.#renewTurns();
+    for (const cell of this.#dueCells()) this.#renew(cell);
+  }
+
+  /** The cells to renew now. @returns {readonly Cell[]} */
+  #dueCells() {
     const [all, due] = [this.#allDue, this.#cellsDue];
     this.#allDue = false;
     this.#cellsDue = new Set();
-    const turns = this.#turns();
-    for (const cell of this.panel.content.widgets) if (all || due.has(cell.model.id)) this.#renew(cell, turns);
+    const { widgets } = this.panel.content;
+    return all ? widgets : [...due].flatMap((id) => widgets[cells.indexOf(this.live.model, id)] ?? []);
   }
 
   #showReview() {
@@ -88,33 +107,31 @@ export class View {
     node.parentElement?.insertBefore(node, node.nextSibling);
   }
 
-  /** @returns {Turns} */
-  #turns() {
-    const turns = { made: new Set(), asked: new Set() };
-    for (const cell of this.live.model.cells) {
-      const facts = cells.factsOf(cell);
-      const made = cells.madeBy(cell);
-      if (made !== undefined) turns.made.add(made);
-      if (facts?.role === "prompt" && facts.turn) turns.asked.add(facts.turn);
-    }
-    return turns;
+  /** What is shown on any cell may hang on the turns there are. */
+  #renewTurns() {
+    if (!this.#areTurnsDue) return;
+    this.#areTurnsDue = false;
+    const turns = turnsOf(this.live.model);
+    if (!areEqual(turns.made, this.#turns.made) || !areEqual(turns.asked, this.#turns.asked)) this.#allDue = true;
+    this.#turns = turns;
   }
 
-  /** @param {Cell} cell @param {Turns} turns */
-  #renew(cell, turns) {
+  /** @param {Cell} cell */
+  #renew(cell) {
     if (cell.model.type !== "code") return this.#renderOnce(cell);
     if (!this.#followed.has(cell.model) && this.live.ours) {
       this.#followed.add(cell.model);
       follow(cell.model);
       cell.model.metadataChanged.connect(() => {
         colour(cell.model);
+        this.#areTurnsDue = true;
         this.update(cell.model.id);
       });
     }
-    const attached = this.#attached.get(cell) ?? { key: "" };
+    const attached = this.#attached.get(cell) ?? { id: cell.model.id, key: "" };
     this.#attached.set(cell, attached);
     this.#renewBadge(cell, attached);
-    this.#renewPart(cell, attached, turns);
+    this.#renewPart(cell, attached);
   }
 
   /** A text that another tab's turn has made, or that came back, is read and not edited. @param {Cell} cell */
@@ -145,9 +162,9 @@ export class View {
     attached.face = face;
   }
 
-  /** @param {Cell} cell @param {Attached} attached @param {Turns} turns */
-  #renewPart(cell, attached, turns) {
-    const { key, make } = this.#partOf(cell, turns);
+  /** @param {Cell} cell @param {Attached} attached */
+  #renewPart(cell, attached) {
+    const { key, make } = this.#partOf(cell, attached.id);
     if (key !== attached.key) {
       const old = attached.part?.node;
       const hadFocus = old?.contains(document.activeElement);
@@ -163,12 +180,12 @@ export class View {
   /**
    * What belongs below a cell; the key tells one thing from another.
    * @param {Cell} cell
-   * @param {Turns} turns
+   * @param {string} id
    * @returns {{ key: string, make?: () => Part }}
    */
-  #partOf(cell, { made, asked }) {
+  #partOf(cell, id) {
     const { live } = this;
-    const { id } = cell.model;
+    const { made, asked } = this.#turns;
     if (!live.ours) return { key: "" };
     const question = live.asks.get(id);
     if (question) {
@@ -204,6 +221,22 @@ export class View {
       for (const details of node.querySelectorAll("details")) details.open = open;
     }
   }
+}
+
+/** @param {NotebookModel} model @returns {Turns} */
+function turnsOf(model) {
+  const turns = { made: new Set(), asked: new Set() };
+  for (const cell of model.cells) {
+    const facts = cells.factsOf(cell);
+    if (facts?.role === undefined || facts.turn === undefined) continue;
+    (facts.role === "prompt" ? turns.asked : turns.made).add(facts.turn);
+  }
+  return turns;
+}
+
+/** @param {Set<string>} one @param {Set<string>} other */
+function areEqual(one, other) {
+  return one.size === other.size && [...one].every((turn) => other.has(turn));
 }
 
 /**

@@ -17,6 +17,7 @@ const PACKAGE: &str = include_str!("../../../labextension/package.json");
 const STATIC: &[(&str, &str)] = &[
     ("anchor.js", include_str!("../../../labextension/static/anchor.js")),
     ("cells.js", include_str!("../../../labextension/static/cells.js")),
+    ("ease.js", include_str!("../../../labextension/static/ease.js")),
     ("facts.js", include_str!("../../../labextension/static/facts.js")),
     ("live.js", include_str!("../../../labextension/static/live.js")),
     ("parts.js", include_str!("../../../labextension/static/parts.js")),

@@ -1,0 +1,70 @@
+// Spares the page of a large notebook what JupyterLab does again for each cell though nothing has changed. What it
+// does is the same, only not where it makes no difference; an application that does otherwise is left as it is.
+
+/** @import { Cell, Notebook } from "../lab.js" */
+
+/** The style elements that are cared for already. @type {WeakSet<Node>} */
+const eased = new WeakSet();
+
+/**
+ * CodeMirror writes the styles of all editors anew for each editor that is made, and the browser then matches them
+ * against all of the page: in a notebook of 1,000 cells that is a third of what a new cell costs, and half of what
+ * it takes to open it. Styles that are the same are not written again.
+ *
+ * # Source
+ * `StyleSet.mount`, <https://github.com/marijnh/style-mod/blob/main/src/style-mod.js>
+ *
+ * @param {Document} root
+ */
+export function keepStyles(root) {
+  const tag = editorStyles(root);
+  const text = Object.getOwnPropertyDescriptor(Node.prototype, "textContent");
+  if (!tag || eased.has(tag) || !text?.get || !text.set) return;
+  eased.add(tag);
+  const { get, set } = text;
+  Object.defineProperty(tag, "textContent", {
+    configurable: true,
+    get,
+    set(styles) {
+      if (styles !== get.call(tag)) set.call(tag, styles);
+    },
+  });
+}
+
+/** The element that holds the styles of editors; there is none before the first editor. @param {Document} root */
+function editorStyles(root) {
+  for (const key of Object.getOwnPropertySymbols(root)) {
+    const tag = /** @type {any} */ (root)[key]?.styleTag;
+    if (tag instanceof HTMLStyleElement) return tag;
+  }
+  return undefined;
+}
+
+/**
+ * When another cell becomes the active one, also because one comes in above it, JupyterLab from 4.6 on sets the
+ * cursor of all others to where it is, so that no two cells show a selection. Each editor then measures itself in
+ * turn: a second in a notebook of 1,000 cells. It is left to do so for those that have a selection.
+ *
+ * # Source
+ * `Notebook._trimSelections`, <https://github.com/jupyterlab/jupyterlab/blob/v4.6.0/packages/notebook/src/widget.ts>
+ *
+ * @param {Notebook} notebook
+ * @param {() => boolean} isOurs whether its kernel is ours, now
+ */
+export function trimSelectionsAlone(notebook, isOurs) {
+  const own = /** @type {any} */ (notebook);
+  const trim = own._trimSelections;
+  if (typeof trim !== "function") return;
+  own._trimSelections = () => {
+    if (!isOurs()) return trim.call(notebook);
+    const { widgets, activeCell } = notebook;
+    const selected = widgets.filter((cell) => cell !== activeCell && hasSelection(cell));
+    trim.call(Object.create(notebook, { widgets: { value: selected }, _activeCellIndex: { value: -1 } }));
+  };
+}
+
+/** @param {Cell} cell */
+function hasSelection({ isDisposed, editor }) {
+  if (isDisposed || !editor) return false;
+  return editor.getSelections().some(({ start, end }) => start.line !== end.line || start.column !== end.column);
+}
