@@ -1,7 +1,7 @@
 // Edits of a notebook's model. What the kernel makes stays out of the undo history; what takes cells away is one
 // step of it.
 
-import { cellState, cellTexts, errorsAsText, patched } from "./facts.js";
+import { cellState, cellTexts, errorsAsText, patched, sourceHash } from "./facts.js";
 
 /** @import { CellModel, Json, NotebookModel } from "../lab.js" */
 
@@ -170,8 +170,21 @@ export function remove(model, ids, also) {
 export function state(model) {
   return [...model.cells].map((cell) => {
     const { id, type } = cell;
-    return cellState({ id, type, source: cell.sharedModel.source, facts: factsOf(cell) });
+    const { source } = cell.sharedModel;
+    return cellState({ id, type, source, facts: factsOf(cell) }, hashOf(cell, source));
   });
+}
+
+/** Sources that were hashed, since a turn asks for all and most are as they were. @type {WeakMap<CellModel, { source: string, hash: string }>} */
+const hashed = new WeakMap();
+
+/** @param {CellModel} cell @param {string} source */
+function hashOf(cell, source) {
+  const known = hashed.get(cell);
+  if (known?.source === source) return known.hash;
+  const hash = sourceHash(source);
+  hashed.set(cell, { source, hash });
+  return hash;
 }
 
 /** What cells hold, as the message `texts` tells it. @param {NotebookModel} model @param {string[]} ids */

@@ -18,7 +18,12 @@ const MAX_CELLS = 262_144;
 
 /** Whether a source differs from what stood there when the turn was done. @param {string} source @param {Json | undefined} facts */
 export function isEdited(source, facts) {
-  return String(facts?.src_sha ?? "").slice(0, 16) !== sourceHash(source);
+  return differs(sourceHash(source), facts);
+}
+
+/** @param {string} hash of a source @param {Json | undefined} facts */
+function differs(hash, facts) {
+  return String(facts?.src_sha ?? "").slice(0, 16) !== hash;
 }
 
 /** Whether the id is that of a step which the turn itself made, and no copy of it. @param {string} id @param {Json | undefined} facts */
@@ -31,12 +36,12 @@ export function isOwnStep(id, facts) {
  * A cell as the message `state` tells it. The source comes along only where the kernel cannot know it: in a cell of
  * a turn that was edited by hand.
  * @param {{ id: string, type: string, source: string, facts: Json | undefined }} cell
+ * @param {string} hash of its source
  */
-export function cellState({ id, type, source, facts }) {
-  const hash = sourceHash(source);
+export function cellState({ id, type, source, facts }, hash = sourceHash(source)) {
   const turn = facts?.turn;
   const role = roleOf(type, facts);
-  const edited = turn && role !== "prompt" && isEdited(source, facts);
+  const edited = turn && role !== "prompt" && differs(hash, facts);
   return {
     id,
     type,
