@@ -1,6 +1,6 @@
-// Times the page: from a token to the screen, frames while a turn grows, large notebooks, memory.
+// Times the page: from a token to the screen, frames while a turn grows, large notebooks beside JupyterLab's own, memory.
 //
-//   node tests/browser/bench.mjs [--cells 1000] [--turns 100]
+//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|memory]
 //
 // Needs what the tests in a browser need (see CONTRIBUTING.md) and a machine that does nothing else. The kernel's
 // model follows a script; a token of it is the moment at which it was given.
@@ -9,10 +9,15 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Stage } from "./scene.mjs";
+import { openNotebook } from "./lab.mjs";
+import { Scene, Stage } from "./scene.mjs";
 
 const { values } = parseArgs({
-  options: { cells: { type: "string", default: "1000" }, turns: { type: "string", default: "100" } },
+  options: {
+    cells: { type: "string", default: "1000" },
+    turns: { type: "string", default: "100" },
+    only: { type: "string" },
+  },
 });
 const COUNT = Number(values.cells);
 const TURNS = Number(values.turns);
@@ -88,9 +93,10 @@ async function watching(scene, play, tokens = false) {
   });
 }
 
-function printFrames(what, frames) {
+function printFrames(what, frames, ...more) {
   const long = frames.filter((frame) => frame > LONG).length;
-  print(what, `${long} of ${frames.length} frames over ${LONG} ms`, `p99 ${ms(quantile(frames, 0.99))}`, `longest ${ms(Math.max(...frames))}`);
+  const figures = [`p99 ${ms(quantile(frames, 0.99))}`, `longest ${ms(Math.max(...frames))}`];
+  print(what, `${long} of ${frames.length} frames over ${LONG} ms`, ...figures, ...more);
 }
 
 /** In the page: waits until `count` frames are painted. */
@@ -100,9 +106,10 @@ async function painted(count) {
 
 /** Waits for the end of a turn, by looks that cost the page nothing. */
 async function ended(scene) {
-  const bar = scene.panel().locator(".datarus-bar");
-  await bar.waitFor();
-  await bar.waitFor({ state: "detached" });
+  const bars = (count) =>
+    scene.page.waitForFunction((count) => document.getElementsByClassName("datarus-bar").length === count, count, { polling: 200 });
+  await bars(1);
+  await bars(0);
 }
 
 /** From the model to the eye. */
@@ -132,40 +139,85 @@ async function appends(scene) {
   printFrames("50 appends a second", frames);
 }
 
-/** A notebook of many cells. */
+/** A notebook of many cells, with our kernel and, as its peer, with `python3`, where JupyterLab is left to itself. */
 async function large(stage) {
-  const texts = [...Array(COUNT).keys()].map((n) => `value_${n} = ${n}\nprint(value_${n})`);
   const middle = COUNT >> 1;
+  const texts = [...Array(COUNT).keys()].map((n) => `value_${n} = ${n}\nprint(value_${n})`);
   texts[middle] = texts[COUNT - 1] = "";
-  await stage.once([""], async (first) => {
-    const start = Date.now();
-    const scene = await first.beside(texts);
-    print(`opening ${COUNT} cells`, ms(Date.now() - start));
-    // JupyterLab shows the first ones and makes the others while nothing else is to do.
-    await scene.page.waitForFunction(() => {
-      const { widgets } = window.jupyterapp.shell.currentWidget.content;
-      return widgets.every(({ node }) => node.isConnected);
-    }, undefined, { timeout: 600_000, polling: 1000 });
-    print(`until JupyterLab has made all ${COUNT}`, ms(Date.now() - start));
-    for (const [place, at] of [["end", COUNT - 1], ["middle", middle]]) {
-      await scene.page.evaluate((at) => window.jupyterapp.shell.currentWidget.content.scrollToItem(at, "center"), at);
-      await scene.enter(`cell-${at + 1}`);
-      const where = `at the ${place} of ${COUNT} cells`;
-      const typing = await watching(scene, () => scene.page.keyboard.type("Say how briefly you write"));
-      printFrames(`typing ${where}`, typing.frames);
-      const turn = await watching(scene, async () => {
-        await scene.page.keyboard.press("Control+Enter");
-        await ended(scene);
-      });
-      printFrames(`a turn ${where}`, turn.frames);
-      // What JupyterLab makes of the same by itself.
-      const insert = await watching(scene, async () => {
-        await scene.command("notebook:insert-cell-below");
-        await scene.page.evaluate(painted, 10);
-      });
-      printFrames(`JupyterLab's own new cell ${where}`, insert.frames);
+  for (const kernel of ["python3", "datarus"]) {
+    await stage.once([""], async (first) => {
+      const scene = new Scene(stage, await stage.write(texts, kernel), first.errors);
+      first.others.push(scene);
+      scene.page = await stage.newPage();
+      const start = Date.now();
+      await openNotebook(scene.page, stage.lab, scene.name);
+      // JupyterLab shows the first ones and makes the others while nothing else is to do.
+      await scene.page.waitForFunction(() => {
+        const { widgets } = window.jupyterapp.shell.currentWidget.content;
+        return widgets.every(({ node }) => node.isConnected);
+      }, undefined, { timeout: 600_000, polling: 1000 });
+      print(`${kernel}: until JupyterLab has made all ${COUNT} cells`, ms(Date.now() - start));
+      for (const [place, at] of [["end", COUNT - 1], ["middle", middle]]) {
+        await within(scene, `cell-${at + 1}`, (what) => `${kernel}: ${what} at the ${place}`, kernel === "datarus" ? ask : imitate);
+      }
+    });
+  }
+}
+
+/** What is done at one cell of a large notebook, and how long its frames take. */
+async function within(scene, cell, name, turn) {
+  await scene.page.evaluate((id) => {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    return content.scrollToItem(content.widgets.findIndex(({ model }) => model.id === id), "center");
+  }, cell);
+  await scene.enter(cell);
+  await scene.page.evaluate(painted, 30);
+  const deeds = [
+    ["typing", () => scene.page.keyboard.type("Say how briefly you write")],
+    ["a turn", () => turn(scene, cell)],
+    ["JupyterLab's own new cell", () => scene.command("notebook:insert-cell-below")],
+    ["going to the cell above", () => scene.command("notebook:move-cursor-up")],
+  ];
+  for (const [what, act] of deeds) {
+    const before = await busy(scene);
+    const { frames } = await watching(scene, async () => {
+      await act();
+      await scene.page.evaluate(painted, 10);
+    });
+    printFrames(name(what), frames, `${ms((await busy(scene)) - before)} of the processor`);
+  }
+}
+
+/** How long the page's main thread has worked so far, in milliseconds: what it waited for does not count. */
+async function busy(scene) {
+  if (!scene.devtools) {
+    scene.devtools = await scene.page.context().newCDPSession(scene.page);
+    await scene.devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+  }
+  const { metrics } = await scene.devtools.send("Performance.getMetrics");
+  return metrics.find(({ name }) => name === "TaskDuration").value * 1000;
+}
+
+/** A turn that is asked for. */
+async function ask(scene) {
+  await scene.page.keyboard.press("Control+Enter");
+  await ended(scene);
+}
+
+/** What such a turn does to the cells, by JupyterLab's own means alone: nothing is run or rendered. */
+async function imitate(scene, cell) {
+  await scene.page.evaluate(async (cell) => {
+    const { sharedModel } = window.jupyterapp.shell.currentWidget.context.model;
+    let at = sharedModel.cells.findIndex(({ id }) => id === cell);
+    const own = { code: { outputs: [], execution_count: null }, markdown: {} };
+    for (const [cell_type, count] of [["markdown", 2], ["code", 60], ["markdown", 2], ["markdown", 3]]) {
+      const made = sharedModel.insertCell(++at, { cell_type, source: "", metadata: {}, ...own[cell_type] });
+      for (let n = 0; n < count; n++) {
+        made.transact(() => made.updateSource(made.source.length, made.source.length, n % 3 === 2 ? "@now @now\n" : "@now @now @now "), false);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
     }
-  });
+  }, cell);
 }
 
 /** The same question again and again: what is taken away must not stay in memory. */
@@ -196,10 +248,9 @@ const folder = await mkdtemp(join(tmpdir(), "dr-bench-"));
 await writeFile(join(folder, "script.json"), JSON.stringify(script));
 const stage = await Stage.open(join(folder, "script.json"));
 try {
-  await stage.once([""], tokens);
-  await stage.once([""], appends);
-  await large(stage);
-  await stage.once([""], memory);
+  const alone = (measure) => () => stage.once([""], measure);
+  const measures = { tokens: alone(tokens), appends: alone(appends), large: () => large(stage), memory: alone(memory) };
+  for (const [name, measure] of Object.entries(measures)) if ([undefined, name].includes(values.only)) await measure();
 } finally {
   await stage.close();
   await rm(folder, { recursive: true, force: true });

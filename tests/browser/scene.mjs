@@ -117,13 +117,13 @@ export class Stage {
     return page;
   }
 
-  /** Writes a notebook whose code cells are `sources`; returns its name. */
-  async write(sources) {
+  /** Writes a notebook whose code cells are `sources`, for a kernel; returns its name. */
+  async write(sources, kernel = "datarus") {
     const name = `scene-${(this.count = (this.count ?? 0) + 1)}.ipynb`;
     const cells = sources.map((source, at) => ({
       id: `cell-${at + 1}`, cell_type: "code", metadata: {}, source, outputs: [], execution_count: null,
     }));
-    const kernelspec = { name: "datarus", display_name: "Datarus", language: "python" };
+    const kernelspec = { name: kernel, display_name: kernel, language: "python" };
     const notebook = { nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells };
     await writeFile(join(this.root, name), JSON.stringify(notebook));
     return name;
