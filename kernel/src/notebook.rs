@@ -284,6 +284,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_keep_their_last_digit() {
+        let numbers = "[31.245270191439438,47.151847849710594,121.48791951161945,5e-324]";
+        let text = format!(
+            r#"{{"cells":[],"metadata":{{"numbers":{numbers}}},"nbformat":4,"nbformat_minor":5}}"#
+        );
+        let notebook = Notebook::parse(&text).unwrap();
+        assert_eq!(notebook.metadata["numbers"].to_string(), numbers);
+    }
+
+    #[test]
     fn texts_are_strings_in_memory_and_lines_on_disk() {
         let notebook = Notebook::parse(WRITTEN_BY_PYTHON).unwrap();
         assert_eq!(notebook.cells[1]["source"], "import sys\nprint('a\\u2028b')\n{'a': 1}");
