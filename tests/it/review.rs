@@ -1,6 +1,7 @@
 //! Steps that wait for the user.
 
 use datarus_kernel::cells::STEP_MIME;
+use datarus_kernel::sandbox::Mode;
 use serde_json::{Value, json};
 use tests::frontend::{Ended, Frontend, config, python};
 use tests::page::Page;
@@ -57,6 +58,26 @@ async fn each_step_runs_is_changed_or_is_left_out_as_the_user_chooses() {
     assert!(left_out.metadata["tags"].as_array().unwrap().contains(&json!("skip-execution")));
     assert!(left_out.outputs[0]["text"].as_str().unwrap().starts_with("Skipped: "));
     assert_eq!(client.run("print(a)").await.text("stdout"), "22\n");
+}
+
+#[tokio::test]
+async fn without_a_sandbox_a_step_that_installs_packages_waits_whatever_was_chosen() {
+    let script = [
+        step("Compute.", "a = 1"),
+        step("Install.", "%pip install --no-index no-such-package other"),
+        answer("Done."),
+    ];
+    let mut config = config(&python());
+    config.sandbox.mode = Mode::Off;
+    let mut client = Frontend::start(config, scripted(&script)).await;
+    let mut page = Page::open(&mut client, "a.ipynb", json!({"review": "off"})).await;
+    let (_, asked) = decide(&mut client, &mut page, &[json!({"choice": "skip"})]).await;
+    let why = asked[0]["why"][0].as_str().unwrap();
+    assert!(
+        why.starts_with("installs packages: ") && why.contains("no-such-package other"),
+        "{why}"
+    );
+    assert_eq!(page.ran.len(), 1, "only the first step ran");
 }
 
 #[tokio::test]

@@ -155,6 +155,13 @@ pub(crate) fn reasons(code: &str) -> Vec<String> {
     reasons.0
 }
 
+/// Those of [`reasons`] that change the Python environment, which no undo brings back.
+pub(crate) fn installs(code: &str) -> Vec<String> {
+    let mut reasons = reasons(code);
+    reasons.retain(|reason| reason.starts_with(INSTALLS));
+    reasons
+}
+
 #[derive(Default)]
 struct Reasons(Vec<String>);
 

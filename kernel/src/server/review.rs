@@ -8,8 +8,9 @@ use datarus_agent::executor::{Execution, Output, Status};
 
 use super::Server;
 use super::live::{Live, PendingStep, Stage};
-use crate::page::guard::reasons;
+use crate::page::guard::{installs, reasons};
 use crate::page::{Choice, Phase, Review, Settings, ToPage};
+use crate::sandbox::Tier;
 
 /// Told to the model of a step that the user did not let run.
 const SKIPPED: &str = "Skipped: the user chose not to run this step.\n";
@@ -19,10 +20,17 @@ impl Server {
     pub(super) fn why_ask(&self, code: &str) -> Option<Vec<String>> {
         let live = self.prompt.as_ref()?.live.as_ref()?;
         match live.review {
+            // In a sandbox it can change nothing.
+            Review::Off if self.is_open() => Some(installs(code)).filter(|why| !why.is_empty()),
             Review::Off => None,
             Review::Guard => Some(reasons(code)).filter(|reasons| !reasons.is_empty()),
             Review::All => Some(Vec::new()),
         }
+    }
+
+    /// Whether no sandbox holds the companion.
+    fn is_open(&self) -> bool {
+        self.companion.sandbox().is_some_and(|sandbox| sandbox.tier == Tier::None)
     }
 
     /// Takes what the user chose for the notebook; it holds for the turn that runs, too.
