@@ -161,7 +161,7 @@ impl TurnView {
 
     fn closing(&self, first: String, last: String, end: &TurnEnd<'_>) -> Display {
         let said = self.notices.iter().chain(Some(&last).filter(|last| !last.is_empty()));
-        let said = said.map(|text| format!("*{text}*"));
+        let said = said.map(|text| format!("*{}*", sanitized(text)));
         let markdown = [first].into_iter().chain(said).collect::<Vec<_>>().join("\n\n");
         let id = format!("{}-end", self.turn);
         Display::with_id(bundle(markdown, self.end_json(end)), &id)
@@ -284,7 +284,7 @@ fn ending(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answered { answer, .. } => sanitized(answer.trim()),
         Outcome::Interrupted => "**Stopped.** No answer was given.".into(),
-        Outcome::GaveUp { reason } => format!("**No answer.** {reason}"),
+        Outcome::GaveUp { reason } => format!("**No answer.** {}", sanitized(reason)),
     }
 }
 

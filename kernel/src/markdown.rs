@@ -4,7 +4,8 @@
 //! foreign host what the model read in a file. So what a model wrote holds no image, no HTML but [`HARMLESS`], no
 //! drawing that a page makes of a block of code, and no mathematics, whose commands can set styles (a `$` is a currency
 //! more often than a formula). Markdown is not parsed for it: parsers differ, and what one takes for code another
-//! loads. The cost is a `\` or `&lt;` that shows inside code. Links stay links; whoever follows one decides to.
+//! loads. The cost is a `\` or `&lt;` that shows inside code. Links stay links where they lead to a file or a place on
+//! the web; whoever follows one decides to. One that would run something, `javascript:` or `command:`, is text.
 
 /// Elements that say how text is set. They stay where they bear no attributes.
 const HARMLESS: [&str; 21] = [
@@ -29,6 +30,12 @@ const MARKS: [(&str, &str); 5] = [
 
 const NO_ELEMENT: &str = "&lt;";
 
+/// Schemes of addresses that a link may lead to.
+const SCHEMES: [&str; 3] = ["http:", "https:", "mailto:"];
+
+/// What stands for a `](` or `]:` that leads elsewhere.
+const NO_LINKS: [(&str, &str); 2] = [("](", "]\\("), ("]:", "]\\:")];
+
 /// `text` without what a page would load.
 pub(crate) fn sanitized(text: &str) -> String {
     let marked =
@@ -40,6 +47,7 @@ pub(crate) fn sanitized(text: &str) -> String {
         match c {
             '<' if begins_element(rest) => made.push_str(NO_ELEMENT),
             '$' if !made.ends_with('\\') => made.push_str("\\$"),
+            ']' if leads_elsewhere(rest) => made.push_str("]\\"),
             _ => made.push(c),
         }
         fence = if matches!(c, '`' | '~') { fence + 1 } else { 0 };
@@ -54,6 +62,7 @@ pub(crate) fn sanitized(text: &str) -> String {
 pub(crate) fn restored(text: &str) -> String {
     let text = MARKS
         .iter()
+        .chain(&NO_LINKS)
         .fold(text.replace("\\$", "$"), |text, (mark, plain)| text.replace(plain, mark));
     let mut made = String::with_capacity(text.len());
     let mut rest = text.as_str();
@@ -63,6 +72,24 @@ pub(crate) fn restored(text: &str) -> String {
         rest = after;
     }
     made + rest
+}
+
+/// Whether what follows a `]` is the address of a link, and of none of [`SCHEMES`]. What hides a colon counts as one:
+/// an entity, an escape.
+fn leads_elsewhere(after: &str) -> bool {
+    let Some(target) = after.strip_prefix(['(', ':']) else { return false };
+    let target = target.trim_start();
+    let address = match target.strip_prefix('<') {
+        Some(inner) => inner.split(['>', '\n']).next(),
+        None => target.split(|c: char| c.is_whitespace() || c == ')').next(),
+    };
+    // A browser passes over tabs and controls in an address.
+    let is_read = |c: &char| !c.is_whitespace() && !c.is_control();
+    let address: String = address.unwrap_or_default().chars().filter(is_read).collect();
+    let address = address.to_ascii_lowercase();
+    let before_path = address.split(['/', '?', '#']).next().unwrap_or_default();
+    before_path.contains([':', '&', '\\'])
+        && !SCHEMES.iter().any(|scheme| address.starts_with(scheme))
 }
 
 /// Whether the language after a fence is none of [`LANGUAGES`].
@@ -114,6 +141,31 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(sanitized(text), expected);
             assert_eq!(restored(expected), text);
+        }
+    }
+
+    #[test]
+    fn a_link_that_would_run_something_is_text() {
+        for (text, expected) in [
+            ("[x](javascript:f())", "[x]\\(javascript:f())"),
+            ("[x]( JavaScript:f())", "[x]\\( JavaScript:f())"),
+            ("[x](<\tjava\tscript:f()>)", "[x]\\(<\tjava\tscript:f()>)"),
+            ("[x](java&Tab;script&colon;f())", "[x]\\(java&Tab;script&colon;f())"),
+            ("[x](javascript\\:f())", "[x]\\(javascript\\:f())"),
+            ("[x](data:text/html,x) [y](command:z)", "[x]\\(data:text/html,x) [y]\\(command:z)"),
+            ("[x][r]\n\n[r]: vbscript:f()", "[x][r]\n\n[r]\\: vbscript:f()"),
+            ("[r]:\n<\njavascript:f()>", "[r]:\n<\njavascript:f()>"),
+        ] {
+            assert_eq!(sanitized(text), expected);
+            assert_eq!(restored(expected), text);
+        }
+        for text in [
+            "[x](https://h/?a:b) [y](HTTP://h)",
+            "[a](b.csv) [c](#cell-id=t_1-2c \"cell 5\") [d](/e:f) [g](mailto:h@i)",
+            "[r]: https://h",
+            "[1]",
+        ] {
+            assert_eq!(sanitized(text), text);
         }
     }
 
