@@ -7,6 +7,8 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use crate::llm::gguf::Gguf;
 
+mod hostile;
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models")
 }
