@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValue;
-use clap::{Args, Parser, Subcommand, ValueEnum as _};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::sandbox::{Mode, Switch};
 
@@ -179,6 +179,16 @@ pub struct UninstallArgs {
     pub place: PlaceArgs,
 }
 
+/// Whose outputs a page shows as they are, scripts and widgets included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TrustOutputs {
+    /// Those of cells that you run; what the analyst's steps put out is made harmless
+    #[default]
+    Mine,
+    /// Those of the analyst's steps, too
+    All,
+}
+
 /// The kernel's settings, the same for every command that runs cells.
 #[derive(Debug, Clone, Default, Args)]
 pub struct EngineArgs {
@@ -233,6 +243,16 @@ pub struct EngineArgs {
     /// The same for a step of the agent.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_STEP_OUTPUT", default_value_t = MaxText::STEP, hide_short_help = true)]
     pub max_step_output: MaxText,
+    /// Whose outputs a page shows as they are, scripts and widgets included.
+    #[arg(
+        long,
+        value_name = "WHOSE",
+        value_enum,
+        env = "DATARUS_TRUST_OUTPUTS",
+        default_value_t,
+        hide_short_help = true
+    )]
+    pub trust_outputs: TrustOutputs,
     /// Chooses tokens at random, the more so the higher; 0 takes the likeliest [default: the model's own].
     #[arg(long, env = "DATARUS_TEMPERATURE", hide_short_help = true)]
     pub temperature: Option<f32>,

@@ -8,7 +8,7 @@ use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
 
 use crate::bound::MaxText;
-use crate::cli::EngineArgs;
+use crate::cli::{EngineArgs, TrustOutputs};
 use crate::sandbox::{Settings, Switch};
 
 /// What the kernel runs with.
@@ -37,6 +37,8 @@ pub struct Config {
     pub sampling: Option<Sampling>,
     /// Seed of the choice.
     pub seed: u64,
+    /// Whose outputs reach a page as they are.
+    pub trust_outputs: TrustOutputs,
 }
 
 /// Why the settings cannot be used. Each says what was expected and what to do.
@@ -97,6 +99,7 @@ impl Config {
             limits: limits(args)?,
             sampling: sampling(args)?,
             seed: args.seed,
+            trust_outputs: args.trust_outputs,
         })
     }
 
@@ -122,6 +125,7 @@ impl Config {
             limits: limits(args)?,
             sampling: sampling(args)?,
             seed: args.seed,
+            trust_outputs: args.trust_outputs,
         })
     }
 }

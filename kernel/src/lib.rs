@@ -40,5 +40,6 @@ pub mod route;
 pub mod sandbox;
 pub mod server;
 mod session;
+mod sieve;
 pub mod wire;
 pub mod zmtp;

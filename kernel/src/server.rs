@@ -38,6 +38,7 @@ mod relay;
 mod request;
 mod review;
 mod schedule;
+mod sifting;
 mod signals;
 mod sockets;
 mod step;
@@ -53,6 +54,7 @@ use prompt_cell::PromptCell;
 use relay::Relayed;
 use request::Request;
 use schedule::Schedule;
+use sifting::Sieves;
 use sockets::Sockets;
 
 /// How many messages of the companion may wait here before it is held back.
@@ -119,6 +121,7 @@ pub async fn run_with(
         schedule: Schedule::default(),
         own: OwnRequests::default(),
         floods: Floods::default(),
+        sieves: Sieves::default(),
         pages: Pages::default(),
         owed: OwedSteps::default(),
         journals: Journals::new(config.state.as_ref().map(|state| state.join("journal"))),
@@ -156,6 +159,7 @@ struct Server {
     schedule: Schedule,
     own: OwnRequests,
     floods: Floods,
+    sieves: Sieves,
     pages: Pages,
     owed: OwedSteps,
     journals: Journals,

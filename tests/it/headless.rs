@@ -9,6 +9,7 @@ use std::time::Duration;
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::{Model, Profile};
 use datarus_kernel::bound::MaxText;
+use datarus_kernel::cli::TrustOutputs;
 use datarus_kernel::config::Config;
 use datarus_kernel::headless::{Ending, ask, run};
 use datarus_kernel::notebook::Notebook;
@@ -45,6 +46,7 @@ fn config(python: &Path) -> Config {
         },
         sampling: None,
         seed: 7,
+        trust_outputs: TrustOutputs::Mine,
     }
 }
 

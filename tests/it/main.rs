@@ -21,4 +21,5 @@ mod review;
 mod sandbox;
 mod scene;
 mod seen;
+mod step_outputs;
 mod tidy;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datarus_agent::agent::Limits;
 use datarus_kernel::bound::MaxText;
+use datarus_kernel::cli::TrustOutputs;
 use datarus_kernel::config::Config;
 use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
@@ -134,6 +135,7 @@ pub fn config(python: &Path) -> Config {
         },
         sampling: None,
         seed: 0,
+        trust_outputs: TrustOutputs::Mine,
     }
 }
 

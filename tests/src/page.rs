@@ -69,6 +69,11 @@ impl Page {
         self.comm = opened.comm;
     }
 
+    /// The id of its comm.
+    pub fn comm(&self) -> &str {
+        &self.comm
+    }
+
     /// Says something to the kernel.
     pub async fn say(&self, client: &mut Frontend, data: Value) {
         let content = json!({"comm_id": self.comm, "data": data});

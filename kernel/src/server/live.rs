@@ -261,8 +261,9 @@ impl Server {
         if fits(live) { live.pending.take() } else { None }
     }
 
-    /// The frames pass at once, and as those of any Python cell do, but for one field: ipykernel refuses for a moment
-    /// what comes after a cell that failed, and that may be what the user runs after an interrupt.
+    /// The frames pass at once, and as those of any Python cell do, but for two fields: a step may not ask the user, and
+    /// ipykernel refuses for a moment what comes after a cell that failed, which may be what the user runs after an
+    /// interrupt.
     fn run_issued(&mut self, request: Request, code: &str, pending: PendingStep) {
         let PendingStep { number, timeout, outcome, .. } = pending;
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut())
@@ -271,6 +272,8 @@ impl Server {
             live.note_edit(number, code);
         }
         let msg_id = request.header.msg_id.clone();
+        self.sift_step(&msg_id);
+        let request = self.without_stdin(request);
         let step = RunningStep::new(msg_id, number, Runner::Page, timeout, outcome);
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);

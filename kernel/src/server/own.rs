@@ -107,12 +107,16 @@ impl Server {
 
     /// Runs a step of the agent and returns the id of its request.
     pub(super) fn execute_step(&mut self, code: &str, prompt: Bytes) -> String {
-        self.execute(code, &format!("{MODULE}.state()"), Own::Step(prompt))
+        let msg_id = self.execute(code, &format!("{MODULE}.state()"), Own::Step(prompt));
+        self.sift_step(&msg_id);
+        msg_id
     }
 
     /// Runs a step of the agent that is not shown in the prompt cell.
     pub(super) fn execute_unseen(&mut self, code: &str) -> String {
-        self.execute(code, &format!("{MODULE}.state()"), Own::UnseenStep)
+        let msg_id = self.execute(code, &format!("{MODULE}.state()"), Own::UnseenStep);
+        self.sift_step(&msg_id);
+        msg_id
     }
 
     /// Asks for the state after a step that the page's request `msg_id` ran.
@@ -188,9 +192,15 @@ impl Server {
             }
             Some(Own::Step(prompt)) => {
                 let prompt = prompt.clone();
-                self.on_step_output(msg_id, &prompt, msg_type, frames);
+                for (msg_type, frames) in self.sift(msg_id, msg_type, frames) {
+                    self.on_step_output(msg_id, &prompt, &msg_type, frames);
+                }
             }
-            Some(Own::UnseenStep) => self.on_unseen_output(msg_id, msg_type, &frames),
+            Some(Own::UnseenStep) => {
+                for (msg_type, frames) in self.sift(msg_id, msg_type, frames) {
+                    self.on_unseen_output(msg_id, &msg_type, &frames);
+                }
+            }
             Some(
                 Own::Number(_)
                 | Own::Variables(_)

@@ -83,17 +83,17 @@ impl Server {
     pub(super) fn on_answer(&mut self, channel: Channel, multipart: Multipart) {
         let Ok(frames) = Frames::parse(multipart) else { return };
         let Ok(parent) = frames.parent() else { return };
+        if channel == Channel::Stdin {
+            return self.on_input_request(&parent.msg_id, frames);
+        }
         if parent.session == self.session.id {
             return self.on_own_answer(&parent.msg_id, &frames);
-        }
-        let frames = frames.resigned(&self.key);
-        if channel == Channel::Stdin {
-            return self.sockets.send(channel, frames.into_multipart());
         }
         let asked = self.answered(&parent.msg_id);
         let executed = parent.msg_type == "execute_request" && parent.subshell_id.is_none();
         let status = executed.then(|| frames.content::<OwnReply>().unwrap_or_default());
-        self.sockets.send(channel, frames.into_multipart());
+        let frames = if executed { self.without_payload(&parent.msg_id, frames) } else { frames };
+        self.sockets.send(channel, frames.resigned(&self.key).into_multipart());
         if let Some(status) = status {
             self.history.end_cell(&parent.msg_id, &status.status, status.execution_count);
             self.schedule.replied(&parent.msg_id);
@@ -117,28 +117,36 @@ impl Server {
         let Some(parent) = parent else {
             // Its own start is no business of the clients, nor are other subscribers' welcomes.
             if !matches!(header.msg_type.as_str(), "status" | "iopub_welcome") {
-                self.publish(frames.resigned(&self.key));
+                for (_, frames) in self.sift("", &header.msg_type, frames) {
+                    self.publish(frames.resigned(&self.key));
+                }
             }
             return;
         };
         if parent.session == self.session.id {
             return self.on_own_output(&parent.msg_id, &header.msg_type, frames);
         }
-        let ended = header.msg_type == "status" && is_idle(&frames);
-        let failed = (header.msg_type == "error").then(|| frames.content::<Failed>());
-        let hint = failed.and_then(|failed| self.hint(&parent.msg_id, &failed.unwrap_or_default()));
-        if header.msg_type != "status" {
-            self.history.output(&parent.msg_id, &header.msg_type, &frames.content);
+        for (msg_type, frames) in self.sift(&parent.msg_id, &header.msg_type, frames) {
+            self.relay_output(&parent.msg_id, &msg_type, frames);
+        }
+    }
+
+    fn relay_output(&mut self, request: &str, msg_type: &str, frames: Frames) {
+        let ended = msg_type == "status" && is_idle(&frames);
+        let failed = (msg_type == "error").then(|| frames.content::<Failed>());
+        let hint = failed.and_then(|failed| self.hint(request, &failed.unwrap_or_default()));
+        if msg_type != "status" {
+            self.history.output(request, msg_type, &frames.content);
         }
         let parent_header = frames.parent_header.clone();
-        self.publish_output(&parent.msg_id, &header.msg_type, frames.clone(), ended);
-        self.on_unseen_output(&parent.msg_id, &header.msg_type, &frames);
+        self.publish_output(request, msg_type, frames.clone(), ended);
+        self.on_unseen_output(request, msg_type, &frames);
         if let Some(hint) = hint {
             let hint = self.session.stream(&parent_header, StreamName::Stderr, &hint);
             self.publish(hint);
         }
         if ended {
-            self.schedule.idle(&parent.msg_id);
+            self.schedule.idle(request);
             // A completion that was answered while a prompt runs must not leave the kernel looking idle.
             if self.prompt.is_some() {
                 self.restore_busy();

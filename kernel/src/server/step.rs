@@ -74,6 +74,11 @@ impl RunningStep {
         }
     }
 
+    /// The id of the request that runs it.
+    pub(super) fn request(&self) -> &str {
+        &self.msg_id
+    }
+
     /// When its time is over, if it has not been told to stop yet.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
