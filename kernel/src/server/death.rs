@@ -1,7 +1,6 @@
 //! The companion's death: everybody who waits is told, and a fresh one starts.
 
 use super::Server;
-use super::own::Own;
 use super::relay::no_companion;
 use super::request::{Request, reply_type};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
@@ -26,7 +25,7 @@ impl Server {
 
     fn fail_everything(&mut self, error: &ErrorContent) {
         self.schedule.companion_gone();
-        let numbering = self.own.values().any(|own| matches!(own, Own::Number(_)));
+        let numbering = self.own.is_numbering();
         // Whoever waits for the variables finds the line closed.
         self.own.clear();
         if !self.relayed.is_empty() {

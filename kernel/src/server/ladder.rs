@@ -168,7 +168,7 @@ impl Server {
         self.companion.signal(Signal::CONT);
         let frames = self.session.message("interrupt_request", &NO_PARENT, &json!({}), &json!({}));
         if let Ok(header) = frames.header() {
-            self.own.insert(header.msg_id, Own::Interrupt);
+            self.own.add(header.msg_id, Own::Interrupt);
         }
         self.companion.send(Channel::Control, frames);
     }

@@ -2,7 +2,7 @@
 //!
 //! They bear our session id, by which their answers and outputs are told from the clients'.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc as blocking;
 
 use bytes::Bytes;
@@ -25,10 +25,42 @@ const MODULE: &str = "__import__('sys').modules['datarus_companion']";
 /// How often the state is asked for again when the companion refuses to say.
 const MAX_ASKED: u8 = 20;
 
+/// How many steps are remembered, for outputs that come after their end, such as those of threads.
+const MAX_STEPS: usize = 64;
+
 /// Own requests by the ids of their messages.
-///
-/// Steps stay after their end, for outputs that come late, such as those of threads.
-pub(super) type OwnRequests = HashMap<String, Own>;
+#[derive(Debug, Default)]
+pub(super) struct OwnRequests {
+    asked: HashMap<String, Own>,
+    /// Steps, oldest first.
+    steps: VecDeque<String>,
+}
+
+impl OwnRequests {
+    /// Notes a request.
+    pub(super) fn add(&mut self, msg_id: String, own: Own) {
+        if matches!(own, Own::Step(_) | Own::UnseenStep) {
+            self.steps.push_back(msg_id.clone());
+        }
+        self.asked.insert(msg_id, own);
+        if self.steps.len() > MAX_STEPS
+            && let Some(oldest) = self.steps.pop_front()
+        {
+            self.asked.remove(&oldest);
+        }
+    }
+
+    /// Whether a prompt waits for its number.
+    pub(super) fn is_numbering(&self) -> bool {
+        self.asked.values().any(|own| matches!(own, Own::Number(_)))
+    }
+
+    /// Forgets all: the companion that was asked is gone.
+    pub(super) fn clear(&mut self) {
+        self.asked.clear();
+        self.steps.clear();
+    }
+}
 
 /// Why we asked.
 #[derive(Debug)]
@@ -107,6 +139,8 @@ impl Server {
 
     /// Runs a step of the agent and returns the id of its request.
     pub(super) fn execute_step(&mut self, code: &str, prompt: Bytes) -> String {
+        // A copy: what was received may be a small part of a large buffer.
+        let prompt = Bytes::copy_from_slice(&prompt);
         let msg_id = self.execute(code, &format!("{MODULE}.state()"), Own::Step(prompt));
         self.sift_step(&msg_id);
         msg_id
@@ -146,7 +180,7 @@ impl Server {
         });
         let frames = self.session.message("execute_request", &NO_PARENT, &content, &json!({}));
         let msg_id = frames.header().map(|header| header.msg_id).unwrap_or_default();
-        self.own.insert(msg_id.clone(), own);
+        self.own.add(msg_id.clone(), own);
         self.companion.send(Channel::Shell, frames);
         msg_id
     }
@@ -154,14 +188,14 @@ impl Server {
     /// Takes the companion's answer to a request of ours.
     pub(super) fn on_own_answer(&mut self, msg_id: &str, frames: &Frames) {
         let reply = frames.content::<OwnReply>().unwrap_or_default();
-        match self.own.get(msg_id) {
+        match self.own.asked.get(msg_id) {
             // It stays, for outputs that come late.
             Some(Own::Step(_) | Own::UnseenStep) => return self.on_step_reply(msg_id, reply),
             // What it prints may come after the reply.
             Some(Own::Kept { .. }) => return,
             Some(Own::Number(_) | Own::Variables(_) | Own::State(..) | Own::Interrupt) | None => {}
         }
-        match self.own.remove(msg_id) {
+        match self.own.asked.remove(msg_id) {
             Some(Own::Number(turn)) => self.on_number(turn, reply.answer()),
             Some(Own::Variables(answer)) => {
                 let state = reply.state().unwrap_or_default();
@@ -180,13 +214,13 @@ impl Server {
 
     /// Takes what the companion publishes for a request of ours. Only steps have anything to show.
     pub(super) fn on_own_output(&mut self, msg_id: &str, msg_type: &str, frames: Frames) {
-        match self.own.get_mut(msg_id) {
+        match self.own.asked.get_mut(msg_id) {
             Some(Own::Kept { printed, .. }) if msg_type == "stream" => {
                 let content = frames.content::<Map<String, Value>>().unwrap_or_default();
                 printed.push_str(content.get("text").and_then(Value::as_str).unwrap_or_default());
             }
             Some(Own::Kept { .. }) if msg_type == "status" && is_idle(&frames) => {
-                if let Some(Own::Kept { turn, printed }) = self.own.remove(msg_id) {
+                if let Some(Own::Kept { turn, printed }) = self.own.asked.remove(msg_id) {
                     self.on_kept(turn, &printed);
                 }
             }
@@ -210,5 +244,22 @@ impl Server {
             )
             | None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_remembered_after_their_end_and_the_oldest_forgotten() {
+        let mut own = OwnRequests::default();
+        own.add("first".into(), Own::UnseenStep);
+        own.add("number".into(), Own::Number(1));
+        for step in 0..MAX_STEPS {
+            own.add(step.to_string(), Own::Step(Bytes::new()));
+        }
+        let known = |id: &str| own.asked.contains_key(id);
+        assert!(known("0") && known("number") && !known("first"));
     }
 }
