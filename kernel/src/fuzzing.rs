@@ -132,14 +132,15 @@ pub fn markdown(bytes: &[u8]) {
         assert!(shown[..at].ends_with('\\'), "no mathematics");
     }
     for (at, _) in shown.match_indices('<') {
-        let element = &shown[at + 1..];
-        let element = element.strip_prefix('/').unwrap_or(element);
+        let after = &shown[at + 1..];
+        let (element, closes) = after.strip_prefix('/').map_or((after, false), |name| (name, true));
         let end = element.find('>').unwrap_or(element.len());
         let bare = element[..end].trim().trim_end_matches('/');
         let harmless =
             bare.trim().chars().all(|c| c.is_ascii_alphanumeric()) && end < element.len();
-        let begins =
-            element.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '!' | '?'));
+        // What a `</` begins without a letter is a comment up to the next `>`, whatever it looks like.
+        let begins = element.starts_with(|c: char| c.is_ascii_alphabetic())
+            || !closes && element.starts_with(['!', '?']);
         assert!(harmless || !begins, "no element with attributes: {}", &shown[at..]);
     }
     sanitized(&restored(&shown));

@@ -184,7 +184,7 @@ pub struct Figures {
     fates: BTreeMap<String, usize>,
     /// What plain turns of one step took beyond their time on the companion.
     pub overheads: Vec<Duration>,
-    /// Of the kernel that is not restarted any more.
+    /// Since the kernel was last restarted.
     pub samples: Vec<Sample>,
 }
 
@@ -192,6 +192,15 @@ impl Figures {
     /// Counts something that happened.
     pub fn count(&mut self, what: &str) {
         *self.fates.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// What the kernel held when it was last looked at.
+    pub fn last(&self) -> String {
+        let shown = |sample: &Sample| {
+            let Sample { threads, descriptors, .. } = sample;
+            format!("{:.1} MiB, {descriptors} descriptors, {threads} threads", sample.mib())
+        };
+        self.samples.last().map(shown).unwrap_or_default()
     }
 
     /// MiB per 1,000 turns, by least squares.

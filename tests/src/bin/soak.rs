@@ -78,8 +78,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             player.restart().await;
         }
         if turn % IN_A_NOTEBOOK == IN_A_NOTEBOOK - 1 {
-            player.check(turn, turn >= turns / 2)?;
-            println!("turn {turn} after {:.0} s", began.elapsed().as_secs_f64());
+            player.check(turn)?;
+            let seconds = began.elapsed().as_secs_f64();
+            println!("turn {turn} after {seconds:.0} s: {}", player.figures.last());
         }
     }
     player.figures.report(turns);
@@ -206,6 +207,7 @@ impl Player {
     async fn restart(&mut self) {
         self.client.restart(command(&self.folder)).await;
         self.figures.count("Restart");
+        self.figures.samples.clear();
         self.fresh = true;
         if let Some(page) = &mut self.page {
             page.reopen(&mut self.client, &self.path).await;
@@ -213,13 +215,11 @@ impl Player {
     }
 
     /// Saves and reads the notebook, and measures the kernel.
-    fn check(&mut self, turn: usize, measured: bool) -> Result<(), Box<dyn Error>> {
+    fn check(&mut self, turn: usize) -> Result<(), Box<dyn Error>> {
         let file = self.folder.path().join(&self.path);
         self.notebook.save(self.page.as_ref(), &file, &python())?;
-        if measured {
-            let kernel = self.kernel_pid().ok_or("a kernel that runs")?;
-            self.figures.samples.push(Sample::of(kernel, turn)?);
-        }
+        let kernel = self.kernel_pid().ok_or("a kernel that runs")?;
+        self.figures.samples.push(Sample::of(kernel, turn)?);
         Ok(())
     }
 }
