@@ -339,4 +339,25 @@ mod tests {
         assert!(Notebook::parse("{").is_err());
         assert!(Notebook::parse(r#"{"nbformat":3,"worksheets":7}"#).is_err());
     }
+
+    #[test]
+    fn hostile_texts_are_refused_and_harmless_oddities_are_read() {
+        let deep =
+            format!(r#"{{"nbformat":4,"cells":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        let in_3 = format!(
+            r#"{{"nbformat":3,"worksheets":{}1{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        let half = r#"{"nbformat":4,"cells":[{"cell_type":"code","source":"\ud83d"}]}"#;
+        for text in [&*deep, &*in_3, half, "", "\u{feff}", "\0", r#"{"nbformat":4,"cells":{}}"#] {
+            assert!(Notebook::parse(text).is_err(), "{text:.60}");
+        }
+        // A mark of the byte order, ends of lines of Windows, fields missing or of another type.
+        let odd = "\u{feff}{\r\n\"nbformat\":4,\r\n\"metadata\":7,\"cells\":[{\"cell_type\":\"code\",\"source\":7,\
+                   \"outputs\":7,\"execution_count\":-1,\"metadata\":null,\"id\":7}]}";
+        let read = Notebook::parse(odd).unwrap();
+        assert_eq!(read.cells[0]["source"], "");
+        assert_eq!(Notebook::parse(&read.to_json()).unwrap(), read);
+    }
 }

@@ -129,3 +129,25 @@ fn a_damaged_file_never_panics() {
         }
     }
 }
+
+#[test]
+fn a_header_damaged_at_any_byte_or_cut_anywhere_never_panics() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models");
+    let whole = std::fs::read(fixtures.join("qwen2-q8_0.gguf")).unwrap();
+    let header = whole.len() - 90_000;
+    // Not read as it stands: as a file of this length whose data are not looked at.
+    let read = |bytes: &[u8]| {
+        let length = whole.len() as u64;
+        let mut source = Cursor::new(bytes);
+        header::read(&mut source, length).is_ok()
+    };
+    assert!(read(&whole));
+    let mut damaged = whole.clone();
+    for position in 0..header {
+        damaged[position] ^= 0xff;
+        read(&damaged);
+        damaged[position] ^= 0xff;
+    }
+    let refused = (0..1_000).filter(|part| !read(&whole[..header * part / 1_000])).count();
+    assert_eq!(refused, 1_000, "no beginning of a header is a header");
+}
