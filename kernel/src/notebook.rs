@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_last_digit() {
-        let numbers = "[31.245270191439438,47.151847849710594,121.48791951161945,5e-324]";
+        let numbers = "[31.245270191439438,121.48791951161945,0.30000000000000004,5e-324]";
         let text = format!(
             r#"{{"cells":[],"metadata":{{"numbers":{numbers}}},"nbformat":4,"nbformat_minor":5}}"#
         );

@@ -139,6 +139,7 @@ pub(crate) struct Inmate<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Sandbox {
     settings: Settings,
+    python: PathBuf,
     /// The folders of the Python.
     environment: Vec<PathBuf>,
     /// The tier.
@@ -153,14 +154,17 @@ impl Sandbox {
     /// # Errors
     /// When none works: one sentence that says why, and what to do.
     pub(crate) fn choose(settings: &Settings, inmate: Inmate<'_>) -> Result<Sandbox, String> {
-        let environment = match settings.mode {
-            Mode::Off => Vec::new(),
-            _ => grants::python::places(inmate.python, &private::user_home()),
+        let (python, environment) = if settings.mode == Mode::Off {
+            (inmate.python.to_owned(), Vec::new())
+        } else {
+            let python = grants::python::behind(inmate.python);
+            let environment = grants::python::places(&python, &private::user_home());
+            (python, environment)
         };
-        let mut sandbox =
-            Sandbox { settings: settings.clone(), environment, tier: Tier::None, not_better: None };
+        let (settings, tier, not_better) = (settings.clone(), Tier::None, None);
+        let mut sandbox = Sandbox { settings, python, environment, tier, not_better };
         let mut failed = Vec::new();
-        for &tier in Tier::of_mode(settings.mode) {
+        for &tier in Tier::of_mode(sandbox.settings.mode) {
             sandbox.tier = tier;
             match sandbox.attempt(inmate) {
                 Ok(()) => {
@@ -207,7 +211,7 @@ impl Sandbox {
         mut arguments: Vec<OsString>,
     ) -> Result<(Command, Option<Private>), String> {
         if self.tier == Tier::None {
-            let mut command = Command::new(inmate.python);
+            let mut command = Command::new(&self.python);
             // ipykernel ends itself when this is no longer its parent.
             command.env("JPY_PARENT_PID", std::process::id().to_string());
             command.args(arguments).current_dir(inmate.folder);
@@ -246,7 +250,7 @@ impl Sandbox {
         let spec = serde_json::to_string(&spec).map_err(|error| error.to_string())?;
         command.arg(jail::COMMAND).arg(spec);
         if !arguments.is_empty() {
-            command.arg(inmate.python).args(arguments);
+            command.arg(&self.python).args(arguments);
         }
         command.current_dir(inmate.folder);
         command.env_clear().envs(environment::of(&self.settings, self.tier, private));

@@ -107,8 +107,8 @@ mod tests {
     use super::*;
 
     fn sandbox(tier: Tier) -> Sandbox {
-        let settings = Settings::default();
-        Sandbox { settings, environment: Vec::new(), tier, not_better: None }
+        let (settings, python) = (Settings::default(), "python3".into());
+        Sandbox { settings, python, environment: Vec::new(), tier, not_better: None }
     }
 
     #[test]

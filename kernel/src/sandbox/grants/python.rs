@@ -13,22 +13,31 @@ const MAX_LINKS: usize = 16;
 /// How long a script that stands for Python may take to say where its Python is.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Prints the folders of an environment.
-const SCRIPT: &str = "import sys; print(sys.prefix, sys.base_prefix, sys.executable, sep='\\n')";
+/// Prints the program that runs.
+const SCRIPT: &str = "import sys; print(sys.executable)";
+
+/// The Python that a shim stands for, as pyenv, asdf and mise have them: a script that looks for it where a sandbox has
+/// nothing. Any other program stands for itself, a script that somebody wrote, too.
+pub(in crate::sandbox) fn behind(python: &Path) -> PathBuf {
+    let found = crate::config::find_program(python);
+    let shim = found.filter(|found| found.parent().is_some_and(|folder| folder.ends_with("shims")));
+    shim.and_then(|shim| started_by(&shim)).unwrap_or_else(|| python.to_owned())
+}
+
+/// The program that a script starts.
+fn started_by(program: &Path) -> Option<PathBuf> {
+    chain(program).last().filter(|last| is_script(last))?;
+    let said = PathBuf::from(ask(program)?.trim());
+    said.is_file().then_some(said)
+}
 
 /// The folders that a Python needs: those of its environment, of what that is based on, of packages in development,
 /// and those that `PYTHONPATH` names.
 pub(in crate::sandbox) fn places(python: &Path, home: &Path) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let Some(python) = crate::config::find_program(python) else { return Vec::new() };
-    let mut programs = chain(&python);
-    if programs.last().is_some_and(|program| is_script(program)) {
-        let said = ask(&python).unwrap_or_default();
-        programs.extend(
-            said.lines().map(PathBuf::from).flat_map(|path| [path.join("bin/python"), path]),
-        );
-    }
-    for program in &programs {
+    let started = started_by(&python);
+    for program in started.iter().chain([&python]).flat_map(|program| chain(program)) {
         let Some(bin) = program.parent() else { continue };
         found.insert(environment_of(bin, home));
         let Some(prefix) = bin.parent() else { continue };
@@ -97,7 +106,7 @@ fn in_development(prefix: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a program is a script, such as the ones of pyenv: then only it knows its Python.
+/// Whether a program is a script.
 fn is_script(program: &Path) -> bool {
     let mut start = [0; 2];
     fs::File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok()
@@ -162,6 +171,26 @@ mod tests {
         assert!(named("versions/current") && named("versions/3.11.7"), "{found:?}");
         assert!(named("home/project/.venv") && named("home/source"), "{found:?}");
         assert!(!named("home") && !named("home/project"), "{found:?}");
+    }
+
+    #[test]
+    fn a_shim_stands_for_the_python_that_it_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("shims")).unwrap();
+        let real = folder.path().join("real");
+        fs::write(&real, "").unwrap();
+        let script = |name: &str, text: &str| {
+            let script = folder.path().join(name);
+            fs::write(&script, format!("#!/bin/sh\n{text}\n")).unwrap();
+            make_executable(&script);
+            script
+        };
+        let says = format!("echo {}", real.display());
+        assert_eq!(behind(&script("shims/python3", &says)), real);
+        let mute = script("shims/python3", "exit 1");
+        assert_eq!(behind(&mute), mute, "one that says nothing is tried as it is");
+        let own = script("python3", &says);
+        assert_eq!(behind(&own), own);
     }
 
     #[test]
