@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -28,33 +27,17 @@ def messages_of(kernel: str, notebook: str, scratch: Path, datarus: str) -> list
         return [normalise(reader.run(cell), {str(scratch): "<scratch>"}) for cell in cells]
 
 
-def steady(trouble_of: Callable[[Path], list[str]], scratch: Path) -> list[str]:
-    """What is different both times: the first is played again.
-
-    What a child process prints reaches ipykernel by a thread; on a busy machine it comes too late now and then, under
-    `python3` as well.
-    """
-    first = trouble_of(scratch / "1")
-    if not first:
-        return []
-    print("unsteady, played again:\n" + "\n\n".join(first))
-    return trouble_of(scratch / "2")
-
-
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_every_message_is_the_same(notebook: str, scratch: Path, datarus: str) -> None:
-    def trouble(scratch: Path) -> list[str]:
-        scratch.mkdir()
-        expected = messages_of("python3", notebook, scratch / "p", datarus)
-        found = messages_of("datarus", notebook, scratch / "d", datarus)
-        cells = read_cells(CELLS / f"{notebook}.ipy")
-        return [
-            difference(cell, one, other)
-            for cell, one, other in zip(cells, expected, found, strict=True)
-            if one != other
-        ]
-
-    assert not (found := steady(trouble, scratch)), "\n\n".join(found)
+    expected = messages_of("python3", notebook, scratch / "p", datarus)
+    found = messages_of("datarus", notebook, scratch / "d", datarus)
+    cells = read_cells(CELLS / f"{notebook}.ipy")
+    trouble = [
+        difference(cell, one, other)
+        for cell, one, other in zip(cells, expected, found, strict=True)
+        if one != other
+    ]
+    assert not trouble, "\n\n".join(trouble)
 
 
 def difference(cell: Cell, expected: list[str], found: list[str]) -> str:
@@ -101,10 +84,7 @@ def executed_outputs(kernel: str, notebook: str, scratch: Path, datarus: str) ->
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_nbclient_stores_the_same_outputs(notebook: str, scratch: Path, datarus: str) -> None:
-    def trouble(scratch: Path) -> list[str]:
-        expected = executed_outputs("python3", notebook, scratch / "p", datarus)
-        found = executed_outputs("datarus", notebook, scratch / "d", datarus)
-        cells = enumerate(zip(expected, found, strict=True))
-        return [f"cell {number}: {one} became {other}" for number, (one, other) in cells if one != other]
-
-    assert not (found := steady(trouble, scratch)), "\n\n".join(found)
+    expected = executed_outputs("python3", notebook, scratch / "p", datarus)
+    found = executed_outputs("datarus", notebook, scratch / "d", datarus)
+    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+        assert other == one, f"cell {number} of {notebook}"
