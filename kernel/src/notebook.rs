@@ -196,6 +196,9 @@ fn split_texts(mut cell: Value) -> Value {
     if let Some(source) = cell.get_mut("source") {
         split_lines(source);
     }
+    if cell["cell_type"] != "code" {
+        return cell;
+    }
     for output in cell.get_mut("outputs").and_then(Value::as_array_mut).into_iter().flatten() {
         each_text(output, is_split_on_disk, split_lines);
     }
@@ -298,6 +301,17 @@ mod tests {
         let notebook = Notebook::parse(WRITTEN_BY_PYTHON).unwrap();
         assert_eq!(notebook.cells[1]["source"], "import sys\nprint('a\\u2028b')\n{'a': 1}");
         assert_eq!(notebook.cells[1]["outputs"][0]["text"], "a\u{2028}b\r\nc\n");
+    }
+
+    #[test]
+    fn what_stands_in_outputs_of_another_cell_than_code_stays_as_it_is() {
+        let output = r#"{"data":{"text/plain":"a"},"text":["b","c"]}"#;
+        let text = format!(
+            r#"{{"cells":[{{"cell_type":"raw","id":"x","outputs":[{output}]}}],"nbformat":4}}"#
+        );
+        let notebook = Notebook::parse(&text).unwrap();
+        assert_eq!(notebook.cells[0]["outputs"][0].to_string(), output);
+        assert_eq!(Notebook::parse(&notebook.to_json()).unwrap().cells, notebook.cells);
     }
 
     #[test]
