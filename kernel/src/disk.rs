@@ -1,7 +1,8 @@
 //! Files that are written whole or not at all, and never over what somebody else wrote meanwhile.
 
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -125,7 +126,16 @@ fn swap(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Writes a file where it was asked for, or else where it is safe, see [`Kept`].
+/// Makes a folder that other users cannot look into, and those that it stands in.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file where it was asked for, or else where it is safe, see [`Kept`]: to `draft`, or under a name of its own
+/// among temporary files, where others could have laid a link under any name that they know.
 ///
 /// # Errors
 /// When it cannot be written anywhere.
@@ -133,16 +143,26 @@ pub(crate) fn write_somewhere(
     path: &Path,
     bytes: &[u8],
     seen: Option<Seen>,
-    elsewhere: &[PathBuf],
+    draft: Option<&Path>,
 ) -> Result<Kept, WriteError> {
     let Err(why) = write(path, bytes, seen) else { return Ok(Kept::There) };
-    for other in elsewhere {
-        let made = std::fs::create_dir_all(folder_of(other)).map_err(WriteError::from);
-        if made.and_then(|()| write(other, bytes, None)).is_ok() {
-            return Ok(Kept::Elsewhere { path: other.clone(), why: why.to_string() });
-        }
+    let drafted = draft.and_then(|draft| {
+        private_folder(folder_of(draft)).ok()?;
+        write(draft, bytes, None).is_ok().then(|| draft.to_owned())
+    });
+    match drafted.map_or_else(|| write_aside(path, bytes), Ok) {
+        Ok(path) => Ok(Kept::Elsewhere { path, why: why.to_string() }),
+        Err(_) => Err(why),
     }
-    Err(why)
+}
+
+fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(&format!("{name}-")).suffix(".ipynb").tempfile()?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file.keep()?.1)
 }
 
 /// Where a file was written.
@@ -243,12 +263,18 @@ mod tests {
         let safe = folder.path().join("deep/er/a");
         // Nobody can make a file there, not even root.
         let there = Path::new("/proc/self/a");
-        let kept = write_somewhere(there, b"1", None, &["/proc/b".into(), safe.clone()]).unwrap();
-        let Kept::Elsewhere { path, why } = kept else { panic!("{kept:?}") };
-        assert_eq!((std::fs::read(&path).unwrap(), &path), (b"1".to_vec(), &safe));
-        assert!(!why.is_empty());
-        assert!(write_somewhere(there, b"1", None, &[]).is_err());
+        let elsewhere = |draft: &Path| match write_somewhere(there, b"1", None, Some(draft)) {
+            Ok(Kept::Elsewhere { path, why }) if !why.is_empty() => path,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(elsewhere(&safe), safe);
+        assert_eq!(std::fs::read(&safe).unwrap(), b"1");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(safe.parent().unwrap()), 0o700);
+        let aside = elsewhere(Path::new("/proc/b/draft"));
+        assert_eq!((std::fs::read(&aside).unwrap(), mode(&aside)), (b"1".to_vec(), 0o600));
+        std::fs::remove_file(aside).unwrap();
         let file = folder.path().join("a");
-        assert_eq!(write_somewhere(&file, b"1", None, &[safe]).unwrap(), Kept::There);
+        assert_eq!(write_somewhere(&file, b"1", None, Some(&safe)).unwrap(), Kept::There);
     }
 }

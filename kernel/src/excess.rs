@@ -2,10 +2,12 @@
 //!
 //! Keeping it must never fill a disk: a file ends where space becomes scarce, and old ones give way.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::disk::private_folder;
 
 /// How large one file may become, in bytes.
 const MAX_FILE: u64 = 2 << 30;
@@ -39,7 +41,7 @@ impl Excess {
     /// # Errors
     /// When the folder or the file cannot be made.
     pub(crate) fn begin(folder: &Path, name: &str) -> io::Result<Excess> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private_folder(folder)?;
         prune(folder)?;
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%6f");
         let path = folder.join(format!("{now}-{name}.txt"));

@@ -4,9 +4,9 @@
 //! killed loses no finished step. Writing never fails a turn; what cannot be read is passed over and logged.
 
 use std::cell::RefCell;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cells::kept::fill_in;
 use crate::cells::{End, StepRecord, TurnRecord, source_sha};
+use crate::disk::private_folder;
 
 /// In the names of the files, so that those of another version are left alone.
 const VERSION: u32 = 1;
@@ -235,7 +236,7 @@ fn secure(written: File) -> io::Result<()> {
 /// Adds a line and gives back the file.
 fn append(path: &Path, line: &Line) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private_folder(folder)?;
     }
     let text = as_text(line)?;
     let mut file = open(path)?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{HeadlessError, Progress};
 use crate::cells::{STEP_MIME, source_sha};
-use crate::disk::{Kept, Seen, WriteError, write_somewhere};
+use crate::disk::{Kept, Seen, WriteError, private_folder, write_somewhere};
 use crate::notebook::{Notebook, NotebookError};
 
 /// A draft is not written before so many times its cost have passed: a notebook of hundreds of megabytes takes seconds.
@@ -68,7 +68,7 @@ impl Safe {
         if begun < self.next {
             return;
         }
-        let made = draft.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let made = draft.parent().map_or(Ok(()), private_folder);
         let kept = made
             .map_err(|error| error.to_string())
             .and_then(|()| so_far().write(draft).map_err(|error| error.to_string()));
@@ -94,11 +94,8 @@ impl Safe {
         notebook: &Notebook,
         progress: &mut Progress,
     ) -> Result<Saved, HeadlessError> {
-        let name = format!("{}{}.ipynb", names_of(&self.output), std::process::id());
-        let elsewhere: Vec<_> =
-            self.draft.iter().cloned().chain([std::env::temp_dir().join(name)]).collect();
-        let bytes = notebook.to_json();
-        let kept = write_somewhere(&self.output, bytes.as_bytes(), Some(self.seen), &elsewhere)
+        let (bytes, draft) = (notebook.to_json(), self.draft.as_deref());
+        let kept = write_somewhere(&self.output, bytes.as_bytes(), Some(self.seen), draft)
             .map_err(|source| NotebookError::Write { path: self.output.clone(), source })?;
         match kept {
             Kept::There => {
