@@ -28,6 +28,7 @@ impl Server {
         let numbering = self.own.is_numbering();
         // Whoever waits for the variables finds the line closed.
         self.own.clear();
+        self.sieves.clear();
         if !self.relayed.is_empty() {
             self.lost_variables = None;
         }
