@@ -207,43 +207,52 @@ async fn an_interrupt_while_the_model_reads_ends_the_turn() {
 
 #[tokio::test]
 async fn an_interrupt_while_a_step_is_written_ends_the_turn() {
-    let mut stage = Stage::with_page(json!({})).await;
     let written = step("Look at it, and count.", "x = [1, 2, 3]\nprint(len(x))");
+    while_written("decode", &written).await;
+}
+
+#[tokio::test]
+async fn an_interrupt_while_the_answer_is_written_ends_the_turn() {
+    let written = answer("It is **3**, as the list shows, and no more than that.");
+    while_written("answering", &written).await;
+}
+
+/// Interrupts at some character of what the model writes.
+async fn while_written(phase: &str, written: &String) {
+    let mut stage = Stage::with_page(json!({})).await;
     for _ in 0..seeds() {
-        let hold = Hold::Write { completion: 0, characters: stage.some_of(&written) };
-        let prompt = stage.ask(hold, std::slice::from_ref(&written)).await;
+        let hold = Hold::Write { completion: 0, characters: stage.some_of(written) };
+        let prompt = stage.ask(hold, std::slice::from_ref(written)).await;
         stage.until_reached().await;
         stage.interrupt_prompt(&prompt).await;
     }
     stage.answers().await;
-    stage.report("decode");
+    stage.report(phase);
 }
 
 #[tokio::test]
 async fn an_interrupt_when_a_step_is_parsed_and_not_begun_runs_nothing() {
     let mut stage = Stage::with_page(json!({})).await;
     stage.page.as_mut().unwrap().runs = false;
-    for _ in 0..seeds() {
-        let prompt = stage.ask(Hold::Never, &[step("Look.", "seen = 1"), answer("So.")]).await;
-        stage.until("execute").await;
-        stage.interrupt_prompt(&prompt).await;
-    }
-    assert_eq!(stage.client.run("print(seen)").await.reply["ename"], "NameError");
-    stage.answers().await;
-    stage.report("parsed");
+    before_it_runs(stage, "parsed", "execute").await;
 }
 
 #[tokio::test]
 async fn an_interrupt_while_a_step_waits_for_the_user_runs_nothing() {
-    let mut stage = Stage::with_page(json!({"review": "all"})).await;
+    let stage = Stage::with_page(json!({"review": "all"})).await;
+    before_it_runs(stage, "waiting", "ask").await;
+}
+
+/// Interrupts when the kernel has said `op` of a step, which then does not run.
+async fn before_it_runs(mut stage: Stage, phase: &str, op: &str) {
     for _ in 0..seeds() {
         let prompt = stage.ask(Hold::Never, &[step("Look.", "seen = 1"), answer("So.")]).await;
-        stage.until("ask").await;
+        stage.until(op).await;
         stage.interrupt_prompt(&prompt).await;
     }
     assert_eq!(stage.client.run("print(seen)").await.reply["ename"], "NameError");
     stage.answers().await;
-    stage.report("waiting");
+    stage.report(phase);
 }
 
 #[tokio::test]
@@ -310,18 +319,4 @@ async fn an_interrupt_while_a_step_is_saved_ends_the_turn_and_keeps_the_step() {
     }
     stage.answers().await;
     stage.report("saving");
-}
-
-#[tokio::test]
-async fn an_interrupt_while_the_answer_is_written_ends_the_turn() {
-    let mut stage = Stage::with_page(json!({})).await;
-    let written = answer("It is **3**, as the list shows, and no more than that.");
-    for _ in 0..seeds() {
-        let hold = Hold::Write { completion: 0, characters: stage.some_of(&written) };
-        let prompt = stage.ask(hold, std::slice::from_ref(&written)).await;
-        stage.until_reached().await;
-        stage.interrupt_prompt(&prompt).await;
-    }
-    stage.answers().await;
-    stage.report("answering");
 }

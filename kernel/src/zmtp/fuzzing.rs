@@ -39,13 +39,19 @@ fn is_sent_as_it_came(message: &[bytes::Bytes]) {
 
 /// All that `bytes` hold when they arrive in pieces of these sizes, over and over, and what ended it.
 fn decode(bytes: &[u8], sizes: &[usize]) -> (Vec<Incoming>, String) {
+    let (found, error) = in_pieces(bytes, sizes);
+    (found, error.to_string())
+}
+
+/// The same, with the error itself.
+pub(super) fn in_pieces(bytes: &[u8], sizes: &[usize]) -> (Vec<Incoming>, ZmtpError) {
     let mut found = Vec::new();
     let pieces = Pieces { rest: bytes, sizes, next: 0 };
     // Such a stream never waits.
     let mut context = Context::from_waker(Waker::noop());
     let ended = pin!(read_all(pieces, &mut found)).poll(&mut context);
     match ended {
-        Poll::Ready(error) => (found, error.to_string()),
+        Poll::Ready(error) => (found, error),
         Poll::Pending => panic!("expected the stream to end"),
     }
 }

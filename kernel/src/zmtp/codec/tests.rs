@@ -1,58 +1,15 @@
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
-
-use tokio::io::ReadBuf;
-
+use super::super::fuzzing::in_pieces;
 use super::*;
 
 fn frames(parts: &[&[u8]]) -> Multipart {
     parts.iter().map(|part| Bytes::copy_from_slice(part)).collect()
 }
 
-/// A stream that gives at most so many bytes at once.
-struct Pieces<'a>(&'a [u8], usize);
-
-impl AsyncRead for Pieces<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let size = self.1.min(self.0.len()).min(room.remaining());
-        let (piece, rest) = self.0.split_at(size);
-        room.put_slice(piece);
-        self.0 = rest;
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// All that `bytes` hold, when they arrive in pieces of `size` bytes.
 fn decode(bytes: &[u8], size: usize) -> Result<Vec<Incoming>, ZmtpError> {
-    let mut found = Vec::new();
-    // Such a stream never waits.
-    let mut context = Context::from_waker(Waker::noop());
-    let ended = pin!(read_all(Pieces(bytes, size), &mut found)).poll(&mut context);
-    match ended {
-        Poll::Ready(ZmtpError::Io(_)) => Ok(found),
-        Poll::Ready(error) => Err(error),
-        Poll::Pending => panic!("expected the stream to end"),
-    }
-}
-
-async fn read_all(mut stream: Pieces<'_>, found: &mut Vec<Incoming>) -> ZmtpError {
-    let mut decoder = Decoder::default();
-    loop {
-        let result = match decoder.next() {
-            Ok(Some(incoming)) => {
-                found.push(incoming);
-                continue;
-            }
-            Ok(None) => decoder.fill(&mut stream).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = result {
-            return error;
-        }
+    match in_pieces(bytes, &[size]) {
+        (found, ZmtpError::Io(_)) => Ok(found),
+        (_, error) => Err(error),
     }
 }
 
