@@ -4,6 +4,8 @@ ipykernel makes one message of all that was printed within 0.2 seconds: up to 20
 only so much of a stream through, would have to take each whole into memory first.
 """
 
+import os
+
 from ipykernel.iostream import OutStream
 
 # Both in characters. A piece is long enough that what people print goes out as one message.
@@ -12,6 +14,17 @@ MOST_WAITING = 1 << 22
 
 # Writes between two looks at how much waits: a look at each would make a loop that prints a tenth slower.
 LOOK = 32
+
+
+_is_child = False
+
+
+def _note_child():
+    global _is_child
+    _is_child = True
+
+
+os.register_at_fork(after_in_child=_note_child)
 
 
 class PiecewiseStream(OutStream):
@@ -30,6 +43,10 @@ class PiecewiseStream(OutStream):
             self.flush()
         elif not self._flush_pending:
             super()._schedule_flush()
+
+    def _is_master_process(self):
+        # ipykernel asks the system for the number of the process, at each write.
+        return not _is_child
 
     def _waiting(self):
         with self._buffer_lock:
