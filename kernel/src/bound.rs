@@ -1,4 +1,5 @@
-//! How much of a stream is shown: its beginning and its end. Pure; what is left out is counted, and kept by the caller.
+//! How much text is taken, and how much of a stream is shown: its beginning and its end. Pure; what is left out is
+//! counted, and kept by the caller.
 //!
 //! A cell that prints a gigabyte would otherwise be held in memory here and by every client, be saved with the
 //! notebook, and stop the page. A cell of the user's shows all that people print on purpose: the default lets
@@ -11,7 +12,7 @@ use std::str::FromStr;
 /// How much of a stream's end is shown, in bytes.
 const END: usize = 64 << 10;
 
-/// How much of a stream's beginning is shown, in bytes; `off` shows all.
+/// How much of a stream's beginning is shown, or how long a cell may be, in bytes; `off` sets no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxText(pub Option<usize>);
 
@@ -20,6 +21,13 @@ impl MaxText {
     pub const CELL: MaxText = MaxText(Some(8 << 20));
     /// Of a step of the agent.
     pub const STEP: MaxText = MaxText(Some(64 << 10));
+    /// Of a cell's own text: Python takes minutes and a gigabyte for a hundred megabytes of it.
+    pub const SOURCE: MaxText = MaxText(Some(8 << 20));
+
+    /// Whether so many bytes are within the bound.
+    pub(crate) fn holds(self, bytes: usize) -> bool {
+        self.0.is_none_or(|most| bytes <= most)
+    }
 }
 
 impl Default for MaxText {

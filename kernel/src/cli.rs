@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::sandbox::{Mode, Switch};
-
 use crate::bound::MaxText;
+use crate::sandbox::{Mode, Switch};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
@@ -240,7 +239,10 @@ pub struct EngineArgs {
     /// Text that a Python cell shows of each stream before the rest goes to a file: bytes, K, M, or `off` for all.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_OUTPUT", default_value_t = MaxText::CELL, hide_short_help = true)]
     pub max_output: MaxText,
-    /// The same for a step of the agent.
+    /// How long the text of a cell may be: bytes, K, M, or `off` for any length.
+    #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_CELL", default_value_t = MaxText::SOURCE, hide_short_help = true)]
+    pub max_cell: MaxText,
+    /// Text that a step of the agent shows of each stream.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_STEP_OUTPUT", default_value_t = MaxText::STEP, hide_short_help = true)]
     pub max_step_output: MaxText,
     /// Whose outputs a page shows as they are, scripts and widgets included.

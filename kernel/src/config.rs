@@ -27,6 +27,8 @@ pub struct Config {
     pub max_output: MaxText,
     /// How much text a step of the agent shows.
     pub max_step_output: MaxText,
+    /// How long the text of a cell may be.
+    pub max_cell: MaxText,
     /// Arguments that are handed on to ipykernel unchanged.
     pub companion_args: Vec<String>,
     /// What cells may reach.
@@ -94,6 +96,7 @@ impl Config {
             state: user_state_dir().map(|folder| folder.join("datarus")),
             max_output: args.max_output,
             max_step_output: args.max_step_output,
+            max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
             limits: limits(args)?,
@@ -120,6 +123,7 @@ impl Config {
             state: user_state_dir().map(|folder| folder.join("datarus")),
             max_output: args.max_output,
             max_step_output: args.max_step_output,
+            max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
             limits: limits(args)?,

@@ -35,6 +35,7 @@ fn config(python: &Path) -> Config {
         state: None,
         max_output: MaxText::CELL,
         max_step_output: MaxText::STEP,
+        max_cell: MaxText::SOURCE,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
         sandbox: tests::frontend::sandbox(),
         limits: Limits {

@@ -48,6 +48,17 @@ async fn the_companion_signs_nothing_and_knows_no_key() {
 }
 
 #[tokio::test]
+async fn a_cell_that_is_too_long_is_refused_with_the_bound_and_what_to_do() {
+    let mut client = Frontend::start_python().await;
+    let ended = client.run(&format!("text = '{}'", "x".repeat(9 << 20))).await;
+    assert_eq!(ended.reply["ename"], "CellTooLong");
+    let told = ended.contents("error")[0]["evalue"].to_string();
+    assert!(told.contains("8M") && told.contains("--max-cell"), "{told}");
+    let ended = client.run(&format!("len('{}')", "x".repeat(7 << 20))).await;
+    assert_eq!(ended.contents("execute_result")[0]["data"]["text/plain"], "7340032");
+}
+
+#[tokio::test]
 async fn kernel_info_is_answered_before_the_companion_is_up() {
     // A companion that never comes up.
     let mut client = Frontend::start_with_python("/bin/cat".as_ref()).await;

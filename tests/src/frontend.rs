@@ -124,6 +124,7 @@ pub fn config(python: &Path) -> Config {
         state: None,
         max_output: MaxText::CELL,
         max_step_output: MaxText::STEP,
+        max_cell: MaxText::SOURCE,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
         sandbox: sandbox(),
         limits: Limits {

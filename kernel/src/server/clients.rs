@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Server;
 use super::request::Request;
 use super::schedule::{Cell, CellKind};
+use crate::bound::MaxText;
 use crate::connection::{Channel, ConnectionInfo};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState, KernelInfo};
 use crate::route::{Route, route};
@@ -52,6 +53,10 @@ impl Server {
 
     fn on_request(&mut self, request: Request) {
         tracing::debug!(msg_id = %request.header.msg_id, msg_type = %request.header.msg_type, "request");
+        let executes = request.header.msg_type == "execute_request";
+        if executes && !self.config.max_cell.holds(request.frames.content.len()) {
+            return self.refuse(&request, &too_long(self.config.max_cell));
+        }
         if let Some(defect) = request.defect() {
             return self.refuse(&request, &defect);
         }
@@ -208,6 +213,14 @@ impl Server {
         });
         self.stopping = true;
     }
+}
+
+fn too_long(most: MaxText) -> ErrorContent {
+    let text = format!(
+        "expected a cell of at most {most}, found a longer one, which Python would take minutes to read: read the \
+         text from a file, or start the kernel with `--max-cell off` or DATARUS_MAX_CELL=off"
+    );
+    ErrorContent::new("CellTooLong", &text)
 }
 
 /// Whether ipykernel answers it. It leaves a request that it does not know without an answer.
