@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -137,6 +139,49 @@ def test_what_is_not_signed_is_not_answered(peer: Peer) -> None:
     peer.shell.send_multipart(frames)
     assert peer.receive(peer.shell)["parent_header"]["msg_id"] == header["msg_id"]
     peer.kernel_info(peer.shell)
+
+
+def test_a_replay_is_refused_on_another_channel_too(peer: Peer) -> None:
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": "kernel_info_request", "session": "s"}
+    frames = peer.signed(header, b"{}")
+    peer.shell.send_multipart(frames)
+    assert peer.receive(peer.shell)["parent_header"]["msg_id"] == header["msg_id"]
+    with peer.connect("control", zmq.DEALER) as control:
+        control.send_multipart(frames)
+        later = peer.session.send(control, "kernel_info_request", {})
+        assert peer.receive(control)["parent_header"]["msg_id"] == later["msg_id"]
+
+
+def test_messages_with_a_wrong_signature_leave_nothing_in_memory(peer: Peer) -> None:
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "s"}
+    frames = peer.signed(header, b'{"code": "1/0"}')
+    frames[1] = b"0" * 64
+    peer.kernel_info(peer.shell)
+    before = peer.resident_mb()
+    for _ in range(20_000):
+        peer.shell.send_multipart(frames)
+    peer.kernel_info(peer.shell)
+    peer.shell.send_multipart([*frames[:-1], bytes(100 << 20)])
+    peer.kernel_info(peer.shell)
+    wait_until("the memory is given back", lambda: peer.resident_mb() < before + 16)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_user_cannot_reach_a_unix_socket(peer: Peer) -> None:
+    if peer.info["transport"] != "ipc":
+        return
+    # Even where the folder lets others in.
+    folder = Path(peer.info["ip"]).parent
+    folder.chmod(0o755)
+    path = f"{peer.info['ip']}-{peer.info['shell_port']}"
+    program = f"import socket; socket.socket(socket.AF_UNIX).connect({path!r})"
+    command = [sys.executable, "-I", "-c", program]
+    assert subprocess.run(command, check=False).returncode == 0
+    other = subprocess.run(
+        ["/usr/bin/python3", *command[1:]], user=65534, capture_output=True, text=True, check=False
+    )
+    folder.chmod(0o700)
+    assert "PermissionError" in other.stderr, other
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[]", b"[" * 100_000, b'{"code": 3}', b"\xff"])

@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
+import psutil
 import zmq
 from jupyter_client.connect import write_connection_file
 from jupyter_client.session import Session
@@ -101,6 +102,10 @@ class Peer:
     def descriptors(self) -> int:
         """How many files the kernel has open."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def resident_mb(self) -> float:
+        """The memory that the kernel holds."""
+        return psutil.Process(self.process.pid).memory_info().rss / 2**20
 
     def stop(self) -> None:
         """Ends what is left."""
