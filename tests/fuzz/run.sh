@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes targets for so many seconds each: run.sh [SECONDS=60] [TARGET…]; without a target, all, as many at once as there
 # are processors. Grows corpora under target/fuzz; what it finds is written there, named, and ends it with an error.
+# DATARUS_FUZZ_SEED sets the seed of what it tries, which is another one each time without it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -23,6 +24,7 @@ fuzz() {
     set -euo pipefail
     mkdir -p "$GROUND/corpus/$1" "$GROUND/found"
     options=(-max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 -use_value_profile=1 -print_final_stats=1)
+    [ -z "${DATARUS_FUZZ_SEED:-}" ] || options+=(-seed="$DATARUS_FUZZ_SEED")
     [ ! -e "tests/fuzz/words/$1" ] || options+=(-dict="tests/fuzz/words/$1")
     log="$GROUND/$1.log"
     if ! DATARUS_FUZZ="$1" "$FUZZER" "${options[@]}" -artifact_prefix="$GROUND/found/$1-" \
