@@ -11,10 +11,13 @@ use serde_json::Value;
 
 use super::{HeadlessError, Progress};
 use crate::cells::{STEP_MIME, source_sha};
-use crate::disk::{Kept, Seen, WriteError, private_folder, write_somewhere};
+use crate::disk::{self, Kept, Seen, WriteError, private_folder, write_somewhere};
 use crate::notebook::{Notebook, NotebookError};
 
-/// A draft is not written before so many times its cost have passed: a notebook of hundreds of megabytes takes seconds.
+/// Up to this size, in bytes, a draft is written each time, however long a busy disk takes for it.
+const SMALL: usize = 4 << 20;
+
+/// A larger one is not written before so many times its cost have passed: hundreds of megabytes take seconds.
 const SPARING: u32 = 10;
 
 /// Where a notebook goes, and where it is safe until then.
@@ -68,14 +71,14 @@ impl Safe {
         if begun < self.next {
             return;
         }
-        let made = draft.parent().map_or(Ok(()), private_folder);
-        let kept = made
-            .map_err(|error| error.to_string())
-            .and_then(|()| so_far().write(draft).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
+        let text = so_far().to_json();
+        let made = draft.parent().map_or(Ok(()), private_folder).map_err(WriteError::Io);
+        if let Err(error) = made.and_then(|()| disk::write(draft, text.as_bytes(), None)) {
             tracing::warn!(%error, "cannot keep what is done so far");
         }
-        self.next = begun + begun.elapsed().min(Duration::from_secs(60)) * SPARING;
+        if text.len() > SMALL {
+            self.next = begun + begun.elapsed().min(Duration::from_secs(60)) * SPARING;
+        }
     }
 
     /// Says where what was done is, when the notebook cannot be made.
@@ -168,6 +171,25 @@ mod tests {
         let expected = [folder.path().join(format!("{names}{}.ipynb", gone.id()))];
         assert_eq!(left_in(folder.path(), &names), expected);
         assert!(left_in(&folder.path().join("none"), &names).is_empty());
+    }
+
+    #[test]
+    fn of_a_small_notebook_each_cell_is_kept_as_soon_as_it_has_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let draft = folder.path().join("recover/a.ipynb");
+        let mut safe = Safe {
+            output: folder.path().join("a.ipynb"),
+            seen: Seen::now(&folder.path().join("a.ipynb")).unwrap(),
+            draft: Some(draft.clone()),
+            next: Instant::now(),
+        };
+        for count in 1..4 {
+            let cell = json!({"cell_type": "raw", "id": "a", "metadata": {}, "source": ""});
+            let mut so_far = Notebook::default();
+            so_far.cells.extend(vec![cell; count]);
+            safe.keep(|| so_far);
+            assert_eq!(Notebook::read(&draft).unwrap().cells.len(), count);
+        }
     }
 
     #[test]
