@@ -276,7 +276,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datarus", required=True, type=Path, help="the program to measure")
     parser.add_argument("--times", type=int, default=500, help="round trips of each kind")
-    parser.add_argument("--rounds", type=int, default=9, help="starts and large outputs of each kind")
+    parser.add_argument("--rounds", type=int, default=21, help="starts and large outputs of each kind")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
     commands = {
