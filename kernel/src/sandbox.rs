@@ -219,9 +219,10 @@ impl Sandbox {
         }
         let folder = real(inmate.folder)?;
         let private = Private::create(&self.settings, &folder)?;
-        // Before the user's own arguments, which win over it.
-        let history = private.history_argument().map(OsString::from);
-        arguments.splice(1..1, history);
+        // ipykernel takes it once: nbclient, for one, names a history of its own.
+        if !arguments.iter().any(names_a_history) {
+            arguments.extend(private.history_argument().map(OsString::from));
+        }
         let command = self.command(Inmate { folder: &folder, ..inmate }, &private, &arguments)?;
         Ok((command, Some(private)))
     }
@@ -284,6 +285,10 @@ impl Sandbox {
 
 fn program_of(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
+}
+
+fn names_a_history(argument: &OsString) -> bool {
+    argument.to_string_lossy().starts_with("--HistoryManager.hist_file")
 }
 
 fn real(folder: &Path) -> Result<PathBuf, String> {

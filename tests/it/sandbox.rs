@@ -92,6 +92,15 @@ async fn a_file_outside_is_hidden_named_in_a_hint_and_readable_once_it_is_grante
 }
 
 #[tokio::test]
+async fn a_history_that_is_named_in_the_arguments_is_the_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("history");
+    let mut client = start(|settings| settings.history = Some(kept), folder.path()).await;
+    let shown = client.run("print(get_ipython().history_manager.hist_file)").await;
+    assert_eq!(shown.text("stdout"), ":memory:\n", "{}", shown.reply);
+}
+
+#[tokio::test]
 async fn without_a_sandbox_that_works_nothing_runs_and_the_cell_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let broken = |sandbox: &mut Settings| sandbox.program = "/no/such/program".into();
