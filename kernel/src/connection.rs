@@ -1,15 +1,17 @@
-//! The connection file: where the sockets are, and the key that signs what passes over them.
+//! The connection file: where the sockets are, and the keys that sign and encrypt what passes over them.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::SigningKey;
+use crate::zmtp::{KeyError, Security, ServerKey};
 
 /// The one signature scheme that Jupyter uses.
 const SIGNATURE_SCHEME: &str = "hmac-sha256";
@@ -53,6 +55,9 @@ pub enum ConnectionError {
         /// What the file asks for.
         found: String,
     },
+    /// The keys for encryption cannot be used.
+    #[error(transparent)]
+    Curve(#[from] KeyError),
     /// A path of a socket would be too long.
     #[error(
         "expected a socket path of at most 107 bytes, found {found} bytes in `{path}`; use a shorter runtime folder"
@@ -108,6 +113,25 @@ pub struct ConnectionInfo {
     /// Path of the notebook, where the server knows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jupyter_session: Option<String>,
+    /// Whether clients have to encrypt: they do where the file has keys for it. Never written, since what we write
+    /// is for our own sockets in a private folder.
+    #[serde(skip)]
+    pub security: Security,
+}
+
+/// The keys for encryption, in Z85.
+#[derive(Deserialize)]
+struct CurveKeys {
+    curve_publickey: Option<String>,
+    curve_secretkey: Option<String>,
+}
+
+impl CurveKeys {
+    fn security(&self) -> Result<Security, KeyError> {
+        let (public, secret) = (self.curve_publickey.as_deref(), self.curve_secretkey.as_deref());
+        let key = ServerKey::from_z85(public, secret)?;
+        Ok(key.map_or(Security::Null, |key| Security::Curve(Arc::new(key))))
+    }
 }
 
 fn loopback() -> String {
@@ -118,7 +142,7 @@ fn signature_scheme() -> String {
     SIGNATURE_SCHEME.into()
 }
 
-/// Everything but the key.
+/// Everything but the keys.
 impl fmt::Debug for ConnectionInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionInfo")
@@ -144,7 +168,9 @@ impl ConnectionInfo {
     /// # Errors
     /// [`ConnectionError`]: it says what we do not speak.
     pub fn from_json(json: &str) -> Result<ConnectionInfo, ConnectionError> {
-        let info: ConnectionInfo = serde_json::from_str(json).map_err(ConnectionError::Json)?;
+        let mut info: ConnectionInfo = serde_json::from_str(json).map_err(ConnectionError::Json)?;
+        let keys: CurveKeys = serde_json::from_str(json).map_err(ConnectionError::Json)?;
+        info.security = keys.security()?;
         if info.signature_scheme != SIGNATURE_SCHEME && !info.key.is_empty() {
             return Err(ConnectionError::Scheme { found: info.signature_scheme });
         }
@@ -170,6 +196,7 @@ impl ConnectionInfo {
             signature_scheme: signature_scheme(),
             kernel_name: None,
             jupyter_session: None,
+            security: Security::Null,
         };
         info.check_socket_paths()?;
         Ok(info)
@@ -235,8 +262,12 @@ mod tests {
 
     const FILE: &str = r#"{"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4,
         "hb_port": 5, "ip": "127.0.0.1", "key": "a0436f6c-1916", "transport": "tcp",
-        "signature_scheme": "hmac-sha256", "kernel_name": "datarus", "jupyter_session": "/n.ipynb",
-        "curve_publickey": "ignored"}"#;
+        "signature_scheme": "hmac-sha256", "kernel_name": "datarus", "jupyter_session": "/n.ipynb"}"#;
+
+    /// With keys for encryption.
+    fn with_curve(keys: &str) -> Result<ConnectionInfo, ConnectionError> {
+        ConnectionInfo::from_json(&FILE.replace('}', &format!(", {keys}}}")))
+    }
 
     #[test]
     fn a_file_of_jupyter_gives_five_endpoints() {
@@ -254,6 +285,32 @@ mod tests {
         let info = ConnectionInfo::from_json(FILE).unwrap();
         let shown = format!("{info:?} {:?}", info.signing_key());
         assert!(!shown.contains("a0436f6c") && shown.contains("SigningKey(..)"), "{shown}");
+    }
+
+    #[test]
+    fn keys_for_encryption_demand_it_and_are_never_shown() {
+        let info = with_curve(
+            r#""curve_publickey": "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7",
+               "curve_secretkey": "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6""#,
+        );
+        let info = info.unwrap();
+        assert!(matches!(info.security, Security::Curve(_)));
+        let shown = format!("{info:?} {:?}", info.security);
+        assert!(!shown.contains("rq:rM") && !shown.contains("JTKVS"), "{shown}");
+        let written = serde_json::to_string(&info).unwrap();
+        assert!(!written.contains("curve"), "{written}");
+
+        let plain = with_curve(r#""curve_publickey": null, "curve_secretkey": null"#).unwrap();
+        assert!(matches!(plain.security, Security::Null));
+        for keys in [
+            r#""curve_publickey": "rq:rM""#,
+            r#""curve_secretkey": """#,
+            r#""curve_publickey": "", "curve_secretkey": """#,
+        ] {
+            let refused = with_curve(keys).unwrap_err();
+            assert!(matches!(refused, ConnectionError::Curve(_)), "{refused}");
+            assert!(!refused.to_string().contains("rq:rM"), "{refused}");
+        }
     }
 
     #[test]

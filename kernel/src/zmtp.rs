@@ -1,5 +1,5 @@
-//! The server side of the sockets that clients reach: ZMTP 3.0 with the NULL mechanism, over TCP and
-//! Unix sockets.
+//! The server side of the sockets that clients reach: ZMTP 3.0 over TCP and Unix sockets, with the
+//! mechanism NULL or CURVE.
 //!
 //! Clients are libzmq, the `zeromq` crate and whoever else finds the port, before any signature is
 //! seen. So nothing is trusted: a frame grows in memory only as its bytes arrive, sizes and waiting
@@ -14,12 +14,14 @@
 //! (ROUTER, REP) and <https://rfc.zeromq.org/spec/29/> (XPUB).
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 mod codec;
+mod curve;
 mod endpoint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -32,6 +34,7 @@ mod subscriber;
 use endpoint::{Listener, SocketFile};
 use hub::Hub;
 
+pub use curve::{KeyError, ServerKey};
 pub use subscriber::Subscriber;
 
 /// A message: its frames in order.
@@ -71,6 +74,16 @@ impl Kind {
             Kind::Echo => matches!(socket_type, b"REQ" | b"DEALER"),
         }
     }
+}
+
+/// Who may talk to a socket, and whether what passes can be read on the way.
+#[derive(Debug, Clone, Default)]
+pub enum Security {
+    /// Whoever reaches it, in the clear; a peer that asks for CURVE is refused.
+    #[default]
+    Null,
+    /// Who knows the public part of this key, encrypted; any other peer is refused.
+    Curve(Arc<ServerKey>),
 }
 
 /// Why a socket cannot be opened, or a peer was dropped.
@@ -132,12 +145,14 @@ impl Socket {
     pub async fn bind(
         endpoint: &str,
         kind: Kind,
+        security: &Security,
         on_message: impl Fn(Multipart) + Send + Sync + 'static,
     ) -> Result<Socket, ZmtpError> {
         let (listener, file) = Listener::bind(endpoint).await?;
         let endpoint = listener.endpoint(endpoint);
         let hub = Hub::new(kind, Box::new(on_message));
-        let accepting = tokio::spawn(peer::accept(listener, hub.clone())).abort_handle();
+        let accepting =
+            tokio::spawn(peer::accept(listener, hub.clone(), security.clone())).abort_handle();
         Ok(Socket { hub, endpoint, accepting, _file: file })
     }
 

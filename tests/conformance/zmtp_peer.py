@@ -28,14 +28,26 @@ def ready(socket_type: bytes) -> bytes:
 
 
 class Peer:
-    """A kernel that was started with a connection file of ours, and sockets to it."""
+    """A kernel that was started with a connection file of ours, and sockets to it.
 
-    def __init__(self, datarus: str, folder: Path, transport: str) -> None:
+    With `curve` the file has keys for encryption, and the sockets encrypt as those of `jupyter_client` do.
+    """
+
+    def __init__(self, datarus: str, folder: Path, transport: str, curve: bool = False) -> None:
         path = folder / "connection.json"
         ip = str(folder / "s") if transport == "ipc" else "127.0.0.1"
+        public, secret = zmq.curve_keypair() if curve else (None, None)
         _, self.info = write_connection_file(
-            str(path), transport=transport, ip=ip, key=uuid.uuid4().hex.encode()
+            str(path),
+            transport=transport,
+            ip=ip,
+            key=uuid.uuid4().hex.encode(),
+            curve_publickey=public,
+            curve_secretkey=secret,
         )
+        self.security = {}
+        if curve:
+            self.security = {"curve_serverkey": public, "curve_publickey": public, "curve_secretkey": secret}
         self.session = Session(key=self.info["key"].encode())
         self.context = zmq.Context()
         self.process = subprocess.Popen([datarus, "kernel", "-f", str(path)], cwd=folder)
@@ -51,7 +63,7 @@ class Peer:
         """A libzmq socket to a channel."""
         made = self.context.socket(kind)
         made.linger = 0
-        for name, value in options.items():
+        for name, value in {**self.security, **options}.items():
             setattr(made, name, value)
         made.connect(self.endpoint(channel))
         return made

@@ -62,6 +62,12 @@ def stream():
     seed("stream", "giant", b"\x20\x02" + struct.pack(">Q", 2**63) + b"x")
     seed("stream", "large-cut-short", b"\x20\x03" + struct.pack(">Q", 1 << 20) + b"x" * 40)
     seed("stream", "empty-frames", b"\x20" + short(b"", 1) * 200 + short(b""))
+    curve = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(47)
+    hello = short(b"\x05HELLO\x01\0" + bytes(72) + bytes(range(32)) + struct.pack(">Q", 1) + SIGNATURE + bytes(16), 4)
+    initiate = long(b"\x08INITIATE" + bytes(96) + struct.pack(">Q", 2) + SIGNATURE * 3, 4)
+    sealed = short(b"\x07MESSAGE" + struct.pack(">Q", 3) + SIGNATURE)
+    seed("stream", "curve", b"\x20" + curve + hello)
+    seed("stream", "curve-commands", b"\x20" + hello + initiate + sealed)
     seed("stream", "flags", b"\x20" + short(b"x", 5) + short(b"y", 8))
 
 

@@ -29,13 +29,15 @@ impl Sockets {
         session: &Session,
         events: &mpsc::UnboundedSender<Event>,
     ) -> Result<Sockets, ZmtpError> {
+        // All five, as in ipykernel: the heartbeat too tells who is there.
+        let security = &connection.security;
         let router = async |channel: Channel| {
             let events = events.clone();
             let on_message = move |multipart| {
                 // Nobody listens only when the kernel ends.
                 let _ = events.send(Event::Client(channel, multipart));
             };
-            Socket::bind(&connection.endpoint(channel), Kind::Router, on_message).await
+            Socket::bind(&connection.endpoint(channel), Kind::Router, security, on_message).await
         };
         let session = session.clone();
         let welcome =
@@ -43,8 +45,8 @@ impl Sockets {
         let iopub = connection.endpoint(Channel::IoPub);
         let heartbeat = connection.endpoint(Channel::Heartbeat);
         Ok(Sockets {
-            iopub: Socket::bind(&iopub, Kind::Publisher { welcome }, |_| ()).await?,
-            _heartbeat: Socket::bind(&heartbeat, Kind::Echo, |_| ()).await?,
+            iopub: Socket::bind(&iopub, Kind::Publisher { welcome }, security, |_| ()).await?,
+            _heartbeat: Socket::bind(&heartbeat, Kind::Echo, security, |_| ()).await?,
             shell: router(Channel::Shell).await?,
             control: router(Channel::Control).await?,
             stdin: router(Channel::Stdin).await?,

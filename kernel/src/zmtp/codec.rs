@@ -1,5 +1,6 @@
 //! Bytes to frames and back.
 
+use std::collections::VecDeque;
 use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -32,37 +33,68 @@ const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
 /// Version 3.0, mechanism NULL, not "as server", filler.
-pub(super) const GREETING: [u8; 64] = {
+pub(super) const GREETING: [u8; 64] = greeting(Mechanism::Null);
+
+/// Version 3.0, mechanism CURVE, "as server", filler.
+pub(super) const CURVE_GREETING: [u8; 64] = greeting(Mechanism::Curve);
+
+/// How a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    /// Not at all.
+    Null,
+    /// Encrypted, to a server whose key is known.
+    Curve,
+}
+
+impl Mechanism {
+    /// Its name in a greeting.
+    const fn name(self) -> &'static [u8; 20] {
+        match self {
+            Mechanism::Null => b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            Mechanism::Curve => b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        }
+    }
+}
+
+const fn greeting(mechanism: Mechanism) -> [u8; 64] {
     let mut greeting = [0; 64];
     greeting[0] = 0xFF;
     greeting[9] = 0x7F;
     greeting[10] = 3;
-    greeting[12] = b'N';
-    greeting[13] = b'U';
-    greeting[14] = b'L';
-    greeting[15] = b'L';
+    let (_, rest) = greeting.split_at_mut(12);
+    let (name, rest) = rest.split_at_mut(20);
+    name.copy_from_slice(mechanism.name());
+    rest[0] = match mechanism {
+        Mechanism::Null => 0,
+        Mechanism::Curve => 1,
+    };
     greeting
-};
+}
 
 /// Checks the greeting of a peer.
 ///
 /// # Errors
-/// [`ZmtpError::Protocol`] when it is not version 3 or newer with the mechanism NULL.
-pub(super) fn check_greeting(greeting: [u8; 64]) -> Result<(), ZmtpError> {
+/// [`ZmtpError::Protocol`] when it is not version 3 or newer with this mechanism.
+pub(super) fn check_greeting(greeting: [u8; 64], ours: Mechanism) -> Result<(), ZmtpError> {
     let [0xFF, _, _, _, _, _, _, _, _, 0x7F, major, _, mechanism @ ..] = greeting else {
         return Err(ZmtpError::Protocol { expected: "the signature of a ZMTP greeting" });
     };
     if major < 3 {
         return Err(ZmtpError::Protocol { expected: "ZMTP version 3 or newer" });
     }
-    if !mechanism.starts_with(b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0") {
-        return Err(ZmtpError::Protocol { expected: "the mechanism NULL" });
+    if !mechanism.starts_with(ours.name()) {
+        let expected = match ours {
+            Mechanism::Null => "the mechanism NULL, since the connection file has no CURVE keys,",
+            Mechanism::Curve => "the mechanism CURVE, since the connection file has its keys,",
+        };
+        return Err(ZmtpError::Protocol { expected });
     }
     Ok(())
 }
 
 /// One thing that a peer said.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Incoming {
     /// A whole message.
     Message(Multipart),
@@ -132,6 +164,21 @@ impl Decoder {
         Ok(None)
     }
 
+    /// The next command, where nothing else may come: a message is refused at its header.
+    ///
+    /// # Errors
+    /// [`ZmtpError::Protocol`] as well for a message.
+    pub(super) fn next_command(&mut self) -> Result<Option<Bytes>, ZmtpError> {
+        let is_message = |frame: FrameHeader| frame.flags & COMMAND == 0;
+        if self.frame_header()?.is_some_and(is_message) {
+            return Err(ZmtpError::Protocol { expected: "the commands of a handshake first" });
+        }
+        match self.next()? {
+            Some(Incoming::Command(command)) => Ok(Some(command)),
+            _ => Ok(None),
+        }
+    }
+
     fn next_frame(&mut self) -> Result<Option<(FrameHeader, Bytes)>, ZmtpError> {
         if let Some((header, frame)) = self.large.take_if(|(_, frame)| frame.is_whole()) {
             return Ok(Some((header, frame.into_bytes())));
@@ -154,12 +201,7 @@ impl Decoder {
 
     /// Reads the header in front of the buffer and holds it against the bounds.
     fn frame_header(&self) -> Result<Option<FrameHeader>, ZmtpError> {
-        let Some((&flags, rest)) = self.buffer.split_first() else { return Ok(None) };
-        let (header, body) = match (flags & LONG, rest.first(), rest.first_chunk()) {
-            (0, Some(&size), _) => (2, u64::from(size)),
-            (LONG, _, Some(size)) => (9, u64::from_be_bytes(*size)),
-            _ => return Ok(None),
-        };
+        let Some((flags, header, body)) = split_header(&self.buffer) else { return Ok(None) };
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
             return Err(ZmtpError::Protocol { expected: "known flags of a frame" });
         }
@@ -175,6 +217,47 @@ impl Decoder {
             _ => Err(ZmtpError::Protocol { expected }),
         }
     }
+}
+
+/// The flags of a frame, the length of its header and that of its body; `None` until it is whole.
+fn split_header(bytes: &[u8]) -> Option<(u8, usize, u64)> {
+    let (&flags, rest) = bytes.split_first()?;
+    match (flags & LONG, rest.first(), rest.first_chunk()) {
+        (0, Some(&size), _) => Some((flags, 2, u64::from(size))),
+        (LONG, _, Some(size)) => Some((flags, 9, u64::from_be_bytes(*size))),
+        _ => None,
+    }
+}
+
+/// A frame that waits to be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Encoded {
+    pub(super) is_command: bool,
+    /// Whether more frames of the same message follow.
+    pub(super) more: bool,
+    pub(super) body: Bytes,
+    /// What it takes with its header, in bytes.
+    pub(super) size: usize,
+}
+
+/// Takes the first frame off what [`encode`] and [`encode_command`] made, large ones from where they are.
+pub(super) fn take_encoded(chunks: &mut VecDeque<Bytes>) -> Option<Encoded> {
+    let (flags, header, body) = split_header(chunks.front()?)?;
+    let body = usize::try_from(body).ok()?;
+    take_bytes(chunks, header);
+    let body = take_bytes(chunks, body);
+    let size = header + body.len();
+    Some(Encoded { is_command: flags & COMMAND != 0, more: flags & MORE != 0, body, size })
+}
+
+/// Takes bytes that lie in one chunk.
+fn take_bytes(chunks: &mut VecDeque<Bytes>, size: usize) -> Bytes {
+    let Some(front) = chunks.front_mut().filter(|_| size > 0) else { return Bytes::new() };
+    let taken = front.split_to(size.min(front.len()));
+    if front.is_empty() {
+        chunks.pop_front();
+    }
+    taken
 }
 
 /// The bytes of a message: small frames together, each large one where it already is.
@@ -208,6 +291,11 @@ pub(super) fn encode_command(name: &str, body: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
+/// Puts the header of a frame that is a message of its own.
+pub(super) fn put_message_header(bytes: &mut BytesMut, size: usize) {
+    put_frame_header(bytes, 0, size);
+}
+
 fn put_frame_header(bytes: &mut BytesMut, flags: u8, size: usize) {
     if let Ok(size) = u8::try_from(size) {
         bytes.put_slice(&[flags, size]);
@@ -217,14 +305,19 @@ fn put_frame_header(bytes: &mut BytesMut, flags: u8, size: usize) {
     }
 }
 
-/// The body of our READY command. No identity: clients make nothing of one.
+/// Our READY command.
 pub(super) fn ready(socket_type: &str) -> Bytes {
+    encode_command("READY", &properties(socket_type))
+}
+
+/// What we say of ourselves. No identity: clients make nothing of one.
+pub(super) fn properties(socket_type: &str) -> Bytes {
     let mut properties = BytesMut::new();
     properties.put_u8(11);
     properties.put_slice(b"Socket-Type");
     properties.put_u32(u32::try_from(socket_type.len()).expect("our type names are short"));
     properties.put_slice(socket_type.as_bytes());
-    encode_command("READY", &properties)
+    properties.freeze()
 }
 
 /// What a peer's READY says.
@@ -239,16 +332,25 @@ pub(super) struct Ready {
 /// # Errors
 /// [`ZmtpError::Protocol`] for any other command, and for properties that do not fit its size.
 pub(super) fn parse_ready(command: Bytes) -> Result<Ready, ZmtpError> {
-    let Some((b"READY", mut rest)) = split_command(&command) else {
+    let Some((b"READY", properties)) = split_command(&command) else {
         return Err(ZmtpError::Protocol { expected: "the command READY" });
     };
+    parse_properties(&command.slice_ref(properties))
+}
+
+/// Reads what a peer says of itself.
+///
+/// # Errors
+/// [`ZmtpError::Protocol`] for properties that do not fit their size.
+pub(super) fn parse_properties(properties: &Bytes) -> Result<Ready, ZmtpError> {
     let mut ready = Ready::default();
+    let mut rest = &properties[..];
     while !rest.is_empty() {
         let (name, value, tail) = split_property(rest)
-            .ok_or(ZmtpError::Protocol { expected: "whole properties in READY" })?;
+            .ok_or(ZmtpError::Protocol { expected: "whole properties in its handshake" })?;
         match &name.to_ascii_lowercase()[..] {
-            b"socket-type" => ready.socket_type = command.slice_ref(value),
-            b"identity" => ready.identity = command.slice_ref(value),
+            b"socket-type" => ready.socket_type = properties.slice_ref(value),
+            b"identity" => ready.identity = properties.slice_ref(value),
             _ => {}
         }
         rest = tail;

@@ -1,13 +1,17 @@
 //! What holds for whatever bytes a peer sends, in whatever pieces they arrive.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::ZmtpError;
-use super::codec::{self, Decoder, Incoming};
+use super::codec::{self, Decoder, Incoming, Mechanism};
+use super::curve::Welcomed;
+use super::curve::fuzzing::{connected, server_key};
 
 /// The bytes of a connection: what comes of them does not depend on where they are cut, and messages leave as they came.
 /// The first byte says how the third reading is cut.
@@ -18,16 +22,25 @@ pub fn stream(bytes: &[u8]) {
     let cut = usize::from(cut);
     assert_eq!(decode(bytes, &[cut % 7 + 1, cut % 61 + 1, 1, cut + 1]), whole, "in pieces");
     for incoming in &whole.0 {
+        let (_, (_, mut opener)) = connected();
+        assert!(opener.open(incoming.clone()).is_err(), "nobody guesses a tag");
         match incoming {
-            Incoming::Message(message) => is_sent_as_it_came(message),
+            Incoming::Message(message) => {
+                is_sent_as_it_came(message);
+                is_sealed_and_opened(message);
+            }
             Incoming::Command(command) => {
                 let _ = codec::parse_ready(command.clone());
                 let _ = codec::split_command(command);
+                let heard = Welcomed::hear(command, &server_key([7; 32]));
+                assert!(heard.is_err(), "nobody guesses a key");
             }
         }
     }
     if let Some(greeting) = bytes.first_chunk() {
-        let _ = codec::check_greeting(*greeting);
+        let accepted = [Mechanism::Null, Mechanism::Curve]
+            .map(|mechanism| codec::check_greeting(*greeting, mechanism).is_ok());
+        assert_ne!(accepted, [true; 2], "a greeting names one mechanism");
     }
 }
 
@@ -35,6 +48,18 @@ fn is_sent_as_it_came(message: &[bytes::Bytes]) {
     let sent = codec::encode(message).concat();
     let (again, _) = decode(&sent, &[usize::MAX]);
     assert_eq!(again, [Incoming::Message(message.to_vec())]);
+}
+
+fn is_sealed_and_opened(message: &[bytes::Bytes]) {
+    let ((mut client, _), (_, mut server)) = connected();
+    let (mut plain, mut sealed) = (VecDeque::from(codec::encode(message)), BytesMut::new());
+    while let Some(frame) = codec::take_encoded(&mut plain) {
+        client.seal(&frame, &mut sealed).expect("there are numbers left");
+    }
+    assert!(plain.is_empty(), "all of it was taken");
+    let (sealed, _) = decode(&sealed, &[usize::MAX]);
+    let opened = sealed.into_iter().filter_map(|frame| server.open(frame).expect("it is ours"));
+    assert_eq!(opened.collect::<Vec<_>>(), [Incoming::Message(message.to_vec())]);
 }
 
 /// All that `bytes` hold when they arrive in pieces of these sizes, over and over, and what ended it.

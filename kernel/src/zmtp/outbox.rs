@@ -4,16 +4,22 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tracing::warn;
+
+use super::codec;
+use super::curve::Sealer;
 
 /// The most that may wait for one peer, in bytes.
 pub(super) const CAPACITY: usize = 512 << 20;
 
 /// How many pieces go out in one system call.
 const PIECES: usize = 64;
+
+/// How many sealed bytes are gathered for one system call, at least where so many wait.
+const SEALED: usize = 64 << 10;
 
 /// What waits to be sent to one peer. Any thread pushes, one task writes.
 #[derive(Debug, Default)]
@@ -59,16 +65,27 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Writes what is queued, as it comes, until the connection breaks or the outbox is closed.
-    pub(super) async fn write_to(&self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Error {
+    /// Writes what is queued, as it comes, until the connection breaks or the outbox is closed; sealed, where there
+    /// is a `sealer`.
+    pub(super) async fn write_to(
+        &self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        mut sealer: Option<Sealer>,
+    ) -> io::Error {
         loop {
             let (chunks, closed) = self.take();
             if closed {
                 return io::ErrorKind::ConnectionAborted.into();
             }
-            if chunks.is_empty() {
-                self.filled.notified().await;
-            } else if let Err(error) = self.write_all(stream, chunks).await {
+            let written = match &mut sealer {
+                _ if chunks.is_empty() => {
+                    self.filled.notified().await;
+                    Ok(())
+                }
+                None => self.write_all(stream, chunks).await,
+                Some(sealer) => self.write_sealed(stream, chunks, sealer).await,
+            };
+            if let Err(error) = written {
                 return error;
             }
         }
@@ -97,6 +114,27 @@ impl Outbox {
             }
             advance(&mut chunks, written);
             self.wrote(written);
+        }
+        Ok(())
+    }
+
+    /// Seals only what is about to be written: what waits is held once for all peers, and what is dropped costs
+    /// nothing.
+    async fn write_sealed(
+        &self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        mut chunks: VecDeque<Bytes>,
+        sealer: &mut Sealer,
+    ) -> io::Result<()> {
+        let (mut bytes, mut plain) = (BytesMut::new(), 0);
+        while let Some(frame) = codec::take_encoded(&mut chunks) {
+            sealer.seal(&frame, &mut bytes)?;
+            plain += frame.size;
+            if bytes.len() >= SEALED || chunks.is_empty() {
+                stream.write_all(&bytes).await?;
+                bytes.clear();
+                self.wrote(std::mem::take(&mut plain));
+            }
         }
         Ok(())
     }

@@ -23,17 +23,17 @@ fn message(frames: &[&[u8]]) -> ZmqMessage {
 async fn router(endpoint: &str) -> (Socket, UnboundedReceiver<Multipart>) {
     let (sender, heard) = mpsc::unbounded_channel();
     let on_message = move |frames| sender.send(frames).unwrap();
-    (Socket::bind(endpoint, Kind::Router, on_message).await.unwrap(), heard)
+    (Socket::bind(endpoint, Kind::Router, &Security::Null, on_message).await.unwrap(), heard)
 }
 
 async fn publisher() -> Socket {
     let welcome = |topic: &[u8]| Some(vec![Bytes::copy_from_slice(topic), "welcome".into()]);
     let kind = Kind::Publisher { welcome: Box::new(welcome) };
-    Socket::bind(ANY, kind, |_| ()).await.unwrap()
+    Socket::bind(ANY, kind, &Security::Null, |_| ()).await.unwrap()
 }
 
 async fn echo() -> Socket {
-    Socket::bind(ANY, Kind::Echo, |_| ()).await.unwrap()
+    Socket::bind(ANY, Kind::Echo, &Security::Null, |_| ()).await.unwrap()
 }
 
 async fn dealer(socket: &Socket) -> DealerSocket {
@@ -334,7 +334,7 @@ async fn a_socket_file_is_private_replaced_when_stale_and_removed_at_the_end() {
     let mut dealer = dealer(&socket).await;
     dealer.send(message(&[b"x"])).await.unwrap();
     assert_eq!(heard.recv().await.unwrap()[1], "x");
-    let taken = Socket::bind(&endpoint, Kind::Echo, |_| ()).await.err().unwrap();
+    let taken = Socket::bind(&endpoint, Kind::Echo, &Security::Null, |_| ()).await.err().unwrap();
     assert_eq!(taken.to_string(), format!("cannot listen on `{endpoint}`"));
     drop(socket);
     assert!(!path.exists());
@@ -343,7 +343,7 @@ async fn a_socket_file_is_private_replaced_when_stale_and_removed_at_the_end() {
 #[tokio::test]
 async fn endpoints_that_cannot_be_bound_are_refused() {
     let refused = async |endpoint: &str| {
-        Socket::bind(endpoint, Kind::Echo, |_| ()).await.err().unwrap().to_string()
+        Socket::bind(endpoint, Kind::Echo, &Security::Null, |_| ()).await.err().unwrap().to_string()
     };
     for endpoint in ["", "ipc://", "udp://127.0.0.1:1"] {
         let expected =

@@ -56,6 +56,25 @@ fn a_large_frame_is_sent_from_where_it_is() {
 }
 
 #[test]
+fn what_waits_is_taken_frame_by_frame_large_ones_from_where_they_are() {
+    let large = Bytes::from(vec![7; COPIED + 1]);
+    let message = [Bytes::from("t"), large.clone(), Bytes::new(), Bytes::from("e")];
+    let mut chunks: VecDeque<_> = encode(&message).into();
+    chunks.push_back(encode_command("PONG", b"x"));
+    chunks.extend(encode(&[Bytes::new()]));
+    let mut next =
+        || take_encoded(&mut chunks).map(|frame| (frame.more, frame.is_command, frame.body));
+    assert_eq!(next(), Some((true, false, "t".into())));
+    let (more, _, body) = next().unwrap();
+    assert_eq!((more, body.as_ptr()), (true, large.as_ptr()));
+    assert_eq!(next(), Some((true, false, "".into())));
+    assert_eq!(next(), Some((false, false, "e".into())));
+    assert_eq!(next(), Some((false, true, "\x04PONGx".into())));
+    assert_eq!(next(), Some((false, false, "".into())));
+    assert_eq!(next(), None);
+}
+
+#[test]
 fn sizes_and_flags_out_of_bounds_are_refused_at_the_header() {
     let long = |flags: u8, size: u64| [&[flags | LONG][..], &size.to_be_bytes()].concat();
     refused(&long(0, 1 << 46), "a message of at most 256 MiB");
@@ -71,17 +90,20 @@ fn sizes_and_flags_out_of_bounds_are_refused_at_the_header() {
 
 #[test]
 fn a_greeting_is_checked() {
-    assert!(check_greeting(GREETING).is_ok());
+    assert!(check_greeting(GREETING, Mechanism::Null).is_ok());
     let changed = |place: usize, value: u8| {
         let mut greeting = GREETING;
         greeting[place] = value;
-        check_greeting(greeting)
+        check_greeting(greeting, Mechanism::Null)
     };
     assert!(changed(11, 1).is_ok(), "version 3.1");
     assert!(changed(5, 9).is_ok(), "padding");
     for (place, value) in [(0, 0), (9, 0), (10, 2), (12, b'C'), (16, b'X')] {
         assert!(changed(place, value).is_err(), "{place}");
     }
+    assert!(check_greeting(CURVE_GREETING, Mechanism::Curve).is_ok());
+    assert!(check_greeting(CURVE_GREETING, Mechanism::Null).is_err(), "not what we offer");
+    assert!(check_greeting(GREETING, Mechanism::Curve).is_err(), "no downgrade");
 }
 
 #[test]
@@ -103,6 +125,8 @@ fn ready_is_read_and_its_properties_must_fit() {
 #[test]
 fn ours_is_as_the_protocol_writes_it() {
     assert_eq!(GREETING[..20], *b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\0NULL\0\0\0\0");
+    assert_eq!(CURVE_GREETING[10..18], *b"\x03\0CURVE\0");
+    assert_eq!((GREETING[32], CURVE_GREETING[32]), (0, 1), "as server");
     assert_eq!(ready("ROUTER"), &b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"[..]);
 }
 

@@ -37,7 +37,7 @@ async fn a_peer_that_reads_again_gets_what_comes_then() {
     assert!(outbox.lock().dropping);
     let (mut near, mut far) = tokio::io::duplex(64);
     let writer = Arc::clone(&outbox);
-    let writing = tokio::spawn(async move { writer.write_to(&mut near).await });
+    let writing = tokio::spawn(async move { writer.write_to(&mut near, None).await });
     outbox.drained().await;
     outbox.push(&[Bytes::from_static(b"again")]);
     assert!(!outbox.lock().dropping);
