@@ -85,6 +85,8 @@ export interface Cell extends Widget {
   readonly model: CellModel;
   readonly editor: Editor | null;
   rendered?: boolean;
+  inputHidden: boolean;
+  outputHidden?: boolean;
 }
 
 export interface Notebook extends Widget {

@@ -142,6 +142,11 @@ export function madeBy(cell) {
   return facts?.role === undefined || facts.role === "prompt" ? undefined : facts.turn;
 }
 
+/** Whether a cell is a step that failed. @param {CellModel} cell @returns {boolean} */
+export function hasFailed(cell) {
+  return cell.getMetadata("tags")?.includes("datarus-failed") ?? false;
+}
+
 /** Ids of the cells that a turn made, from top to bottom. @param {NotebookModel} model @param {string} turn */
 export function turnCells(model, turn) {
   return [...model.cells].filter((cell) => madeBy(cell) === turn).map((cell) => cell.id);
@@ -197,7 +202,7 @@ export function texts(model, ids) {
     source: cell.sharedModel.source,
     outputs: cell.outputs?.toJSON() ?? [],
     count: cell.executionCount ?? null,
-    failed: cell.getMetadata("tags")?.includes("datarus-failed") ?? false,
+    failed: hasFailed(cell),
   }));
   return cellTexts(told.map((cell) => ({ ...cell, failed: cell.failed || cell.outputs.some((output) => output.output_type === "error") })));
 }
@@ -206,7 +211,7 @@ export function texts(model, ids) {
 export function settleFailed(model, turn) {
   for (const id of turnCells(model, turn)) {
     const cell = cellOf(model, id);
-    if (!cell?.outputs || !cell.getMetadata("tags")?.includes("datarus-failed")) continue;
+    if (!cell?.outputs || !hasFailed(cell)) continue;
     const settled = errorsAsText(cell.outputs.toJSON());
     if (settled) cell.outputs.fromJSON(settled);
   }

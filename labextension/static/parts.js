@@ -141,25 +141,37 @@ export function step(cell, isEdited, onGoOn) {
 
 /**
  * What can be done with a turn that is over.
- * @param {{ undo: () => void, again: () => void, fold: (open: boolean) => void }} actions
+ * @param {{ undo: () => void, again: () => void, fold: (open: boolean) => void, foldFailed?: (open: boolean) => void }} actions
+ *   the last one where steps have failed
  * @returns {Part}
  */
-export function tools({ undo, again, fold }) {
-  let open = false;
-  const folding = button(text("unfoldThoughts"), () => {
-    open = !open;
-    fold(open);
-    folding.textContent = text(open ? "foldThoughts" : "unfoldThoughts");
-    folding.setAttribute("aria-expanded", String(open));
-  });
-  folding.setAttribute("aria-expanded", "false");
+export function tools({ undo, again, fold, foldFailed }) {
   const node = box(
     "datarus-part datarus-tools",
     button(text("undoTurn"), undo, text("undoTurnTitle")),
     button(text("askAgain"), again, text("askAgainTitle")),
-    folding,
+    folding("unfoldThoughts", "foldThoughts", fold),
+    ...(foldFailed ? [folding("unfoldFailed", "foldFailed", foldFailed)] : []),
   );
   node.setAttribute("role", "toolbar");
   node.setAttribute("aria-label", text("turnTools"));
   return { node };
+}
+
+/**
+ * A button that opens what is folded, and folds it again.
+ * @param {Parameters<typeof text>[0]} unfold
+ * @param {Parameters<typeof text>[0]} fold
+ * @param {(open: boolean) => void} onFold
+ */
+function folding(unfold, fold, onFold) {
+  let open = false;
+  const node = button(text(unfold), () => {
+    open = !open;
+    onFold(open);
+    node.textContent = text(open ? fold : unfold);
+    node.setAttribute("aria-expanded", String(open));
+  });
+  node.setAttribute("aria-expanded", "false");
+  return node;
 }

@@ -34,6 +34,8 @@ const english = {
   goOnEditedTitle: "This step was changed: run it, take away what follows, and go on from it",
   foldThoughts: "Fold thoughts",
   unfoldThoughts: "Unfold thoughts",
+  foldFailed: "Fold failed steps",
+  unfoldFailed: "Unfold failed steps",
   turnTools: "This answer",
 
   review: "Review",

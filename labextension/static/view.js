@@ -210,6 +210,7 @@ export class View {
       undo: () => this.live.undo(turn),
       again: () => this.live.again(turn),
       fold: (open) => this.#fold(turn, open),
+      foldFailed: this.#failedSteps(turn).length > 0 ? (open) => this.#foldFailed(turn, open) : undefined,
     });
   }
 
@@ -220,6 +221,16 @@ export class View {
       if (facts?.turn !== turn || facts?.role !== "thought") continue;
       for (const details of node.querySelectorAll("details")) details.open = open;
     }
+  }
+
+  /** Opens or closes the failed steps of a turn, as the bars beside them do. @param {string} turn @param {boolean} open */
+  #foldFailed(turn, open) {
+    for (const cell of this.#failedSteps(turn)) cell.inputHidden = cell.outputHidden = !open;
+  }
+
+  /** @param {string} turn */
+  #failedSteps(turn) {
+    return this.panel.content.widgets.filter(({ model }) => cells.madeBy(model) === turn && cells.hasFailed(model));
   }
 }
 
@@ -246,7 +257,7 @@ function areEqual(one, other) {
  */
 function faceOf({ model }) {
   if (isStep(model)) {
-    const failed = model.getMetadata("tags")?.includes("datarus-failed");
+    const failed = cells.hasFailed(model);
     const step = String(cells.factsOf(model)?.step ?? "");
     return { face: `step ${step} ${failed}`, describe: (node) => describeStep(node, step, failed) };
   }

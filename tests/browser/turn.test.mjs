@@ -47,6 +47,13 @@ scene("a failed step is folded text, and the turn goes on below it", [""], async
   assert.ok(failed.metadata.tags.includes("skip-execution"));
   assert.equal(failed.metadata.jupyter.source_hidden, true);
   assert.equal(worked.outputs[0].text, "42\n");
+  await notebook.mark();
+  const shown = () => notebook.at(failed.id).locator(".jp-InputArea-editor").isVisible();
+  assert.equal(await shown(), false);
+  await notebook.click("Unfold failed steps");
+  assert.equal(await shown(), true);
+  await notebook.click("Fold failed steps");
+  assert.equal(await shown(), false);
 });
 
 for (const [phase, question] of [
