@@ -102,6 +102,18 @@ impl Companion {
         };
     }
 
+    /// Starts afresh with other settings of the sandbox.
+    pub(crate) fn start_with(&mut self, settings: Settings) {
+        self.launch.sandbox = settings;
+        self.sandbox = None;
+        self.restart();
+    }
+
+    /// What the user wants of the sandbox now.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.launch.sandbox
+    }
+
     fn begin(&mut self, reporter: Reporter) -> Result<Signals, String> {
         let folder = RuntimeFolder::create().map_err(|error| error.to_string())?;
         let sandbox = if let Some(sandbox) = &self.sandbox {

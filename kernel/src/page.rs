@@ -186,6 +186,11 @@ pub enum ToPage {
         /// The kernel's version.
         v: u64,
     },
+    /// What holds Python has changed.
+    Sandbox {
+        /// As the `kernel_info_reply` has it.
+        sandbox: Value,
+    },
     /// A turn begins; the page answers with [`ToKernel::State`].
     Begin {
         /// The turn.

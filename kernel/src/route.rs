@@ -1,6 +1,6 @@
 //! Decides what a cell is: a prompt for the agent, or Python for the companion. Pure.
 //!
-//! In this order: what the front end says; an explicit mark (`>`, `%%ask`, `%%py`); what was typed.
+//! In this order: what the front end says; an explicit mark (`>`, `%%ask`, `%%py`, `%datarus`); what was typed.
 //! What was typed is a prompt only when two things hold: Python *cannot* accept it, and it reads like
 //! prose. All else runs as Python, whose error then says how to ask, so failing code never goes to a
 //! model silently. Bare names are decided by the companion: it knows whether they exist.
@@ -19,6 +19,9 @@ mod ipython;
 pub(crate) mod lexer;
 mod literal;
 mod prose;
+mod setting;
+
+pub use setting::Setting;
 
 /// What the front end says about a cell, in `metadata.datarus.role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub enum Route {
         /// The question.
         prompt: Prompt,
     },
+    /// What Python may reach is to be set; or what is wrong with how that is written.
+    Setting(Result<Setting, String>),
 }
 
 /// Decides what a cell is.
@@ -92,7 +97,7 @@ pub fn route(code: &str, role: Option<Role>) -> Route {
         // A mark that agrees with the role is taken off all the same.
         (None, Some(route))
         | (Some(Role::Prompt), Some(route @ Route::Prompt(_)))
-        | (Some(Role::Code), Some(route @ Route::PythonAs(_))) => route,
+        | (Some(Role::Code), Some(route @ (Route::PythonAs(_) | Route::Setting(_)))) => route,
         (Some(Role::Prompt), _) => Route::Prompt(Prompt::plain(code)),
         (Some(Role::Code), _) => Route::Python,
     }
@@ -114,6 +119,7 @@ fn marked(code: &str) -> Option<Route> {
             let blank = code.get(..above).unwrap_or_default();
             Some(Route::PythonAs(format!("{blank}{}", rest.get(line_end..).unwrap_or_default())))
         }
+        setting::MARK => Some(Route::Setting(setting::read(rest))),
         _ => None,
     }
 }

@@ -38,6 +38,7 @@ mod relay;
 mod request;
 mod review;
 mod schedule;
+mod setting;
 mod sifting;
 mod signals;
 mod sockets;
@@ -54,6 +55,7 @@ use prompt_cell::PromptCell;
 use relay::Relayed;
 use request::Request;
 use schedule::Schedule;
+use setting::SettingCell;
 use sifting::Sieves;
 use sockets::Sockets;
 
@@ -126,6 +128,7 @@ pub async fn run_with(
         owed: OwedSteps::default(),
         journals: Journals::new(config.state.as_ref().map(|state| state.join("journal"))),
         prompt: None,
+        setting: None,
         turns: 0,
         ladder: None,
         lost_variables: None,
@@ -164,6 +167,8 @@ struct Server {
     owed: OwedSteps,
     journals: Journals,
     prompt: Option<PromptCell>,
+    /// A cell that sets what Python may reach; it and a prompt never run together.
+    setting: Option<SettingCell>,
     /// How many prompts there were: the number of the newest.
     turns: u64,
     /// A cell that was told to stop.
@@ -235,6 +240,7 @@ impl Server {
             self.gatherer.deadline(),
             self.prompt.as_ref().and_then(PromptCell::deadline),
             self.ladder.as_ref().and_then(Ladder::deadline),
+            self.setting_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -247,6 +253,7 @@ impl Server {
             self.sockets.publish(held);
         }
         self.climb_ladder(now);
+        self.on_setting_deadline(now);
         self.on_turn_deadline(now);
     }
 
@@ -265,7 +272,9 @@ impl Server {
     fn restore_busy(&mut self) {
         let running = match &self.prompt {
             Some(prompt) => Some(prompt.request.parent().clone()),
-            None => self.schedule.first_running().map(|cell| cell.header.clone()),
+            None => self
+                .setting_parent()
+                .or_else(|| self.schedule.first_running().map(|cell| cell.header.clone())),
         };
         if let Some(parent_header) = running {
             self.publish_status(&parent_header, ExecutionState::Busy);

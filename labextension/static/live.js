@@ -152,6 +152,11 @@ export class Live {
       if (m.v !== VERSION) this.#forget();
     },
     /** @param {Json} m */
+    sandbox: (m) => {
+      this.sandbox = m.sandbox ?? undefined;
+      this.changed();
+    },
+    /** @param {Json} m */
     begin: (m) => {
       cells.remove(this.model, m.remove ?? []);
       this.#turn(m.turn, m.prompt);

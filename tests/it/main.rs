@@ -21,5 +21,6 @@ mod review;
 mod sandbox;
 mod scene;
 mod seen;
+mod setting;
 mod step_outputs;
 mod tidy;

@@ -15,7 +15,7 @@ fn check(rows: &[(Is, &str)]) {
     let mut wrong = Vec::new();
     for (expected, code) in rows {
         let found = match route(code, None) {
-            Route::Python | Route::PythonAs(_) => Py,
+            Route::Python | Route::PythonAs(_) | Route::Setting(_) => Py,
             Route::Prompt(_) => Ask,
             Route::PromptUnlessDefined { .. } => Names,
         };
@@ -334,6 +334,11 @@ fn the_role_of_the_front_end_comes_first() {
     assert_eq!(route("Which month sells best?", Some(Role::Code)), Route::Python);
     assert_eq!(route("> which?", Some(Role::Code)), Route::Python);
     assert_eq!(route("%%py\nx", Some(Role::Code)), Route::PythonAs("\nx".into()));
+    let show = Route::Setting(Ok(Setting::Show));
+    assert_eq!(route("\n%datarus\n", Some(Role::Code)), show);
+    assert_eq!(route("%datarus", None), show);
+    assert_eq!(route("%datarus", Some(Role::Prompt)), prompt("%datarus"));
+    assert_eq!(route("%datarusx", None), Route::Python);
     assert_eq!(Role::named("prompt"), Some(Role::Prompt));
     assert_eq!(Role::named("code"), Some(Role::Code));
     assert_eq!(Role::named("answer"), None);

@@ -45,7 +45,9 @@ impl Server {
         match read {
             Err(error) => self.refusals.note(channel, &error),
             Ok((_, frames)) if channel == Channel::Stdin => {
-                self.companion.send(Channel::Stdin, frames);
+                if let Some(frames) = self.take_consent(frames) {
+                    self.companion.send(Channel::Stdin, frames);
+                }
             }
             Ok((header, frames)) => self.on_request(Request { channel, header, frames }),
         }
@@ -129,6 +131,7 @@ impl Server {
             Route::PromptUnlessDefined { names, prompt } => {
                 CellKind::PromptUnlessDefined(names, prompt)
             }
+            Route::Setting(setting) => CellKind::Setting(setting),
         };
         self.schedule.push(Cell { request, kind });
         self.advance();
@@ -156,6 +159,7 @@ impl Server {
                 CellKind::PromptUnlessDefined(names, prompt) => {
                     self.start_prompt(cell.request, prompt, names);
                 }
+                CellKind::Setting(setting) => self.start_setting(cell.request, setting),
             }
         }
     }

@@ -9,6 +9,9 @@ use crate::prompt::Failure;
 impl Server {
     /// Takes the news that the companion's process has ended.
     pub(super) fn on_companion_gone(&mut self, reason: &str) {
+        if self.on_asked_end() {
+            return;
+        }
         let was_up = self.companion.is_up();
         tracing::warn!(reason, was_up, "the companion is gone");
         let error = if was_up { died(reason) } else { no_companion(reason) };
@@ -20,10 +23,13 @@ impl Server {
             self.companion.give_up(reason.to_owned());
         }
         self.fail_everything(&error);
+        if !self.is_asking_consent() {
+            self.fail_setting(&error);
+        }
         self.advance();
     }
 
-    fn fail_everything(&mut self, error: &ErrorContent) {
+    pub(super) fn fail_everything(&mut self, error: &ErrorContent) {
         self.schedule.companion_gone();
         let numbering = self.own.is_numbering();
         // Whoever waits for the variables finds the line closed.

@@ -79,6 +79,8 @@ pub(super) enum Own {
     State(String, u8),
     /// To have what runs interrupted.
     Interrupt,
+    /// To give a cell that sets what Python may reach its number.
+    SettingNumber,
 }
 
 /// An `execute_reply` to a request of our own.
@@ -124,12 +126,12 @@ pub(super) struct CompanionState {
 impl Server {
     /// Asks for a prompt's number, unless it turns out to be Python because one of `names` exists.
     pub(super) fn ask_number(&mut self, turn: u64, source: &str, names: &[String]) {
-        let arguments: Vec<String> = std::iter::once(source)
-            .chain(names.iter().map(String::as_str))
-            .map(|text| json!(text).to_string())
-            .collect();
-        let expression = format!("{MODULE}.begin_prompt({})", arguments.join(", "));
-        self.execute("", &expression, Own::Number(turn));
+        self.execute("", &number_of(source, names), Own::Number(turn));
+    }
+
+    /// Asks for the number of a cell that sets what Python may reach.
+    pub(super) fn ask_setting_number(&mut self, source: &str) {
+        self.execute("", &number_of(source, &[]), Own::SettingNumber);
     }
 
     /// Asks for the DataFrames.
@@ -193,7 +195,14 @@ impl Server {
             Some(Own::Step(_) | Own::UnseenStep) => return self.on_step_reply(msg_id, reply),
             // What it prints may come after the reply.
             Some(Own::Kept { .. }) => return,
-            Some(Own::Number(_) | Own::Variables(_) | Own::State(..) | Own::Interrupt) | None => {}
+            Some(
+                Own::Number(_)
+                | Own::Variables(_)
+                | Own::State(..)
+                | Own::Interrupt
+                | Own::SettingNumber,
+            )
+            | None => {}
         }
         match self.own.asked.remove(msg_id) {
             Some(Own::Number(turn)) => self.on_number(turn, reply.answer()),
@@ -208,6 +217,7 @@ impl Server {
             }
             Some(Own::State(step, _)) => self.on_step_state(&step, reply),
             Some(Own::Interrupt) => self.on_interrupt_answer(reply.status == "ok"),
+            Some(Own::SettingNumber) => self.on_setting_number(reply.answer()),
             Some(Own::Step(_) | Own::UnseenStep | Own::Kept { .. }) | None => {}
         }
     }
@@ -240,11 +250,21 @@ impl Server {
                 | Own::Variables(_)
                 | Own::State(..)
                 | Own::Kept { .. }
-                | Own::Interrupt,
+                | Own::Interrupt
+                | Own::SettingNumber,
             )
             | None => {}
         }
     }
+}
+
+/// What gives a cell of ours its place among the `In[n]`.
+fn number_of(source: &str, names: &[String]) -> String {
+    let arguments: Vec<String> = std::iter::once(source)
+        .chain(names.iter().map(String::as_str))
+        .map(|text| json!(text).to_string())
+        .collect();
+    format!("{MODULE}.begin_prompt({})", arguments.join(", "))
 }
 
 #[cfg(test)]

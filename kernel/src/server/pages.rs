@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::request::Request;
+use crate::message::NO_PARENT;
 use crate::message::content::ExecutionState;
 use crate::page::{Open, Settings, TARGET, ToKernel, ToPage, VERSION};
+use crate::sandbox::Sandbox;
 use bytes::Bytes;
 
 /// How many pages are spoken to at most; the oldest goes first. A page that was closed does not always say so.
@@ -47,6 +49,11 @@ impl Pages {
         if let Some(page) = self.0.iter_mut().find(|page| page.comm == comm) {
             page.settings = settings;
         }
+    }
+
+    /// The comms of all pages.
+    pub(super) fn comms(&self) -> Vec<String> {
+        self.0.iter().map(|page| page.comm.clone()).collect()
     }
 
     /// The page of this notebook that opened last, besides the one with this comm.
@@ -120,6 +127,10 @@ impl Server {
         let session = request.header.session.clone();
         let page = Page { comm: comm.id, session, path, settings };
         self.pages.add(page.clone());
+        if *self.companion.settings() != self.config.sandbox {
+            // What the page was told with the `kernel_info_reply` may be of before.
+            self.tell_sandbox(&page.comm);
+        }
         self.restore(&page);
     }
 
@@ -149,6 +160,12 @@ impl Server {
         for message in messages {
             self.send_comm(comm, parent, &message);
         }
+    }
+
+    /// Tells a page what holds Python now.
+    pub(super) fn tell_sandbox(&mut self, comm: &str) {
+        let sandbox = self.companion.sandbox().map(Sandbox::as_json).unwrap_or_default();
+        self.send_comm(comm, &NO_PARENT, &ToPage::Sandbox { sandbox });
     }
 
     fn send_comm(&mut self, comm: &str, parent: &Bytes, message: &ToPage) {

@@ -148,7 +148,7 @@ impl Server {
         if ended {
             self.schedule.idle(request);
             // A completion that was answered while a prompt runs must not leave the kernel looking idle.
-            if self.prompt.is_some() {
+            if self.prompt.is_some() || self.setting.is_some() {
                 self.restore_busy();
             }
             self.advance();

@@ -111,6 +111,9 @@ pub(super) struct ExecuteContent {
     /// Leave no trace.
     #[serde(default)]
     pub(super) silent: bool,
+    /// Whether the user can be asked.
+    #[serde(default)]
+    pub(super) allow_stdin: bool,
     /// Do not run what waits behind this cell if it fails.
     #[serde(default = "yes")]
     pub(super) stop_on_error: bool,
@@ -130,19 +133,31 @@ pub(super) struct CellMetadata {
     datarus: Option<Value>,
 }
 
+/// Whether this is how we name a turn.
+fn is_turn(name: &str) -> bool {
+    let is_ours =
+        |digits: &str| digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    name.strip_prefix("t_").is_some_and(is_ours)
+}
+
 impl CellMetadata {
     /// What the front end says the cell is.
     pub(super) fn role(&self) -> Option<Role> {
         Role::named(self.datarus.as_ref()?.get("role")?.as_str()?)
     }
 
+    /// Whether the model wrote the cell. One of a turn that lost its metadata is still known by its name.
+    pub(super) fn is_step(&self) -> bool {
+        let of_turn = self.datarus.as_ref().is_some_and(|facts| facts.get("turn").is_some());
+        let named = self.cell_id.as_deref().and_then(|id| id.split_once('-'));
+        of_turn && self.role() == Some(Role::Code) || named.is_some_and(|(turn, _)| is_turn(turn))
+    }
+
     /// The step that a prompt's turn is to go on from.
     pub(super) fn go_on(&self) -> Option<GoOn> {
         let go_on: GoOn = serde_json::from_value(self.datarus.clone()?).ok()?;
         // Names become ids of cells and of displays: a name of another form is none of ours.
-        let digits = go_on.turn.strip_prefix("t_")?;
-        let is_ours = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        is_ours.then_some(go_on)
+        is_turn(&go_on.turn).then_some(go_on)
     }
 
     /// The files that the question is about, as paths from the working folder, where the client names them.

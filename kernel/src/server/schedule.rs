@@ -1,12 +1,13 @@
 //! In which order cells run. Pure: it holds requests, the caller sends them.
 //!
 //! First in, first out. Python cells are handed to the companion as they come, which has a queue of its own; a
-//! prompt waits until all before it have ended, and what comes after it waits for its end.
+//! prompt, or a cell that sets what Python may reach, waits until all before it have ended, and what comes after it
+//! waits for its end.
 
 use std::collections::VecDeque;
 
 use super::request::Request;
-use crate::route::Prompt;
+use crate::route::{Prompt, Setting};
 
 /// A cell that is to be run.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) enum CellKind {
     Prompt(Prompt),
     /// The companion if it knows any of the names, else the agent.
     PromptUnlessDefined(Vec<String>, Prompt),
+    /// The event loop: it sets what Python may reach.
+    Setting(Result<Setting, String>),
 }
 
 /// A cell that the companion runs or has in its own queue.
@@ -44,7 +47,8 @@ pub(super) struct Running {
 pub(super) struct Schedule {
     waiting: VecDeque<Cell>,
     running: Vec<Running>,
-    prompt_runs: bool,
+    /// One that runs alone does: no other may start.
+    alone_runs: bool,
 }
 
 impl Schedule {
@@ -57,15 +61,17 @@ impl Schedule {
     pub(super) fn next(&mut self) -> Option<Cell> {
         let front = self.waiting.front()?;
         let free = match front.kind {
-            CellKind::Python => !self.prompt_runs,
-            CellKind::Prompt(_) | CellKind::PromptUnlessDefined(..) => {
-                !self.prompt_runs && self.running.is_empty()
+            CellKind::Python => !self.alone_runs,
+            CellKind::Prompt(_) | CellKind::PromptUnlessDefined(..) | CellKind::Setting(_) => {
+                !self.alone_runs && self.running.is_empty()
             }
         };
         let cell = if free { self.waiting.pop_front()? } else { return None };
         match cell.kind {
             CellKind::Python => self.started(&cell.request),
-            CellKind::Prompt(_) | CellKind::PromptUnlessDefined(..) => self.prompt_runs = true,
+            CellKind::Prompt(_) | CellKind::PromptUnlessDefined(..) | CellKind::Setting(_) => {
+                self.alone_runs = true;
+            }
         }
         Some(cell)
     }
@@ -94,9 +100,9 @@ impl Schedule {
         }
     }
 
-    /// Notes the end of the prompt.
-    pub(super) fn prompt_ended(&mut self) {
-        self.prompt_runs = false;
+    /// Notes the end of the prompt, or of what else runs alone.
+    pub(super) fn alone_ended(&mut self) {
+        self.alone_runs = false;
     }
 
     /// Forgets what ran on a companion that is gone.
@@ -184,7 +190,7 @@ mod tests {
             schedule.push(cell);
         }
         assert_eq!(startable(&mut schedule), ["1"]);
-        schedule.prompt_ended();
+        schedule.alone_ended();
         assert_eq!(startable(&mut schedule), ["2"]);
         end(&mut schedule, "2");
         assert_eq!(startable(&mut schedule), ["3"]);

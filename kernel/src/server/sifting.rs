@@ -126,9 +126,10 @@ impl Server {
         Request { channel, header, frames: with_content(frames, &content) }
     }
 
-    /// Takes a question of Python to the user. A step's own is not put, whatever it set to be allowed to ask.
+    /// Takes a question of Python to the user. A step's own is not put, whatever it set to be allowed to ask;
+    /// nor is one that could be answered with what is meant for us.
     pub(super) fn on_input_request(&mut self, request: &str, frames: Frames) {
-        if self.origin(request) == Origin::User {
+        if self.origin(request) == Origin::User && !self.is_asking_consent() {
             let frames = frames.resigned(&self.key);
             return self.sockets.send(Channel::Stdin, frames.into_multipart());
         }

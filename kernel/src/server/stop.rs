@@ -34,7 +34,7 @@ impl Server {
     }
 
     /// It is asked, not killed, so that `atexit` handlers run and the history is saved.
-    fn ask_companion_to_end(&mut self) {
+    pub(super) fn ask_companion_to_end(&mut self) {
         if !self.companion.is_up() {
             return self.companion.signal(Signal::KILL);
         }

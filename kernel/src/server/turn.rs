@@ -42,7 +42,7 @@ impl Server {
         self.start_companion_again();
         let unknown = unknown_flags(&prompt);
         if let Some(error) = unknown.or_else(|| self.companion.broken().map(no_companion)) {
-            self.schedule.prompt_ended();
+            self.schedule.alone_ended();
             return self.refuse(&request, &error);
         }
         self.turns += 1;
@@ -68,7 +68,7 @@ impl Server {
             return;
         }
         if answer == Some(Value::Null) {
-            self.schedule.prompt_ended();
+            self.schedule.alone_ended();
             if let Some(prompt) = self.prompt.take() {
                 self.schedule.started(&prompt.request);
                 self.run_python(prompt.request);
@@ -228,6 +228,9 @@ impl Server {
 
     /// Stops what the user waits for: the turn, or else the companion's cell.
     pub(super) fn interrupt(&mut self) {
+        if self.interrupt_setting() {
+            return;
+        }
         let Some(prompt) = &mut self.prompt else {
             if self.companion.is_up() {
                 return self.stop_cell();
@@ -316,7 +319,7 @@ impl Server {
         let reply = self.session.execute_reply(request.parent(), &content, prompt.started);
         self.sockets.reply(&request, reply);
         self.publish_status(request.parent(), ExecutionState::Idle);
-        self.schedule.prompt_ended();
+        self.schedule.alone_ended();
         if failed && request.execute().is_none_or(|content| content.stop_on_error) {
             self.abort_waiting();
         }
