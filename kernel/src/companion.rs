@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::Channel;
 use crate::event::Event;
-use crate::sandbox::{Inmate, Sandbox, Settings};
+use crate::sandbox::{Inmate, Installer, Sandbox, Settings};
 use crate::wire::Frames;
 use crate::zmtp::Multipart;
 
@@ -107,6 +107,15 @@ impl Companion {
         self.launch.sandbox = settings;
         self.sandbox = None;
         self.restart();
+    }
+
+    /// pip, ready to install packages where Python finds them.
+    ///
+    /// # Errors
+    /// One sentence, when there is no place for them.
+    pub(crate) fn installer(&self, packages: &[String]) -> Result<Installer, String> {
+        let sandbox = self.sandbox.as_ref().ok_or("Python was not started")?;
+        sandbox.installer(&self.launch.folder, packages)
     }
 
     /// What the user wants of the sandbox now.

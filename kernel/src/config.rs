@@ -222,6 +222,7 @@ fn sandbox(args: &EngineArgs) -> Result<Settings, ConfigError> {
         readable: args.readable.iter().map(readable).collect::<Result<_, _>>()?,
         pass_env: args.pass_env.clone(),
         memory: args.memory.map(|gigabytes| gigabytes.saturating_mul(1 << 30)),
+        packages: user_state_dir().map(|folder| folder.join("datarus/packages")),
         history: user_state_dir().map(|folder| folder.join("datarus/history")),
         ..Settings::default()
     })

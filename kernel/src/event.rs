@@ -3,6 +3,7 @@
 use crate::companion::News;
 use crate::connection::Channel;
 use crate::prompt::FromAgent;
+use crate::server::Installed;
 use crate::zmtp::Multipart;
 
 /// What the event loop waits for.
@@ -14,6 +15,8 @@ pub(crate) enum Event {
     Companion(u64, News),
     /// The agent's thread says something about the turn with this number.
     Agent(u64, Box<FromAgent>),
+    /// The packages are there that the step in this cell waits for, or why not.
+    Installed(String, Installed),
     /// A process signal.
     Signal(Signal),
     /// The process that started us is gone.

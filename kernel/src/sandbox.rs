@@ -21,6 +21,7 @@ mod environment;
 mod filter;
 mod grants;
 mod hint;
+mod installer;
 pub mod jail;
 mod private;
 #[cfg(target_os = "linux")]
@@ -28,7 +29,11 @@ mod ruleset;
 mod seatbelt;
 
 use grants::Grants;
+pub(crate) use installer::Installer;
 pub(crate) use private::Private;
+
+/// The variable that tells the launcher where packages lie that steps had installed.
+const PACKAGES: &str = "DATARUS_PACKAGES";
 
 /// Which tier the user wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -69,6 +74,8 @@ pub struct Settings {
     pub memory: Option<u64>,
     /// The program that has the command `__jail`: this one.
     pub program: PathBuf,
+    /// Where packages lie that steps had installed, a folder for each workspace and Python; without it, none are.
+    pub packages: Option<PathBuf>,
     /// Where the history of cells is kept, a folder for each workspace; without it, it ends with the session.
     pub history: Option<PathBuf>,
 }
@@ -82,6 +89,7 @@ impl Default for Settings {
             pass_env: Vec::new(),
             memory: None,
             program: std::env::current_exe().unwrap_or_default(),
+            packages: None,
             history: None,
         }
     }
@@ -187,7 +195,8 @@ impl Sandbox {
         }
         let folder = real(inmate.folder)?;
         let private = Private::create(&self.settings, &folder)?;
-        let mut command = self.command(Inmate { folder: &folder, ..inmate }, &private, &[])?;
+        let mut command =
+            self.command(Inmate { folder: &folder, ..inmate }, &private, &[], None)?;
         let output = command
             .stdin(Stdio::null())
             .output()
@@ -223,7 +232,9 @@ impl Sandbox {
         if !arguments.iter().any(names_a_history) {
             arguments.extend(private.history_argument().map(OsString::from));
         }
-        let command = self.command(Inmate { folder: &folder, ..inmate }, &private, &arguments)?;
+        let up = Some(inmate.runtime.join("up"));
+        let command =
+            self.command(Inmate { folder: &folder, ..inmate }, &private, &arguments, up)?;
         Ok((command, Some(private)))
     }
 
@@ -232,8 +243,11 @@ impl Sandbox {
         inmate: Inmate<'_>,
         private: &Private,
         arguments: &[OsString],
+        up: Option<PathBuf>,
     ) -> Result<Command, String> {
-        let grants = Grants::of(&self.settings, inmate, &self.environment, private)?;
+        let packages = self.packages(inmate.folder);
+        let environment = [&self.environment[..], packages.as_slice()].concat();
+        let grants = Grants::of(&self.settings, inmate, &environment, private)?;
         let mut command = match self.tier {
             Tier::Bubblewrap => bubblewrap::command(&grants, &self.settings)?,
             Tier::Seatbelt => seatbelt::command(&grants, &self.settings)?,
@@ -243,7 +257,7 @@ impl Sandbox {
             }
         };
         let spec = jail::Spec {
-            up: (!arguments.is_empty()).then(|| inmate.runtime.join("up")),
+            up,
             network: self.settings.network,
             memory: self.settings.memory,
             fence: (self.tier == Tier::Landlock).then(|| grants.fence()),
@@ -255,6 +269,9 @@ impl Sandbox {
         }
         command.current_dir(inmate.folder);
         command.env_clear().envs(environment::of(&self.settings, self.tier, private));
+        if let Some(packages) = packages {
+            command.env(PACKAGES, packages);
+        }
         Ok(command)
     }
 

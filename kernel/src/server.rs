@@ -26,6 +26,7 @@ mod clients;
 mod closing;
 mod death;
 mod flood;
+mod install;
 mod ladder;
 mod live;
 mod opening;
@@ -47,6 +48,7 @@ mod stop;
 mod turn;
 
 use flood::Floods;
+pub(crate) use install::Installed;
 use ladder::Ladder;
 use owed::OwedSteps;
 use own::OwnRequests;
@@ -133,7 +135,8 @@ pub async fn run_with(
         ladder: None,
         lost_variables: None,
         history: History::default(),
-        agent: AgentThread::start(config.clone(), loader, events),
+        agent: AgentThread::start(config.clone(), loader, events.clone()),
+        events,
         config,
         inbox: Inbox { events: inbox, companion: companion_inbox },
         stopping: false,
@@ -178,6 +181,8 @@ struct Server {
     history: History,
     agent: AgentThread,
     config: Config,
+    /// For what is done beside the loop.
+    events: mpsc::UnboundedSender<Event>,
     inbox: Inbox,
     stopping: bool,
 }
@@ -217,6 +222,7 @@ impl Server {
             }
             Event::Companion(..) => {}
             Event::Agent(turn, message) => self.on_agent(turn, *message),
+            Event::Installed(cell_id, installed) => self.on_installed(&cell_id, installed),
             Event::Signal(Signal::Interrupt) => self.interrupt(),
             Event::Signal(Signal::Terminate) | Event::ParentGone => self.stopping = true,
             Event::Deadline => self.on_deadline(Instant::now()),

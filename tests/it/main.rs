@@ -13,6 +13,7 @@ mod interrupt;
 mod leaks;
 mod live;
 mod observations;
+mod packages;
 mod phases;
 mod prompt_cell;
 mod python_cell;

@@ -108,6 +108,8 @@ def main():
 
     # What Python put there to find this file must not be what the user's `import` searches first.
     sys.path[:] = [entry for entry in sys.path if entry != HERE]
+    # Last, so that what the environment has is found there.
+    sys.path += filter(None, [os.environ.pop("DATARUS_PACKAGES", None)])
     app_class = companion_app(load_app())
     from tornado.ioloop import IOLoop
 

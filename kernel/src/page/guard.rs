@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use crate::route::lexer::{Token, scan};
 
+pub(crate) mod packages;
+
 /// How many reasons are named.
 const MAX_REASONS: usize = 8;
 

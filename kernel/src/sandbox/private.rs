@@ -179,8 +179,8 @@ fn read(path: &Path, owner: Owner) -> io::Result<Vec<u8>> {
     if small { Ok(bytes) } else { Err(io::ErrorKind::FileTooLarge.into()) }
 }
 
-/// A name for a workspace's folder of history.
-fn name_of(workspace: &Path) -> String {
+/// A name for what belongs to a path, such as a workspace's folder of history.
+pub(super) fn name_of(workspace: &Path) -> String {
     let hash = Sha256::digest(workspace.as_os_str().as_encoded_bytes());
     hex(&hash).chars().take(16).collect()
 }

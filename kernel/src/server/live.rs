@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Server;
 use super::closing::Closing;
+use super::install::Installing;
 use super::opening::Opening;
 use super::owed::Owed;
 use super::pages::Page;
@@ -89,14 +90,21 @@ pub(super) struct PendingStep {
 pub(super) enum Stage {
     /// To ask the user, for these reasons.
     Asked(Vec<String>),
+    /// That it runs; its packages are being installed.
+    Installing(#[expect(dead_code, reason = "dropped, it ends pip")] Installing),
     /// To run it; after this moment the kernel does it.
     Told(Instant),
 }
 
 impl PendingStep {
+    /// How long it may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     fn until(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Asked(_) => None,
+            Stage::Asked(_) | Stage::Installing(_) => None,
             Stage::Told(until) => Some(until),
         }
     }
@@ -143,6 +151,12 @@ impl Live {
     pub(super) fn note_edit(&mut self, number: usize, code: &str) {
         self.turn.edit(number, code);
         self.note = Some(changed_by_user(code));
+    }
+
+    /// Notes that packages were installed for a step.
+    pub(super) fn note_installed(&mut self, packages: &[String]) {
+        let installed = format!("[installed: {}]\n", packages.join(", "));
+        self.note.get_or_insert_default().push_str(&installed);
     }
 
     /// When something is to be done next.
@@ -219,12 +233,13 @@ impl Server {
         outcome: Outcome,
     ) -> Result<(), Outcome> {
         let why = self.why_ask(code);
+        let installs = self.packages_of(code).is_some();
         let Some(prompt) = &mut self.prompt else { return Err(outcome) };
         let Some(live) = &mut prompt.live else { return Err(outcome) };
         let number = prompt.view.newest_step();
         let cell_id = live.turn.cell_of(number);
-        // Whoever goes on from a step wants it to run.
-        let why = why.filter(|_| prompt.go_on.as_ref() != Some(&cell_id));
+        // Whoever goes on from a step wants it to run, which is no word on packages.
+        let why = why.filter(|_| installs || prompt.go_on.as_ref() != Some(&cell_id));
         live.pending = Some(PendingStep {
             number,
             cell_id,
@@ -273,7 +288,7 @@ impl Server {
         }
         let msg_id = request.header.msg_id.clone();
         self.sift_step(&msg_id);
-        let request = self.without_stdin(request);
+        let request = self.without_stdin(self.without_packages(request, code));
         let step = RunningStep::new(msg_id, number, Runner::Page, timeout, outcome);
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);
@@ -316,7 +331,8 @@ impl Server {
         live.unseen = Some(number);
         let session = live.session.clone();
         tracing::info!(%cell_id, "the page did not run a step in time");
-        let msg_id = self.execute_unseen(&code);
+        let rest = self.packages_of(&code).and_then(Result::ok).map(|wanted| wanted.rest);
+        let msg_id = self.execute_unseen(rest.as_ref().unwrap_or(&code));
         self.owed.add(Owed::running(cell_id, session, code, msg_id.clone()));
         let step = RunningStep::new(msg_id, number, Runner::KernelForPage, timeout, outcome);
         if let Some(prompt) = &mut self.prompt {

@@ -19,6 +19,11 @@ impl Server {
     /// Why the user is asked before this code runs; none, if it runs at once.
     pub(super) fn why_ask(&self, code: &str) -> Option<Vec<String>> {
         let live = self.prompt.as_ref()?.live.as_ref()?;
+        if let Some(Ok(wanted)) = self.packages_of(code) {
+            let mut why = vec![format!("installs packages: {}", wanted.packages.join(", "))];
+            why.extend(reasons(&wanted.rest).into_iter().filter(|_| live.review != Review::Off));
+            return Some(why);
+        }
         match live.review {
             // In a sandbox it can change nothing.
             Review::Off if self.is_open() => Some(installs(code)).filter(|why| !why.is_empty()),
@@ -61,6 +66,7 @@ impl Server {
                 self.enter(Phase::Running);
                 self.tell_page(vec![ToPage::Execute { id }]);
             }
+            Stage::Installing(_) => {}
         }
     }
 
@@ -75,10 +81,19 @@ impl Server {
         };
         let Some(mut pending) = self.take_pending(asked) else { return };
         match (choice, source) {
-            (Choice::Skip, _) => return self.skip(pending),
+            (Choice::Skip, _) => return self.leave_out(pending, SKIPPED),
             (Choice::Edit, Some(source)) => self.edit_pending(&mut pending, source),
             (Choice::Run, _) | (Choice::Edit, None) => {}
         }
+        match self.packages_of(&pending.code) {
+            Some(Ok(wanted)) => self.install(pending, &wanted),
+            Some(Err(reason)) => self.leave_out(pending, &reason),
+            None => self.tell_to_run(pending),
+        }
+    }
+
+    /// Has the page run a step.
+    pub(super) fn tell_to_run(&mut self, mut pending: PendingStep) {
         pending.stage = Stage::Told(Instant::now());
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
             live.pending = Some(pending);
@@ -97,20 +112,24 @@ impl Server {
     }
 
     /// The model is told what happened; the cell counts as one that failed, so that a replay leaves it out.
-    fn skip(&mut self, pending: PendingStep) {
-        let told = Output::Stream { name: "stderr".into(), text: SKIPPED.into() };
-        let execution = Execution {
-            execution_count: None,
-            status: Status::Error,
-            outputs: vec![told],
-            figures: Vec::new(),
-            seconds: 0.0,
-            lost: false,
-        };
+    pub(super) fn leave_out(&mut self, pending: PendingStep, why: &str) {
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
             live.unseen = Some(pending.number);
         }
         // The agent is gone when its turn was given up.
-        let _ = pending.outcome.send(Ok(execution));
+        let _ = pending.outcome.send(Ok(not_run(why)));
+    }
+}
+
+/// What the model is told of a step that did not run.
+pub(super) fn not_run(why: &str) -> Execution {
+    let told = Output::Stream { name: "stderr".into(), text: why.to_owned() };
+    Execution {
+        execution_count: None,
+        status: Status::Error,
+        outputs: vec![told],
+        figures: Vec::new(),
+        seconds: 0.0,
+        lost: false,
     }
 }

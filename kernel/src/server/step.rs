@@ -11,6 +11,7 @@ use super::Server;
 use super::flood::stream_name;
 use super::own::OwnReply;
 use super::relay::is_idle;
+use super::review::not_run;
 use crate::display::without_escapes;
 use crate::message::content::StreamName;
 use crate::outputs::Outputs;
@@ -132,12 +133,27 @@ impl Server {
             let _ = outcome.send(Err(ExecutorError { reason: reason.to_owned() }));
             return;
         }
+        if let Some(reason) = self.why_not_installed(code) {
+            self.tell_not_run(number, &parent, &reason);
+            let _ = outcome.send(Ok(not_run(&reason)));
+            return;
+        }
         let Err(outcome) = self.issue_step(code, timeout, outcome) else { return };
         let msg_id = self.execute_step(code, parent);
         let step = RunningStep::new(msg_id, number, Runner::Kernel, timeout, outcome);
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);
         }
+    }
+
+    /// Shows why a step does not run: in its cell where a page has one, else in the prompt's.
+    fn tell_not_run(&mut self, number: usize, parent: &Bytes, reason: &str) {
+        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
+            live.unseen = Some(number);
+            return;
+        }
+        let told = self.session.stream(parent, StreamName::Stderr, reason);
+        self.publish(told);
     }
 
     /// Tells the running step to stop, and sees to it that it does.

@@ -39,6 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = config(&python());
     config.sandbox.program = std::env::current_exe()?;
     config.state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    config.sandbox.packages = config.state.as_ref().map(|state| state.join("packages"));
+    let names = std::env::var("DATARUS_PASS_ENV").unwrap_or_default();
+    config.sandbox.pass_env = names.split(',').map(str::to_owned).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(server::run_with(connection, config, Box::new(loader)))?;
     Ok(())
