@@ -6,7 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
-use crate::sandbox::{Mode, Switch};
+use crate::sandbox::{Mode, Network};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
@@ -200,9 +200,9 @@ pub struct EngineArgs {
     /// What holds Python: the best that works here, one of two kinds, or nothing.
     #[arg(long, value_name = "KIND", env = "DATARUS_SANDBOX", default_value = "auto")]
     pub sandbox: Mode,
-    /// Whether cells reach the network.
-    #[arg(long, value_name = "off|on", env = "DATARUS_NETWORK", default_value = "off")]
-    pub network: Switch,
+    /// Which network cells reach: none, all, or hosts such as `example.org,*.example.org,10.0.0.1:8080`.
+    #[arg(long, value_name = "off|on|HOST,…", env = "DATARUS_NETWORK", default_value = "off")]
+    pub network: Network,
     /// A file or folder outside of the notebook's folder that cells may read; may be given more than once.
     #[arg(long, value_name = "PATH", env = "DATARUS_READABLE", value_delimiter = ',')]
     pub readable: Vec<PathBuf>,
@@ -285,7 +285,7 @@ impl EngineArgs {
         };
         let mut arguments = vec!["--python".to_owned(), python.display().to_string()];
         arguments.extend(["--sandbox".to_owned(), named(self.sandbox.to_possible_value())]);
-        arguments.extend(["--network".to_owned(), named(self.network.to_possible_value())]);
+        arguments.extend(["--network".to_owned(), self.network.to_string()]);
         arguments
     }
 }

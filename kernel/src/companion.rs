@@ -16,6 +16,7 @@ use crate::zmtp::Multipart;
 
 mod link;
 mod process;
+mod proxy;
 mod runtime;
 mod talk;
 mod tree;

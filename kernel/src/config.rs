@@ -9,7 +9,7 @@ use datarus_agent::llm::Sampling;
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs};
-use crate::sandbox::{Settings, Switch};
+use crate::sandbox::Settings;
 
 /// What the kernel runs with.
 #[derive(Debug, Clone)]
@@ -218,7 +218,7 @@ fn sandbox(args: &EngineArgs) -> Result<Settings, ConfigError> {
     }
     Ok(Settings {
         mode: args.sandbox,
-        network: args.network == Switch::On,
+        network: args.network.clone(),
         readable: args.readable.iter().map(readable).collect::<Result<_, _>>()?,
         pass_env: args.pass_env.clone(),
         memory: args.memory.map(|gigabytes| gigabytes.saturating_mul(1 << 30)),

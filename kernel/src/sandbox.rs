@@ -23,6 +23,7 @@ mod grants;
 mod hint;
 mod installer;
 pub mod jail;
+pub(crate) mod network;
 mod private;
 #[cfg(target_os = "linux")]
 mod ruleset;
@@ -30,10 +31,18 @@ mod seatbelt;
 
 use grants::Grants;
 pub(crate) use installer::Installer;
+pub use network::{Hosts, Network};
 pub(crate) use private::Private;
 
 /// The variable that tells the launcher where packages lie that steps had installed.
 const PACKAGES: &str = "DATARUS_PACKAGES";
+
+/// The variable that tells the launcher where the proxy is.
+const PROXY: &str = "DATARUS_PROXY";
+
+/// Why there is no list of hosts.
+const NO_HOSTS: &str = "it has no network of its own, so hosts cannot be held apart: install bubblewrap, or choose \
+                        `--network on` or `off`";
 
 /// Which tier the user wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -64,8 +73,8 @@ pub enum Switch {
 pub struct Settings {
     /// The tier.
     pub mode: Mode,
-    /// Whether cells reach the network.
-    pub network: bool,
+    /// Which network cells reach.
+    pub network: Network,
     /// Files and folders outside of the workspace that cells may read, absolute.
     pub readable: Vec<PathBuf>,
     /// Variables that are handed on beside the usual ones.
@@ -84,7 +93,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             mode: Mode::Auto,
-            network: false,
+            network: Network::Off,
             readable: Vec::new(),
             pass_env: Vec::new(),
             memory: None,
@@ -250,6 +259,9 @@ impl Sandbox {
         let grants = Grants::of(&self.settings, inmate, &environment, private)?;
         let mut command = match self.tier {
             Tier::Bubblewrap => bubblewrap::command(&grants, &self.settings)?,
+            Tier::Landlock | Tier::Seatbelt if self.hosts().is_some() => {
+                return Err(NO_HOSTS.to_owned());
+            }
             Tier::Seatbelt => seatbelt::command(&grants, &self.settings)?,
             Tier::Landlock | Tier::None => {
                 grants.hides_nothing()?;
@@ -258,7 +270,7 @@ impl Sandbox {
         };
         let spec = jail::Spec {
             up,
-            network: self.settings.network,
+            network: self.settings.network == Network::On,
             memory: self.settings.memory,
             fence: (self.tier == Tier::Landlock).then(|| grants.fence()),
         };
@@ -272,12 +284,19 @@ impl Sandbox {
         if let Some(packages) = packages {
             command.env(PACKAGES, packages);
         }
+        if let Some(hosts) = self.hosts() {
+            command.env(PROXY, proxy_in(inmate.runtime));
+            command.env("NO_PROXY", hosts.past_proxy()).env("no_proxy", hosts.past_proxy());
+        }
         Ok(command)
     }
 
     /// For programs: the tier, the network, and why it is no better tier.
     pub(crate) fn as_json(&self) -> Value {
-        let network = if self.settings.network || self.tier == Tier::None { "on" } else { "off" };
+        let network = match self.tier {
+            Tier::None => Network::On.to_string(),
+            _ => self.settings.network.to_string(),
+        };
         let mut json = json!({ "tier": self.tier, "network": network });
         if let Some(reason) = &self.not_better {
             json["not_better"] = json!(reason);
@@ -287,10 +306,21 @@ impl Sandbox {
 
     /// For people, one sentence.
     pub(crate) fn in_words(&self) -> String {
-        match (self.tier, self.settings.network) {
+        match (self.tier, &self.settings.network) {
             (Tier::None, _) => "No sandbox: cells can do all that you can do".into(),
-            (tier, false) => format!("Sandbox: {}, no network", tier.name()),
-            (tier, true) => format!("Sandbox: {}, with network", tier.name()),
+            (tier, Network::Off) => format!("Sandbox: {}, no network", tier.name()),
+            (tier, Network::On) => format!("Sandbox: {}, with network", tier.name()),
+            (tier, Network::Hosts(hosts)) => {
+                format!("Sandbox: {}, network: {hosts}", tier.name())
+            }
+        }
+    }
+
+    /// The hosts that cells reach through a proxy, if it is some.
+    pub(crate) fn hosts(&self) -> Option<&Hosts> {
+        match &self.settings.network {
+            Network::Hosts(hosts) if self.tier != Tier::None => Some(hosts),
+            Network::Off | Network::On | Network::Hosts(_) => None,
         }
     }
 
@@ -298,6 +328,11 @@ impl Sandbox {
     pub(crate) fn hides_processes(&self) -> bool {
         self.tier == Tier::Bubblewrap
     }
+}
+
+/// The socket of the proxy in a companion's own folder.
+pub(crate) fn proxy_in(runtime: &Path) -> PathBuf {
+    runtime.join("net")
 }
 
 fn program_of(command: &Command) -> String {

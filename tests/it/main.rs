@@ -12,6 +12,7 @@ mod hostile_data;
 mod interrupt;
 mod leaks;
 mod live;
+mod network;
 mod observations;
 mod packages;
 mod phases;

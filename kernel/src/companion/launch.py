@@ -106,6 +106,11 @@ def main():
     """Runs the kernel until it is shut down."""
     import datarus_companion
 
+    if proxy := os.environ.pop("DATARUS_PROXY", None):
+        # Before there is a thread, which a fork would leave behind.
+        from datarus_companion import forward
+
+        forward.begin(proxy)
     # What Python put there to find this file must not be what the user's `import` searches first.
     sys.path[:] = [entry for entry in sys.path if entry != HERE]
     # Last, so that what the environment has is found there.

@@ -15,11 +15,12 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 
 use super::link::{self, Readers};
+use super::proxy::Proxy;
 use super::runtime::RuntimeFolder;
 use super::talk;
 use super::tree::{self, Descendant};
 use super::{Launch, News, Reporter, Up};
-use crate::sandbox::{Private, Sandbox};
+use crate::sandbox::{Private, Sandbox, proxy_in};
 
 /// What the guard does when the kernel, which holds the other end of its standard input, is gone without a word.
 ///
@@ -50,6 +51,8 @@ pub(super) fn spawn(
 ) -> Result<Signals, String> {
     let up = UnixListener::bind(folder.path().join("up"))
         .map_err(|error| format!("cannot listen for the companion: {error}"))?;
+    let proxy = sandbox.hosts().map(|hosts| Proxy::start(&proxy_in(folder.path()), hosts.clone()));
+    let proxy = proxy.transpose().map_err(|error| format!("cannot start the proxy: {error}"))?;
     let (command, private) =
         sandbox.prepare(launch.inmate(folder.path()), arguments(launch, &folder))?;
     let (child, talk) = start(command, private.is_some()).map_err(|error| {
@@ -63,7 +66,7 @@ pub(super) fn spawn(
     let hidden = sandbox.hides_processes();
     let left = Vec::new();
     let process = Process { child, group, hidden, inside: None, signals, left };
-    let watch = Watch { process, guard, talk, folder, private, up, reporter };
+    let watch = Watch { process, guard, talk, folder, private, up, _proxy: proxy, reporter };
     tokio::spawn(watch.until_the_end());
     Ok(Signals(sender))
 }
@@ -176,6 +179,7 @@ struct Watch {
     folder: RuntimeFolder,
     private: Option<Private>,
     up: UnixListener,
+    _proxy: Option<Proxy>,
     reporter: Reporter,
 }
 

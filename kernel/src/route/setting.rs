@@ -1,13 +1,12 @@
 //! `%datarus`: a cell of the user's that sets what Python may reach.
 
-use crate::sandbox::Switch;
+use crate::sandbox::{Network, Switch};
 
 /// The mark of such a cell.
 pub(super) const MARK: &str = "%datarus";
 
 /// How it is written.
-const USAGE: &str =
-    "`%datarus sandbox on`, `%datarus sandbox off`, `%datarus network on`, `%datarus network off`";
+const USAGE: &str = "`%datarus sandbox on`, `%datarus sandbox off`, `%datarus network on`, `%datarus network off`, `%datarus network HOST,HOST`";
 
 /// What is to be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +15,8 @@ pub enum Setting {
     Show,
     /// Whether a sandbox holds Python.
     Sandbox(Switch),
-    /// Whether cells reach the network.
-    Network(Switch),
+    /// Which network cells reach.
+    Network(Network),
 }
 
 /// Reads what follows the mark.
@@ -34,7 +33,10 @@ pub(super) fn read(rest: &str) -> Result<Setting, String> {
     match words.as_slice() {
         [] => Ok(Setting::Show),
         ["sandbox", value] => switch(value).map(Setting::Sandbox),
-        ["network", value] => switch(value).map(Setting::Network),
+        ["network", value, values @ ..] => {
+            let network = [&[*value], values].concat().concat().parse();
+            network.map(Setting::Network)
+        }
         _ => Err(unknown(line)),
     }
 }
@@ -59,8 +61,17 @@ mod tests {
     fn a_setting_is_one_word_and_its_value_alone_in_the_cell() {
         assert_eq!(read(""), Ok(Setting::Show));
         assert_eq!(read(" sandbox off"), Ok(Setting::Sandbox(Switch::Off)));
-        assert_eq!(read(" network  on \n\n# so\n"), Ok(Setting::Network(Switch::On)));
-        for wrong in [" sandbox", " sandbox maybe", " off", " sandbox off now", " sandbox off\nx"] {
+        assert_eq!(read(" network  on \n\n# so\n"), Ok(Setting::Network(Network::On)));
+        let hosts = "a.example,b.example".parse().unwrap();
+        assert_eq!(read(" network a.example, b.example"), Ok(Setting::Network(hosts)));
+        for wrong in [
+            " sandbox",
+            " sandbox maybe",
+            " off",
+            " sandbox off now",
+            " network http://a",
+            " sandbox off\nx",
+        ] {
             assert!(read(wrong).is_err(), "{wrong:?}");
         }
     }

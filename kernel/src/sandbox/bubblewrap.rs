@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use super::Settings;
 use super::grants::{Grants, Mount};
+use super::{Network, Settings};
 
 /// Where our own program is, inside.
 const INSIDE: &str = "/.datarus";
@@ -26,7 +26,7 @@ pub(super) fn command(grants: &Grants, settings: &Settings) -> Result<Command, S
 fn arguments(grants: &Grants, settings: &Settings) -> Vec<OsString> {
     let mut line = Line::default();
     line.add(&["--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]);
-    if settings.network {
+    if settings.network == Network::On {
         line.add(&["--share-net"]);
     }
     line.add(&["--proc", "/proc", "--dev", "/dev"]);

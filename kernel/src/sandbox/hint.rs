@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Sandbox, Tier};
+use super::{Network, Sandbox, Tier};
 
 /// Exceptions of what is not there, not permitted, or not writable.
 const OF_FILES: &[&str] = &["FileNotFoundError", "PermissionError", "OSError"];
@@ -16,6 +16,9 @@ const OF_NETWORK: &[&str] = &[
     "Failed to resolve",
     "No address associated with hostname",
 ];
+
+/// What they say when the proxy refuses a host.
+const OF_PROXY: &[&str] = &["403 Forbidden", "HTTP Error 403"];
 
 impl Sandbox {
     /// The hint for an exception of a cell that ran in `folder`, if the sandbox may be its cause.
@@ -34,8 +37,14 @@ impl Sandbox {
                     .into(),
             );
         }
-        let offline = !self.settings.network && OF_NETWORK.iter().any(|said| evalue.contains(said));
-        offline.then(|| NO_NETWORK.to_owned())
+        let said = |words: &[&str]| words.iter().any(|words| evalue.contains(words));
+        match &self.settings.network {
+            Network::Off if said(OF_NETWORK) => Some(NO_NETWORK.to_owned()),
+            Network::Hosts(hosts) if said(OF_NETWORK) || said(OF_PROXY) => Some(format!(
+                "Cells reach these hosts alone: {hosts}. `--network HOST,HOST` or `DATARUS_NETWORK` names others.\n"
+            )),
+            Network::Off | Network::On | Network::Hosts(_) => None,
+        }
     }
 
     /// The hint for a cell that is about to install packages.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Inmate, Private, Sandbox, Settings, Tier, private, real};
+use super::{Inmate, Network, Private, Sandbox, Settings, Tier, private, real};
 
 /// What Python runs.
 const INSTALL: &str = include_str!("install.py");
@@ -62,7 +62,7 @@ impl Sandbox {
             .packages(&real(workspace)?)
             .ok_or("there is no place for packages: `XDG_STATE_HOME` names a folder that can be written to")?;
         let settings = Settings {
-            network: true,
+            network: Network::On,
             readable: RELEASES.iter().map(PathBuf::from).collect(),
             history: None,
             packages: None,

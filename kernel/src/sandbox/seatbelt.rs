@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::Settings;
 use super::grants::Grants;
 use super::jail::Fence;
+use super::{Network, Settings};
 
 /// By its full path, as one on the path might be another.
 const PROGRAM: &str = "/usr/bin/sandbox-exec";
@@ -64,7 +64,7 @@ fn profile(fence: &Fence, settings: &Settings) -> String {
         let _ = writeln!(text, "(allow network-bind network-inbound (subpath {path}))");
         let _ = writeln!(text, "(allow network-outbound (subpath {path}))");
     }
-    text.push_str(if settings.network { "(allow network*)\n" } else { "" });
+    text.push_str(if settings.network == Network::On { "(allow network*)\n" } else { "" });
     text
 }
 
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_network_is_open_only_when_it_is_wanted() {
-        let settings = Settings { network: true, ..Settings::default() };
+        let settings = Settings { network: Network::On, ..Settings::default() };
         assert!(profile(&fence(), &settings).ends_with("(allow network*)\n"));
     }
 }

@@ -16,7 +16,7 @@ use super::request::Request;
 use crate::connection::Channel;
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState, StreamName};
 use crate::route::Setting;
-use crate::sandbox::{Mode, Sandbox, Settings, Switch};
+use crate::sandbox::{Mode, Network, Sandbox, Settings, Switch};
 use crate::wire::Frames;
 
 /// How long Python may take to end, as it does at a restart of the kernel, before it is killed.
@@ -67,7 +67,7 @@ impl Server {
             Ok(wanted) if wanted == current => self.say_setting(String::new()),
             Ok(wanted) => match opens(&current, &wanted) {
                 None => self.end_python(wanted),
-                Some(question) if asks => self.ask_consent(question, wanted),
+                Some(question) if asks => self.ask_consent(&question, wanted),
                 Some(_) => self.fail_setting(&ErrorContent::new("NotSet", CANNOT_ASK)),
             },
         }
@@ -243,23 +243,30 @@ fn with(current: &Settings, setting: &Setting, started: Mode) -> Result<Settings
         Setting::Network(_) if current.mode == Mode::Off => {
             return Err("no sandbox holds Python, so cells reach the network: `%datarus sandbox on` closes it".into());
         }
-        Setting::Network(network) => wanted.network = *network == Switch::On,
+        Setting::Network(network) => wanted.network.clone_from(network),
     }
     Ok(wanted)
 }
 
 /// What the user is asked before settings hold that let cells reach more; none where they reach no more.
-fn opens(current: &Settings, wanted: &Settings) -> Option<&'static str> {
-    if wanted.mode == Mode::Off && current.mode != Mode::Off {
-        return Some(
-            "Open the sandbox? Cells, the analyst's too, can then do all that you can do. Python starts afresh, all \
-             variables are lost. Type yes: ",
-        );
-    }
-    (wanted.network && !current.network).then_some(
-        "Open the network? Cells, the analyst's too, can then send what they read anywhere. Python starts afresh, all \
-         variables are lost. Type yes: ",
-    )
+fn opens(current: &Settings, wanted: &Settings) -> Option<String> {
+    let (what, then) = match (&wanted.network, &current.network) {
+        _ if wanted.mode == Mode::Off && current.mode != Mode::Off => {
+            ("the sandbox".to_owned(), "do all that you can do")
+        }
+        (Network::Off, _) | (_, Network::On) => return None,
+        (Network::Hosts(wanted), Network::Hosts(current)) if wanted.are_within(current) => {
+            return None;
+        }
+        (Network::Hosts(hosts), _) => {
+            (format!("the network to {hosts}"), "send what they read there")
+        }
+        (Network::On, _) => ("the network".to_owned(), "send what they read anywhere"),
+    };
+    Some(format!(
+        "Open {what}? Cells, the analyst's too, can then {then}. Python starts afresh, all variables are lost. \
+         Type yes: "
+    ))
 }
 
 #[cfg(test)]
@@ -269,8 +276,10 @@ mod tests {
     #[test]
     fn what_opens_is_asked_and_what_closes_is_not() {
         let held = Settings::default();
-        let online = Settings { network: true, ..Settings::default() };
+        let online = Settings { network: Network::On, ..Settings::default() };
         let open = Settings { mode: Mode::Off, ..Settings::default() };
+        let hosts = |text: &str| Settings { network: text.parse().unwrap(), ..Settings::default() };
+        let (one, two) = (hosts("a.example"), hosts("a.example,b.example"));
         for (from, to, asks) in [
             (&held, &open, true),
             (&held, &online, true),
@@ -278,6 +287,11 @@ mod tests {
             (&open, &held, false),
             (&open, &online, true),
             (&online, &held, false),
+            (&held, &two, true),
+            (&one, &two, true),
+            (&two, &one, false),
+            (&online, &two, false),
+            (&two, &online, true),
         ] {
             assert_eq!(opens(from, to).is_some(), asks, "{from:?} {to:?}");
         }
@@ -289,6 +303,6 @@ mod tests {
         let mode = |started| with(&open, &Setting::Sandbox(Switch::On), started).unwrap().mode;
         assert_eq!(mode(Mode::Landlock), Mode::Landlock);
         assert_eq!(mode(Mode::Off), Mode::Auto);
-        assert!(with(&open, &Setting::Network(Switch::Off), Mode::Auto).is_err());
+        assert!(with(&open, &Setting::Network(Network::Off), Mode::Auto).is_err());
     }
 }
