@@ -131,6 +131,7 @@ pub async fn run_with(
         journals: Journals::new(config.state.as_ref().map(|state| state.join("journal"))),
         prompt: None,
         setting: None,
+        unanswered: 0,
         turns: 0,
         ladder: None,
         lost_variables: None,
@@ -172,6 +173,8 @@ struct Server {
     prompt: Option<PromptCell>,
     /// A cell that sets what Python may reach; it and a prompt never run together.
     setting: Option<SettingCell>,
+    /// How many questions of Python's the user has not answered.
+    unanswered: usize,
     /// How many prompts there were: the number of the newest.
     turns: u64,
     /// A cell that was told to stop.

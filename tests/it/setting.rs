@@ -192,6 +192,27 @@ async fn python_asks_nothing_while_the_user_is_asked_for_consent() {
 }
 
 #[tokio::test]
+async fn an_answer_to_an_older_question_of_python_is_no_consent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut client = start(folder.path(), &[]).await;
+    let code = "import contextvars, threading\n\
+                def ask():\n    \
+                    open('told', 'w').write(get_ipython().kernel.raw_input('Type yes: '))\n\
+                threading.Thread(target=contextvars.copy_context().run, args=(ask,)).start()";
+    let forges = client.send_cell(code).await;
+    question(&mut client, &forges).await;
+    client.end_of(&forges).await;
+    let asked = client.send_cell(OPEN).await;
+    question(&mut client, &asked).await;
+    type_in(&mut client, "yes").await;
+    let told = folder.path().join("work/told");
+    until("the answer", || std::fs::read_to_string(&told).is_ok_and(|told| told == "yes")).await;
+    type_in(&mut client, "no").await;
+    assert_eq!(client.end_of(&asked).await.reply["ename"], "NotSet");
+    assert_ne!(tier(&mut client).await, "none");
+}
+
+#[tokio::test]
 async fn a_kernel_without_a_sandbox_that_works_can_be_opened_and_says_what_holds() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config { folder: folder.path().to_owned(), ..config(&python()) };

@@ -46,6 +46,7 @@ impl Server {
             Err(error) => self.refusals.note(channel, &error),
             Ok((_, frames)) if channel == Channel::Stdin => {
                 if let Some(frames) = self.take_consent(frames) {
+                    self.unanswered = self.unanswered.saturating_sub(1);
                     self.companion.send(Channel::Stdin, frames);
                 }
             }

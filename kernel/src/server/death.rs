@@ -31,6 +31,7 @@ impl Server {
 
     pub(super) fn fail_everything(&mut self, error: &ErrorContent) {
         self.schedule.companion_gone();
+        self.unanswered = 0;
         let numbering = self.own.is_numbering();
         // Whoever waits for the variables finds the line closed.
         self.own.clear();

@@ -87,13 +87,18 @@ impl Server {
         self.setting.as_ref().is_some_and(|cell| matches!(cell.stage, Stage::Asked { .. }))
     }
 
-    /// Takes what the user typed, if it is for us; clients need not say which question they answer. Gives back the rest.
+    /// Takes what the user typed, if it is for us. Clients need not say which question they answer: then it is for the
+    /// older one, which Python may have asked to get our yes. Gives back the rest.
     pub(super) fn take_consent(&mut self, frames: Frames) -> Option<Frames> {
         let Some(SettingCell { stage: Stage::Asked { question, wanted }, .. }) = &self.setting
         else {
             return Some(frames);
         };
-        if frames.parent().is_ok_and(|parent| parent.msg_id != *question) {
+        let is_ours = match frames.parent() {
+            Ok(parent) => parent.msg_id == *question,
+            Err(_) => self.unanswered == 0,
+        };
+        if !is_ours {
             return Some(frames);
         }
         let answer = frames.content::<Value>().unwrap_or_default();
@@ -114,6 +119,8 @@ impl Server {
     ///
     /// Returns whether such a cell runs.
     pub(super) fn interrupt_setting(&mut self) -> bool {
+        // What asked them is interrupted, too.
+        self.unanswered = 0;
         if self.is_asking_consent() {
             let stopped = ErrorContent::new("KeyboardInterrupt", "all is as it was");
             self.fail_setting(&stopped);

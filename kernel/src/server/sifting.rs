@@ -130,6 +130,7 @@ impl Server {
     /// nor is one that could be answered with what is meant for us.
     pub(super) fn on_input_request(&mut self, request: &str, frames: Frames) {
         if self.origin(request) == Origin::User && !self.is_asking_consent() {
+            self.unanswered += 1;
             let frames = frames.resigned(&self.key);
             return self.sockets.send(Channel::Stdin, frames.into_multipart());
         }
