@@ -97,3 +97,15 @@ scene("what a step puts out acts on nothing, and the same of the user's own cell
   // The browser's word on it.
   notebook.errors.length = 0;
 });
+
+scene("a cell opens the sandbox after a typed yes, and the toolbar says so", ["%datarus sandbox off"], async (notebook) => {
+  const word = notebook.panel().locator(".datarus-sandbox");
+  await word.filter({ hasText: /^Sandbox$/ }).waitFor();
+  await notebook.run("cell-1");
+  const input = notebook.page.locator(".jp-Stdin-input");
+  await input.fill("yes");
+  await input.press("Enter");
+  await word.filter({ hasText: "No sandbox" }).waitFor();
+  const [cell] = await notebook.until((cells) => cells[0].count !== null && !cells[0].running);
+  assert.match(cell.outputs.at(-1).text, /^No sandbox: .* all variables are lost\.\n$/s);
+});
