@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::transcript::ChatMessage;
 
+pub mod chat_template;
 pub mod local;
 
 mod attention;
-mod chat_template;
 mod choice;
 mod config;
 mod gguf;

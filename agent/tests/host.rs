@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use datarus_agent::llm::chat_template::Renderer;
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{
     Candidate, Completion, Constraint, FinishReason, GenerateRequest, Interrupt, Model, ModelError,
@@ -14,9 +15,13 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models").join(name)
 }
 
+fn load(path: &Path) -> Result<LocalModel, ModelError> {
+    LocalModel::load(path, Renderer::Here)
+}
+
 /// The fixture with a tokenizer like the embedded model's.
 fn model() -> LocalModel {
-    LocalModel::load(&fixture("qwen2-q8_0.gguf")).unwrap()
+    load(&fixture("qwen2-q8_0.gguf")).unwrap()
 }
 
 fn message(role: Role, content: Vec<Segment>) -> ChatMessage {
@@ -98,7 +103,7 @@ fn what_the_file_says_of_itself_is_known() {
     );
     assert_eq!(info.context_length, 512);
     assert_eq!(info.sha256.as_ref().map(String::len), Some(64));
-    let folder = LocalModel::load(&fixture("qwen3")).unwrap();
+    let folder = load(&fixture("qwen3")).unwrap();
     assert_eq!((folder.info().name.as_str(), folder.info().profile), ("qwen3", Profile::Full));
     assert_eq!(folder.info().sha256, None);
 }
@@ -301,7 +306,7 @@ fn files_that_cannot_be_used_are_refused_with_what_to_do() {
     let check = |bytes: &[u8], expected: &str| {
         let path = folder.path().join("model.gguf");
         std::fs::write(&path, bytes).unwrap();
-        let error = LocalModel::load(&path).err().unwrap().to_string();
+        let error = load(&path).err().unwrap().to_string();
         assert!(error.contains(expected) && error.contains("model.gguf"), "{error}");
     };
     check(b"", "ends too early");
@@ -320,9 +325,9 @@ fn files_that_cannot_be_used_are_refused_with_what_to_do() {
         &replaced(b"\x05\0\0\0\0\0\0\0qwen2\x15", b"\x05\0\0\0\0\0\0\0qwen9\x15"),
         "rules `qwen9`",
     );
-    let missing = LocalModel::load(Path::new("/no/such.gguf")).err().unwrap();
+    let missing = load(Path::new("/no/such.gguf")).err().unwrap();
     assert!(matches!(missing, ModelError::Read { .. }));
-    let empty = LocalModel::load(folder.path()).err().unwrap().to_string();
+    let empty = load(folder.path()).err().unwrap().to_string();
     assert!(empty.contains("config.json"), "{empty}");
 }
 
@@ -338,7 +343,7 @@ fn a_folder_whose_parts_do_not_fit_is_refused() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{file} lacks {from}");
         std::fs::write(&path, text.replace(from, to)).unwrap();
-        let error = LocalModel::load(folder.path()).err().unwrap().to_string();
+        let error = load(folder.path()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     };
     check(

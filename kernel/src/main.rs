@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use datarus_kernel::cli::Cli;
 use datarus_kernel::commands;
+use datarus_kernel::model::template;
 use datarus_kernel::sandbox::jail;
 
 /// What is logged unless `DATARUS_LOG` says otherwise. A subscriber of zeromq tries to connect again for a moment after
@@ -15,8 +16,9 @@ use datarus_kernel::sandbox::jail;
 const LOGGED: &str = "warn,zeromq=error";
 
 fn main() -> ExitCode {
-    // First, with nothing else begun: it is about to become another program.
-    if let Some(done) = jail::run(std::env::args_os()) {
+    // First, with nothing else begun: it is about to become another program, or to give up memory and time.
+    let hidden = jail::run(std::env::args_os());
+    if let Some(done) = hidden.or_else(|| template::run(std::env::args_os())) {
         return ended(done);
     }
     let cli = Cli::parse();

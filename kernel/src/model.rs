@@ -5,21 +5,28 @@ use std::path::Path;
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{Model, ModelError, ModelInfo};
 
-/// Loads a model file or folder, or the embedded model.
+pub mod template;
+
+/// Loads a model file or folder, whose chat template `program` renders, which has the command [`template::COMMAND`]; or
+/// the embedded model.
 ///
 /// # Errors
 /// When it cannot be read or is not supported.
-pub fn load(path: Option<&Path>) -> Result<Box<dyn Model>, ModelError> {
-    let model = path.map_or_else(LocalModel::embedded, LocalModel::load)?;
+pub fn load(path: Option<&Path>, program: &Path) -> Result<Box<dyn Model>, ModelError> {
+    let model = match path {
+        Some(path) => LocalModel::load(path, template::apart(program.to_owned())),
+        None => LocalModel::embedded(),
+    }?;
     Ok(Box::new(model))
 }
 
-/// Says what a model is, by loading it.
+/// Says what a model is, by loading it; its chat template is compiled by the program that this is.
 ///
 /// # Errors
 /// When it cannot be read or is not supported.
 pub fn describe(path: Option<&Path>) -> Result<ModelInfo, ModelError> {
-    Ok(load(path)?.info().clone())
+    let program = std::env::current_exe().unwrap_or_default();
+    Ok(load(path, &program)?.info().clone())
 }
 
 /// One line for a list.

@@ -19,7 +19,7 @@ pub type Loader = Box<dyn Fn(&Config) -> Result<Box<dyn Model>, ModelError> + Se
 
 /// The loader of the product: the model that the configuration names.
 pub fn configured_model() -> Loader {
-    Box::new(|config| crate::model::load(config.model.as_deref()))
+    Box::new(|config| crate::model::load(config.model.as_deref(), &config.sandbox.program))
 }
 
 /// What the agent's thread says to the event loop.

@@ -81,7 +81,7 @@ pub struct Settings {
     pub pass_env: Vec<String>,
     /// Bytes of memory for each process; `None` is three quarters of the machine's.
     pub memory: Option<u64>,
-    /// The program that has the command `__jail`: this one.
+    /// The program that has the hidden commands: this one.
     pub program: PathBuf,
     /// Where packages lie that steps had installed, a folder for each workspace and Python; without it, none are.
     pub packages: Option<PathBuf>,

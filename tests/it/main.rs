@@ -25,4 +25,5 @@ mod scene;
 mod seen;
 mod setting;
 mod step_outputs;
+mod templates;
 mod tidy;

@@ -141,7 +141,7 @@ fn only_these_files_of_the_kernel_name_the_agent() {
         "kernel/src/session",
         "kernel/src/server",
         "kernel/src/config.rs",
-        "kernel/src/model.rs",
+        "kernel/src/model",
         "kernel/src/cells",
         "kernel/src/page",
         "kernel/src/headless",

@@ -4,11 +4,13 @@ use std::io::Cursor;
 
 use candle_core::Device;
 
-use super::chat_template::ChatTemplate;
+use super::chat_template::{ChatTemplate, Renderer, answer};
 use super::gguf::Gguf;
 use super::local::LocalModel;
 use super::{GenerateRequest, Interrupt, Model, Sampling, Unconstrained};
 use crate::transcript::{ChatMessage, Role, Segment};
+
+mod trial;
 
 /// No more of a tensor is read: what is fuzzed is the header.
 const READ: u64 = 1 << 20;
@@ -27,7 +29,8 @@ pub fn gguf(bytes: &[u8]) {
         }
     }
     assert!(total <= length, "tensors of {total} bytes in a file of {length}");
-    if let Ok(mut model) = LocalModel::from_source(Box::new(Cursor::new(bytes.to_vec()))) {
+    let source = Box::new(Cursor::new(bytes.to_vec()));
+    if let Ok(mut model) = LocalModel::from_source(source, held()) {
         writes(&mut model);
     }
 }
@@ -49,11 +52,16 @@ fn writes(model: &mut LocalModel) {
 /// A chat template: refused, or what it renders holds the foreign text as foreign text alone.
 pub fn template(bytes: &[u8]) {
     let source = String::from_utf8_lossy(bytes);
-    let Ok(template) = ChatTemplate::new(Some(&source), String::from("<s>"), String::from("</s>"))
-    else {
-        return;
+    let rendered = || {
+        let apart = Renderer::Apart(Box::new(|job| Ok(answer(job))));
+        ChatTemplate::new(Some(&source), String::from("<s>"), String::from("</s>"), apart)
+            .and_then(|template| template.render(&chat()))
     };
-    let Ok(segments) = template.render(&chat()) else { return };
+    // Once for all that it does: a copy of the process costs more than the rendering.
+    if !trial::ends(|| drop(rendered())) {
+        return;
+    }
+    let Ok(segments) = rendered() else { return };
     for segment in segments {
         match segment {
             Segment::Markup(text) => assert!(!text.contains(FOREIGN), "foreign text became markup"),
@@ -61,6 +69,14 @@ pub fn template(bytes: &[u8]) {
             Segment::Generated { .. } => panic!("nothing was generated"),
         }
     }
+}
+
+/// Renders in this process, so that a fuzzer sees which branches are taken, what a process of its own has come through.
+fn held() -> Renderer {
+    Renderer::Apart(Box::new(|job| {
+        let ends = trial::ends(|| drop(answer(job)));
+        if ends { Ok(answer(job)) } else { Err(String::from("it takes too much")) }
+    }))
 }
 
 /// Stands for what a user or a file says.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::Device;
 
-use crate::llm::chat_template::ChatTemplate;
+use crate::llm::chat_template::{ChatTemplate, Renderer};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::qwen::Qwen;
 use crate::llm::tokenizer::Tokenizer;
@@ -37,32 +37,32 @@ impl LocalModel {
     /// Loads a GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
     ///
     /// The hash of a large file is computed meanwhile and may be missing from [`Model::info`] until the first
-    /// completion has ended.
+    /// completion has ended. Its chat template is rendered where `renderer` says.
     ///
     /// # Errors
     /// When the path cannot be read, what is there is damaged or not supported, or memory is short.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
+    pub fn load(path: &Path, renderer: Renderer) -> Result<Self, ModelError> {
         let device = Device::Cpu;
         let refused = if path.is_dir() {
-            guard::loading(|| load::folder(path, &device))
+            guard::loading(|| load::folder(path, renderer, &device))
         } else {
             let file = std::fs::File::open(path)
                 .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
-            guard::loading(|| load::gguf(Box::new(file), path, FileHash::of_file(path), &device))
+            let hash = FileHash::of_file(path);
+            guard::loading(|| load::gguf(Box::new(file), path, hash, renderer, &device))
         };
         refused.map_err(|refusal| refusal.at(path))
     }
 
-    /// Loads a GGUF file that is part of the program.
+    /// Loads a GGUF file that is part of the program, its chat template too.
     ///
     /// # Errors
     /// When the bytes are damaged or not supported, or memory is short.
     pub fn from_bytes(bytes: &'static [u8]) -> Result<Self, ModelError> {
         let path = Path::new("embedded");
-        guard::loading(|| {
-            load::gguf(Box::new(Cursor::new(bytes)), path, FileHash::of_bytes(bytes), &Device::Cpu)
-        })
-        .map_err(|refusal| refusal.at(path))
+        let (source, hash) = (Box::new(Cursor::new(bytes)), FileHash::of_bytes(bytes));
+        guard::loading(|| load::gguf(source, path, hash, Renderer::Here, &Device::Cpu))
+            .map_err(|refusal| refusal.at(path))
     }
 
     /// Loads a GGUF file from anything that can be read.
@@ -70,9 +70,12 @@ impl LocalModel {
     /// # Errors
     /// As [`LocalModel::from_bytes`].
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn from_source(source: Box<dyn super::gguf::Source>) -> Result<Self, ModelError> {
-        let path = Path::new("source");
-        guard::loading(|| load::gguf(source, path, FileHash::Known(None), &Device::Cpu))
+    pub(crate) fn from_source(
+        source: Box<dyn super::gguf::Source>,
+        renderer: Renderer,
+    ) -> Result<Self, ModelError> {
+        let (path, hash) = (Path::new("source"), FileHash::Known(None));
+        guard::loading(|| load::gguf(source, path, hash, renderer, &Device::Cpu))
             .map_err(|refusal| refusal.at(path))
     }
 

@@ -15,37 +15,106 @@ fn data(text: &str) -> Segment {
 }
 
 fn template(source: Option<&str>) -> ChatTemplate {
-    ChatTemplate::new(source, String::from("<s>"), String::from("</s>")).unwrap()
+    with(source, Renderer::Here).unwrap()
+}
+
+fn with(source: Option<&str>, renderer: Renderer) -> Result<ChatTemplate, ModelError> {
+    ChatTemplate::new(source, String::from("<s>"), String::from("</s>"), renderer)
 }
 
 fn joined(segments: &[Segment]) -> String {
     segments.iter().map(Segment::text).collect()
 }
 
-#[test]
-fn chats_are_rendered_as_by_transformers() {
+/// The chats of transformers: template, messages, text.
+fn chats() -> Vec<(String, Vec<ChatMessage>, String)> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models/templates.json");
     let fixture: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for chat in fixture["chats"].as_array().unwrap() {
-        let text = |json: &Json| String::from(json.as_str().unwrap());
+    let text = |json: &Json| String::from(json.as_str().unwrap());
+    let chats = fixture["chats"].as_array().unwrap().iter().map(|chat| {
+        let messages = chat["messages"].as_array().unwrap().iter().map(|json| {
+            let role = match json["role"].as_str().unwrap() {
+                "system" => Role::System,
+                "user" => Role::User,
+                _ => Role::Assistant,
+            };
+            message(role, vec![data(&text(&json["content"]))])
+        });
         let source = text(&fixture["templates"][text(&chat["template"])]);
-        let messages: Vec<_> = chat["messages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|json| {
-                let role = match json["role"].as_str().unwrap() {
-                    "system" => Role::System,
-                    "user" => Role::User,
-                    _ => Role::Assistant,
-                };
-                message(role, vec![data(&text(&json["content"]))])
-            })
-            .collect();
+        (source, messages.collect(), text(&chat["text"]))
+    });
+    chats.collect()
+}
+
+#[test]
+fn chats_are_rendered_as_by_transformers() {
+    for (source, messages, expected) in chats() {
         let segments = template(Some(&source)).render(&messages).unwrap();
-        assert_eq!(joined(&segments), text(&chat["text"]), "{} {}", chat["template"], chat["chat"]);
+        assert_eq!(joined(&segments), expected, "{source}");
     }
+}
+
+#[test]
+fn apart_a_chat_is_rendered_as_here_and_what_it_says_stays_here() {
+    for (source, messages, _) in chats() {
+        let said: Vec<String> = messages
+            .iter()
+            .map(|message| joined(&message.content))
+            .filter(|text| text.len() > 9)
+            .collect();
+        let apart = Renderer::Apart(Box::new(move |job| {
+            let job = String::from_utf8(job.to_vec()).unwrap();
+            assert!(!said.iter().any(|text| job.contains(text)), "{job}");
+            Ok(answer(job.as_bytes()))
+        }));
+        let apart = with(Some(&source), apart).unwrap();
+        assert_eq!(
+            apart.render(&messages).unwrap(),
+            template(Some(&source)).render(&messages).unwrap()
+        );
+    }
+}
+
+#[test]
+fn apart_a_refusal_is_the_same_and_no_answer_is_an_error() {
+    let chat = [message(Role::User, vec![data("U")])];
+    let apart = || Renderer::Apart(Box::new(|job| Ok(answer(job))));
+    let refusal = |source, renderer| {
+        let rendered = with(Some(source), renderer).and_then(|template| template.render(&chat));
+        rendered.unwrap_err().to_string()
+    };
+    for source in [
+        "{{ raise_exception('no') }}",
+        "{% for i in range(9) %}{{ 'x' * 999999 }}{% endfor %}",
+        "{% if %}",
+    ] {
+        assert_eq!(refusal(source, apart()), refusal(source, Renderer::Here));
+    }
+    let check = |answer: Result<&'static [u8], &'static str>, expected: &str| {
+        let how = move |_: &[u8]| answer.map(Vec::from).map_err(String::from);
+        let error = refusal("a", Renderer::Apart(Box::new(how)));
+        assert!(error.contains(expected), "{error}");
+    };
+    check(Ok(b""), "gave no answer");
+    check(Ok(b"{\"Ok\": \"cut sh"), "gave no answer");
+    check(Err("it takes too much"), "chat template failed: it takes too much");
+}
+
+#[test]
+fn a_chat_that_looks_the_same_to_the_template_is_rendered_once() {
+    let (sender, asked) = std::sync::mpsc::channel();
+    let apart = Renderer::Apart(Box::new(move |job| {
+        sender.send(()).unwrap();
+        Ok(answer(job))
+    }));
+    let template = with(Some("{% for m in messages %}{{ m.content }}{% endfor %}"), apart).unwrap();
+    let rendered = |text: &str| {
+        let chat = [message(Role::User, vec![data(text)])];
+        assert_eq!(joined(&template.render(&chat).unwrap()), text);
+        asked.try_iter().count()
+    };
+    assert_eq!([rendered("long"), rendered("short"), rendered(""), rendered("a")], [2, 0, 1, 1]);
 }
 
 #[test]
@@ -106,16 +175,8 @@ fn harmful_templates_are_errors() {
     check("{% for i in range(10000) %}{{ 'x' * 10000 }}{% endfor %}", "too much");
     check("{{ raise_exception('no system role') }}", "no system role");
     check("\u{f0000}9\u{f0001}", "message 9");
-    assert!(ChatTemplate::new(Some("{% if %}"), String::new(), String::new()).is_err());
+    assert!(with(Some("{% if %}"), Renderer::Here).is_err());
     let open = [message(Role::Assistant, vec![data("A")])];
     let error = template(Some("nothing")).render(&open).unwrap_err().to_string();
     assert!(error.contains("leaves out"), "{error}");
-}
-
-#[test]
-fn dates_are_formatted() {
-    let check = |days, expected: &str| assert_eq!(strftime("%d %b %Y, %B %m", days), expected);
-    check(0, "01 Jan 1970, January 01");
-    check(11_016, "29 Feb 2000, February 02");
-    check(20_453, "31 Dec 2025, December 12");
 }

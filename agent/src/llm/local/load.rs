@@ -6,7 +6,7 @@ use candle_core::Device;
 use serde_json::Value as Json;
 
 use super::{FileHash, LocalModel};
-use crate::llm::chat_template::ChatTemplate;
+use crate::llm::chat_template::{ChatTemplate, Renderer};
 use crate::llm::config::Config;
 use crate::llm::gguf::{Gguf, Metadata, Source};
 use crate::llm::kv_cache::KvCache;
@@ -24,6 +24,7 @@ pub(super) fn gguf(
     source: Box<dyn Source>,
     path: &Path,
     mut hash: FileHash,
+    renderer: Renderer,
     device: &Device,
 ) -> Result<LocalModel, Refusal> {
     let mut file = Gguf::open(source)?;
@@ -40,7 +41,7 @@ pub(super) fn gguf(
         Ok(id.and_then(|id| tokenizer.spelling(id)).unwrap_or_default())
     };
     let template = file.metadata.text("tokenizer.chat_template");
-    let template = compile(template, spelling("bos")?, spelling("eos")?)?;
+    let template = compile(template, spelling("bos")?, spelling("eos")?, renderer)?;
     let mut info = info(&file.metadata, &config, path);
     info.sha256 = hash.finished();
     let room = room(&config);
@@ -50,7 +51,11 @@ pub(super) fn gguf(
 }
 
 /// Loads a folder of Hugging Face's layout.
-pub(super) fn folder(folder: &Path, device: &Device) -> Result<LocalModel, Refusal> {
+pub(super) fn folder(
+    folder: &Path,
+    renderer: Renderer,
+    device: &Device,
+) -> Result<LocalModel, Refusal> {
     let json = json(folder, "config.json")?
         .ok_or_else(|| Refusal::format("expected a folder with `config.json`, found none"))?;
     let config = Config::from_json(&json)?;
@@ -62,6 +67,7 @@ pub(super) fn folder(folder: &Path, device: &Device) -> Result<LocalModel, Refus
         template_of(folder, &settings).as_deref(),
         token(&settings, "bos_token"),
         token(&settings, "eos_token"),
+        renderer,
     )?;
     let info = ModelInfo {
         name: folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned(),
@@ -110,8 +116,14 @@ fn room(config: &Config) -> u64 {
     config.cache_bytes_per_token() * config.context_length.min(ROOM_FOR_TOKENS) as u64
 }
 
-fn compile(source: Option<&str>, bos: String, eos: String) -> Result<ChatTemplate, Refusal> {
-    ChatTemplate::new(source, bos, eos).map_err(|error| Refusal::format(error.to_string()))
+fn compile(
+    source: Option<&str>,
+    bos: String,
+    eos: String,
+    renderer: Renderer,
+) -> Result<ChatTemplate, Refusal> {
+    ChatTemplate::new(source, bos, eos, renderer)
+        .map_err(|error| Refusal::format(error.to_string()))
 }
 
 /// What a GGUF header says of the model; the keys `datarus.*` are our own.
