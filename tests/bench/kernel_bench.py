@@ -202,11 +202,11 @@ def measure_start(start: Start, rounds: int) -> tuple[Pair, Pair]:
 
 
 def alternate(kernels: list[Kernel], times: int, what: Callable[[Kernel], float]) -> Pair:
-    """Milliseconds of `what` on both kernels in turn."""
+    """Milliseconds of `what` on both kernels in turn; each goes first every other time."""
     samples: Pair = ([], [])
-    for _ in range(times):
-        for place, kernel in enumerate(kernels):
-            samples[place].append(what(kernel))
+    for number in range(times):
+        for place in (0, 1) if number % 2 == 0 else (1, 0):
+            samples[place].append(what(kernels[place]))
     return milliseconds(samples[0]), milliseconds(samples[1])
 
 
@@ -229,37 +229,67 @@ def complete(kernel: Kernel, code: str, size: Callable[[dict], int], expected: i
     return took
 
 
-def bench(start: Start, times: int, rounds: int) -> list[Row]:
-    """Runs all measures."""
+def of_starts(start: Start, rounds: int) -> list[Row]:
+    """What a start takes."""
     infos, executes = measure_start(start, rounds)
+    first = map(statistics.median, infos)
+    return [
+        at_least("start to first kernel_info_reply", "ms", *first, 5, "sooner"),
+        noted("start to first execute_reply", "ms", *map(statistics.median, executes)),
+    ]
+
+
+def of_trips(kernels: list[Kernel], times: int) -> list[Row]:
+    """What round trips take."""
+    infos = alternate(kernels, times, Kernel.kernel_info)
+    cells = alternate(kernels, times, lambda kernel: kernel.execute("1"))
+    cell = [statistics.median(sample) for sample in cells]
+    added = cell[1] - cell[0]
+    return [
+        at_least("kernel_info round trip, median", "ms", *map(statistics.median, infos), 3, "shorter"),
+        noted("kernel_info round trip, p99", "ms", *map(p99, infos)),
+        Row("execute round trip, median", *cell, "ms", "≤ 0.5 ms more", added <= 0.5, f"{added:+.2f} ms"),
+        noted("execute round trip, p99", "ms", *map(p99, cells)),
+    ]
+
+
+def of_prints(kernels: list[Kernel], rounds: int) -> list[Row]:
+    """What many small outputs take."""
+    prints = alternate(kernels, rounds, lambda k: complete(k, PRINTS, text_size, PRINTED))
+    return [in_pairs("100,000 printed lines, median", prints, 0.95)]
+
+
+def of_shows(kernels: list[Kernel], rounds: int) -> list[Row]:
+    """What a large output takes."""
+    shows = alternate(kernels, rounds, lambda k: complete(k, SHOW, shown_size, SHOWN))
+    return [in_pairs("50 MB displayed, median", shows, 0.95)]
+
+
+PARTS = ("starts", "trips", "prints", "shows")
+
+
+def bench(start: Start, times: int, rounds: int, only: str | None) -> list[Row]:
+    """Runs all measures, or those of one part; memory is measured around all others."""
+    rows = of_starts(start, rounds) if only in (None, "starts") else []
+    if only == "starts":
+        return rows
     kernels = [start("ipykernel"), start("datarus")]
     try:
         for kernel in kernels:
             kernel.execute("1")
         idle = [kernel.resident_mb() for kernel in kernels]
-        trips = alternate(kernels, times, Kernel.kernel_info)
-        cells = alternate(kernels, times, lambda kernel: kernel.execute("1"))
-        prints = alternate(kernels, rounds, lambda k: complete(k, PRINTS, text_size, PRINTED))
-        shows = alternate(kernels, rounds, lambda k: complete(k, SHOW, shown_size, SHOWN))
+        rows += of_trips(kernels, times) if only in (None, "trips") else []
+        rows += of_prints(kernels, rounds) if only in (None, "prints") else []
+        rows += of_shows(kernels, rounds) if only in (None, "shows") else []
         used = [kernel.resident_mb() for kernel in kernels]
     finally:
         for kernel in kernels:
             kernel.stop()
-    median = statistics.median
-    first, trip, cell = (list(map(median, pair)) for pair in (infos, trips, cells))
-    added = cell[1] - cell[0]
-    return [
-        at_least("start to first kernel_info_reply", "ms", *first, 5, "sooner"),
-        noted("start to first execute_reply", "ms", *map(median, executes)),
-        at_least("kernel_info round trip, median", "ms", *trip, 3, "shorter"),
-        noted("kernel_info round trip, p99", "ms", *map(p99, trips)),
-        Row("execute round trip, median", *cell, "ms", "≤ 0.5 ms more", added <= 0.5, f"{added:+.2f} ms"),
-        noted("execute round trip, p99", "ms", *map(p99, cells)),
-        in_pairs("100,000 printed lines, median", prints, 0.95),
-        in_pairs("50 MB displayed, median", shows, 0.95),
-        Row("resident memory, idle", *idle, "MB", "< 25 MB", idle[1] < 25, f"{idle[1] / idle[0]:.2f} ×"),
-        noted("resident memory, at the end", "MB", *used),
-    ]
+    if only is None:
+        held = f"{idle[1] / idle[0]:.2f} ×"
+        rows.append(Row("resident memory, idle", *idle, "MB", "< 25 MB", idle[1] < 25, held))
+        rows.append(noted("resident memory, at the end", "MB", *used))
+    return rows
 
 
 def table(rows: list[Row]) -> str:
@@ -277,6 +307,7 @@ def main() -> int:
     parser.add_argument("--datarus", required=True, type=Path, help="the program to measure")
     parser.add_argument("--times", type=int, default=500, help="round trips of each kind")
     parser.add_argument("--rounds", type=int, default=21, help="starts and large outputs of each kind")
+    parser.add_argument("--only", choices=PARTS, help="one part alone")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
     commands = {
@@ -285,7 +316,7 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as folder:
         start = lambda name: Kernel(name, commands[name], Path(folder))  # noqa: E731
-        rows = bench(start, arguments.times, arguments.rounds)
+        rows = bench(start, arguments.times, arguments.rounds, arguments.only)
     print(f"{os.cpu_count()} cores, load average at the end {os.getloadavg()[0]:.1f}\n")
     print(table(rows))
     if arguments.json:
