@@ -13,6 +13,7 @@ const LAUNCH: &str = include_str!("launch.py");
 const INSIDE: &str = include_str!("inside.py");
 const FIGURES: &str = include_str!("figures.py");
 const FORWARD: &str = include_str!("forward.py");
+const PACKING: &str = include_str!("packing.py");
 const STREAMS: &str = include_str!("streams.py");
 
 /// Longest folder whose socket files keep to the 107 bytes of Linux (103 of macOS).
@@ -51,6 +52,7 @@ impl RuntimeFolder {
         fs::create_dir(&module)?;
         fs::write(module.join("__init__.py"), INSIDE)?;
         fs::write(module.join("figures.py"), FIGURES)?;
+        fs::write(module.join("packing.py"), PACKING)?;
         fs::write(module.join("streams.py"), STREAMS)?;
         fs::write(module.join("forward.py"), FORWARD)?;
         Ok(RuntimeFolder { folder, connection })
