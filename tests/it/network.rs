@@ -1,6 +1,6 @@
 //! A network of named hosts: what cells reach through the proxy, and what they do not. All servers are on loopback.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use datarus_kernel::config::Config;
 use datarus_kernel::sandbox::{Mode, Network};
 use serde_json::json;
 use tests::frontend::{Frontend, config, python, sandbox};
+use tests::http::http_head;
 use tests::processes::until;
 
 use crate::live::scripted;
@@ -19,11 +20,7 @@ fn serve(ip: &str) -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0)
-            {
-                head.push(byte[0]);
-            }
+            let head = http_head(&mut stream);
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", head.len());
             let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.write_all(&head));
         }

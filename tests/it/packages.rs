@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::frontend::{Ended, Frontend, binary, python};
+use tests::http::http_head;
 use tests::page::Page;
 use tests::processes::until;
 use tokio::process::Command;
@@ -47,16 +48,12 @@ fn serve(wheel: &Path) -> Index {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0)
-            {
-                head.push(byte[0]);
-            }
+            let head = http_head(&mut stream);
             let head = String::from_utf8_lossy(&head);
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
             let _ = tell.send(path.clone());
             if path.contains("slow") {
-                while stream.read(&mut byte).is_ok_and(|read| read > 0) {}
+                while stream.read(&mut [0]).is_ok_and(|read| read > 0) {}
                 let _ = tell.send("gone".to_owned());
                 continue;
             }

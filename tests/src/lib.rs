@@ -3,6 +3,7 @@
 pub mod doubles;
 pub mod frontend;
 pub mod gate;
+pub mod http;
 pub mod page;
 pub mod processes;
 pub mod random;

@@ -16,7 +16,8 @@ use crate::message::content::StreamName;
 use crate::sieve::Sieve;
 use crate::wire::Frames;
 
-/// The sieves of steps by the ids of their requests. They stay until Python ends, for outputs that come late, such as those of threads.
+/// The sieves of steps by the ids of their requests. They stay until Python ends, for outputs that come late, such as
+/// those of threads.
 pub(super) type Sieves = HashMap<String, Sieve>;
 
 /// What Python is told when a step asks the user something: ipykernel makes an `EOFError` of it.
