@@ -1,6 +1,6 @@
 // Times the page: from a token to the screen, frames while a turn grows, large notebooks beside JupyterLab's own, memory.
 //
-//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|memory]
+//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|memory|kept]
 //
 // Needs what the tests in a browser need (see CONTRIBUTING.md) and a machine that does nothing else. The kernel's
 // model follows a script; a token of it is the moment at which it was given.
@@ -220,8 +220,15 @@ async function imitate(scene, cell) {
   }, cell);
 }
 
-/** The same question again and again: what is taken away must not stay in memory. */
-async function memory(scene) {
+/**
+ * The same question again and again: what is taken away must not stay in memory. What a reader may bring back does:
+ * with `keep` false JupyterLab notes nothing for undo, and all else is left.
+ */
+async function memory(scene, keep) {
+  await scene.page.evaluate((keep) => {
+    const { undoManager } = window.jupyterapp.shell.currentWidget.context.model.sharedModel;
+    if (!keep) undoManager.captureTransaction = () => false;
+  }, keep);
   const devtools = await scene.page.context().newCDPSession(scene.page);
   const pid = await scene.pid();
   const sizes = async () => {
@@ -235,7 +242,7 @@ async function memory(scene) {
   for (let turn = 1; turn <= TURNS; turn++) {
     if (turn % 20 === 0 || turn === 1) {
       const { page, kernel } = await sizes();
-      print(`memory after ${turn} turns`, `page ${mb(page)}`, `kernel ${mb(kernel)}`);
+      print(`memory after ${turn} turns, ${keep ? "with" : "without"} what undo keeps`, `page ${mb(page)}`, `kernel ${mb(kernel)}`);
     }
     const old = cells[0].metadata.datarus.turn;
     await scene.click("Ask again");
@@ -249,7 +256,7 @@ await writeFile(join(folder, "script.json"), JSON.stringify(script));
 const stage = await Stage.open(join(folder, "script.json"));
 try {
   const alone = (measure) => () => stage.once([""], measure);
-  const measures = { tokens: alone(tokens), appends: alone(appends), large: () => large(stage), memory: alone(memory) };
+  const measures = { tokens: alone(tokens), appends: alone(appends), large: () => large(stage), memory: alone((scene) => memory(scene, true)), kept: alone((scene) => memory(scene, false)) };
   for (const [name, measure] of Object.entries(measures)) if ([undefined, name].includes(values.only)) await measure();
 } finally {
   await stage.close();
