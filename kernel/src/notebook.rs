@@ -218,8 +218,9 @@ fn each_text(output: &mut Value, applies: impl Fn(&str) -> bool, change: impl Fn
     }
 }
 
+/// As `nbformat` has it: of other types than `application`, `+json` means nothing.
 fn is_json(mime: &str) -> bool {
-    mime == "application/json" || mime.ends_with("+json")
+    mime == "application/json" || (mime.starts_with("application/") && mime.ends_with("+json"))
 }
 
 /// What `nbformat.write` cuts into lines: texts, not base64.
@@ -311,6 +312,18 @@ mod tests {
         );
         let notebook = Notebook::parse(&text).unwrap();
         assert_eq!(notebook.cells[0]["outputs"][0].to_string(), output);
+        assert_eq!(Notebook::parse(&notebook.to_json()).unwrap().cells, notebook.cells);
+    }
+
+    #[test]
+    fn a_text_whose_type_only_sounds_like_json_is_a_text() {
+        let output = r#"{"output_type":"display_data","metadata":{},"data":{"text/x+json":["a\n","b"],"application/x+json":["c"]}}"#;
+        let text = format!(
+            r#"{{"cells":[{{"cell_type":"code","id":"x","outputs":[{output}]}}],"nbformat":4}}"#
+        );
+        let notebook = Notebook::parse(&text).unwrap();
+        let data = &notebook.cells[0]["outputs"][0]["data"];
+        assert_eq!(*data, json!({"text/x+json": "a\nb", "application/x+json": ["c"]}));
         assert_eq!(Notebook::parse(&notebook.to_json()).unwrap().cells, notebook.cells);
     }
 
