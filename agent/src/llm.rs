@@ -14,10 +14,14 @@ pub mod local;
 mod attention;
 mod choice;
 mod config;
+mod exp;
 mod gguf;
 mod kv_cache;
 mod matrix;
 mod memory;
+#[cfg_attr(not(target_arch = "x86_64"), path = "llm/packed/elsewhere.rs")]
+mod packed;
+mod pool;
 mod qwen;
 mod refusal;
 mod rope;
@@ -165,6 +169,9 @@ pub struct Usage {
     pub completion_tokens: usize,
     /// Of these, tokens that the constraint left no choice about: no decode step of their own.
     pub forced_tokens: usize,
+    /// Of those written, tokens that were guessed from what stood before, and computed with the token before them.
+    #[serde(default)]
+    pub guessed_tokens: usize,
     /// Seconds spent on prompts.
     pub prefill_seconds: f64,
     /// Seconds spent on writing.
@@ -177,6 +184,7 @@ impl std::ops::AddAssign for Usage {
         self.prefilled_tokens += other.prefilled_tokens;
         self.completion_tokens += other.completion_tokens;
         self.forced_tokens += other.forced_tokens;
+        self.guessed_tokens += other.guessed_tokens;
         self.prefill_seconds += other.prefill_seconds;
         self.decode_seconds += other.decode_seconds;
     }
@@ -297,6 +305,16 @@ pub enum ModelError {
     /// The computation failed.
     #[error("the model failed while computing: {0}")]
     Compute(String),
+}
+
+/// From now on models compute with at most so many threads; without a call with one for each processor.
+pub fn limit_threads(n_threads: usize) {
+    pool::Pool::get().limit(n_threads.max(1));
+}
+
+/// How many threads models compute with.
+pub fn n_threads() -> usize {
+    pool::Pool::get().n_threads()
 }
 
 /// Seconds as a float, for [`Usage`].

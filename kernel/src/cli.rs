@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which environment variables stand for it. No logic.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValue;
@@ -123,6 +124,34 @@ pub enum ModelCommand {
         #[arg(long, env = "DATARUS_JSON")]
         json: bool,
     },
+    /// Say how quickly a model answers on this machine.
+    Bench(BenchArgs),
+}
+
+/// Arguments of `datarus model bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A GGUF file or a folder with safetensors; without it the model in use.
+    #[arg(env = "DATARUS_MODEL")]
+    pub path: Option<PathBuf>,
+    /// Threads that compute [default: one for each processor].
+    #[arg(long, value_name = "N", env = "DATARUS_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+    /// Lengths of prompts to read, in tokens.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "512")]
+    pub prompt: Vec<usize>,
+    /// Tokens to write.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub decode: usize,
+    /// Behind so many tokens each.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
+    pub depth: Vec<usize>,
+    /// How often to measure each.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub repeat: usize,
+    /// Print as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
 }
 
 /// Arguments of `datarus kernel`.
@@ -197,6 +226,9 @@ pub struct EngineArgs {
     /// A GGUF file, or a folder with safetensors [default: the embedded model].
     #[arg(long, value_name = "PATH", env = "DATARUS_MODEL")]
     pub model: Option<PathBuf>,
+    /// Threads that the model computes with [default: one for each processor].
+    #[arg(long, value_name = "N", env = "DATARUS_THREADS", hide_short_help = true)]
+    pub threads: Option<NonZeroUsize>,
     /// What holds Python: the best that works here, one of two kinds, or nothing.
     #[arg(long, value_name = "KIND", env = "DATARUS_SANDBOX", default_value = "auto")]
     pub sandbox: Mode,

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::cli::{
-    AskArgs, Command, DoctorArgs, InstallArgs, KernelArgs, ModelCommand, RunArgs, UninstallArgs,
+    AskArgs, BenchArgs, Command, DoctorArgs, InstallArgs, KernelArgs, ModelCommand, RunArgs,
+    UninstallArgs,
 };
 use crate::config::Config;
 use crate::connection::ConnectionInfo;
@@ -49,7 +50,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Ask(args) => ask(args)?,
         Command::Run(args) => run_notebook(args)?,
         Command::Doctor(args) => doctor(args)?,
-        Command::Model(args) => model_info(args.command)?,
+        Command::Model(args) => model(args.command)?,
         Command::Install(args) => install(args)?,
         Command::Uninstall(args) => uninstall(args)?,
     })
@@ -130,15 +131,25 @@ fn doctor(args: DoctorArgs) -> Result<u8> {
     Ok(if doctor::is_well(&findings) { 0 } else { MISSING })
 }
 
-fn model_info(command: ModelCommand) -> Result<u8> {
-    let ModelCommand::Info { path, json } = command;
-    let info = model::describe(path.as_deref())?;
-    if json {
-        print_json(&info)?;
-    } else {
-        print(&model::lines(&info))?;
+fn model(command: ModelCommand) -> Result<u8> {
+    match command {
+        ModelCommand::Info { path, json } => {
+            let info = model::describe(path.as_deref())?;
+            if json {
+                print_json(&info)?;
+            } else {
+                print(&model::lines(&info))?;
+            }
+        }
+        ModelCommand::Bench(args) => bench(args)?,
     }
     Ok(0)
+}
+
+fn bench(args: BenchArgs) -> Result<()> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let report = model::bench::run(&args, &program)?;
+    if args.json { print_json(&report) } else { print(&report.as_text()) }
 }
 
 fn install(args: InstallArgs) -> Result<u8> {

@@ -1,6 +1,7 @@
 //! What the kernel runs with: resolved once, validated, then immutable.
 
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Config {
     pub python: PathBuf,
     /// The model file (GGUF) or folder (safetensors); `None` is the embedded model.
     pub model: Option<PathBuf>,
+    /// Threads that the model computes with; `None` is one for each processor.
+    pub threads: Option<NonZeroUsize>,
     /// Where cells run and where questions find their files.
     pub folder: PathBuf,
     /// Where is kept what a notebook does not hold yet, or not at all: turns (`journal`), text that was not shown
@@ -92,6 +95,7 @@ impl Config {
         Ok(Self {
             python,
             model,
+            threads: args.threads,
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
             max_output: args.max_output,
@@ -119,6 +123,7 @@ impl Config {
         Ok(Self {
             python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
             model: args.model.clone(),
+            threads: args.threads,
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
             max_output: args.max_output,

@@ -5,6 +5,7 @@ use std::path::Path;
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{Model, ModelError, ModelInfo};
 
+pub mod bench;
 pub mod template;
 
 /// Loads a model file or folder, whose chat template `program` renders, which has the command [`template::COMMAND`]; or
@@ -13,11 +14,14 @@ pub mod template;
 /// # Errors
 /// When it cannot be read or is not supported.
 pub fn load(path: Option<&Path>, program: &Path) -> Result<Box<dyn Model>, ModelError> {
-    let model = match path {
+    Ok(Box::new(load_local(path, program)?))
+}
+
+fn load_local(path: Option<&Path>, program: &Path) -> Result<LocalModel, ModelError> {
+    match path {
         Some(path) => LocalModel::load(path, template::apart(program.to_owned())),
         None => LocalModel::embedded(),
-    }?;
-    Ok(Box::new(model))
+    }
 }
 
 /// Says what a model is, by loading it; its chat template is compiled by the program that this is.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use datarus_agent::agent::{Agent, AgentError, AgentEvent, Task, Turn};
 use datarus_agent::executor::{Execution, Executor, ExecutorError, Variable};
-use datarus_agent::llm::{Interrupt, Model, ModelError, ModelInfo, Sampling};
+use datarus_agent::llm::{self, Interrupt, Model, ModelError, ModelInfo, Sampling};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
@@ -19,7 +19,12 @@ pub type Loader = Box<dyn Fn(&Config) -> Result<Box<dyn Model>, ModelError> + Se
 
 /// The loader of the product: the model that the configuration names.
 pub fn configured_model() -> Loader {
-    Box::new(|config| crate::model::load(config.model.as_deref(), &config.sandbox.program))
+    Box::new(|config| {
+        if let Some(threads) = config.threads {
+            llm::limit_threads(threads.get());
+        }
+        crate::model::load(config.model.as_deref(), &config.sandbox.program)
+    })
 }
 
 /// What the agent's thread says to the event loop.

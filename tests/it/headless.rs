@@ -31,6 +31,7 @@ fn config(python: &Path) -> Config {
     Config {
         python: python.to_owned(),
         model: None,
+        threads: None,
         folder: PathBuf::from("."),
         state: None,
         max_output: MaxText::CELL,

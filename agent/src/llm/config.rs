@@ -1,5 +1,6 @@
 //! The sizes and settings of a model, from a GGUF header or a `config.json`.
 
+use candle_core::DType;
 use serde_json::Value as Json;
 
 use crate::llm::gguf::Metadata;
@@ -156,9 +157,15 @@ impl Config {
         self.vocab_size * self.width + self.n_layers * layer < 16 << 20
     }
 
-    /// Memory of the KV-cache for one token: keys and values of all layers, 32-bit floats.
+    /// The element type of the KV-cache: half as long where reading it takes time.
+    pub(crate) fn cache_dtype(&self) -> DType {
+        if self.is_small() { DType::F32 } else { DType::F16 }
+    }
+
+    /// Memory of the KV-cache for one token: keys and values of all layers.
     pub(crate) fn cache_bytes_per_token(&self) -> u64 {
-        (2 * self.n_layers * self.n_kv_heads * self.head_size * size_of::<f32>()) as u64
+        let element = self.cache_dtype().size_in_bytes();
+        (2 * self.n_layers * self.n_kv_heads * self.head_size * element) as u64
     }
 
     /// Bounds every size, so that products of them cannot overflow.

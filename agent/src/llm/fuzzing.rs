@@ -18,7 +18,7 @@ const READ: u64 = 1 << 20;
 /// A GGUF file: refused with a reason, or each tensor lies inside the file and apart from the others, and the model, if
 /// it is one, writes.
 pub fn gguf(bytes: &[u8]) {
-    let Ok(mut file) = Gguf::open(Box::new(Cursor::new(bytes.to_vec()))) else { return };
+    let Ok(file) = Gguf::open(Box::new(Cursor::new(bytes.to_vec()))) else { return };
     let length = bytes.len() as u64;
     let mut total = 0_u64;
     for entry in file.tensors.clone().values() {

@@ -8,7 +8,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
@@ -21,9 +23,30 @@ mod value;
 pub(crate) use value::Metadata;
 use value::Value;
 
-/// Where a model file is read from.
-pub(crate) trait Source: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Source for T {}
+/// Where a model file is read from: its header from front to back, its tensors at any place, by several threads.
+pub(crate) trait Source: Read + Seek + Send + Sync {
+    /// Fills `to` with what stands from `start` on.
+    ///
+    /// # Errors
+    /// When there is less, or it cannot be read.
+    fn read_at(&self, start: u64, to: &mut [u8]) -> std::io::Result<()>;
+}
+
+impl Source for File {
+    fn read_at(&self, start: u64, to: &mut [u8]) -> std::io::Result<()> {
+        self.read_exact_at(to, start)
+    }
+}
+
+impl<T: AsRef<[u8]> + Send + Sync> Source for Cursor<T> {
+    fn read_at(&self, start: u64, to: &mut [u8]) -> std::io::Result<()> {
+        let rest =
+            usize::try_from(start).ok().and_then(|start| self.get_ref().as_ref().get(start..));
+        let found = rest.and_then(|rest| rest.get(..to.len()));
+        to.copy_from_slice(found.ok_or(std::io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
 
 /// A checked GGUF file, open for its tensors.
 pub(crate) struct Gguf {
@@ -63,18 +86,26 @@ impl Gguf {
     ///
     /// # Errors
     /// When the file cannot be read, or `device` refuses the data.
-    pub(crate) fn load(
-        &mut self,
-        entry: &TensorEntry,
-        device: &Device,
-    ) -> Result<QTensor, Refusal> {
+    pub(crate) fn load(&self, entry: &TensorEntry, device: &Device) -> Result<QTensor, Refusal> {
         let length = usize::try_from(entry.bytes)
             .map_err(|_| Refusal::format("a tensor is larger than this machine can address"))?;
         let mut data = vec![0_u8; length];
-        self.source.seek(SeekFrom::Start(entry.start))?;
-        self.source.read_exact(&mut data)?;
+        self.read(entry, 0, &mut data)?;
         let storage = QStorage::from_data(Cow::Owned(data), device, entry.dtype)?;
         Ok(QTensor::new(storage, entry.shape.clone())?)
+    }
+
+    /// Fills `to` with a tensor's bytes from its byte `start` on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn read(
+        &self,
+        entry: &TensorEntry,
+        start: usize,
+        to: &mut [u8],
+    ) -> std::io::Result<()> {
+        self.source.read_at(entry.start + start as u64, to)
     }
 }
 

@@ -14,10 +14,11 @@ pub(crate) struct KvCache {
     capacity: usize,
     limit: usize,
     shape: (usize, usize),
+    dtype: DType,
     device: Device,
 }
 
-/// Keys and values of a layer, each `[heads_kv, capacity, head_size]`.
+/// Keys and values of a layer, each `[heads_kv, capacity, head_size]`, of [`Config::cache_dtype`].
 struct LayerCache {
     keys: Tensor,
     values: Tensor,
@@ -32,6 +33,7 @@ impl KvCache {
             capacity: 0,
             limit: config.context_length,
             shape: (config.n_kv_heads, config.head_size),
+            dtype: config.cache_dtype(),
             device: device.clone(),
         }
     }
@@ -77,7 +79,7 @@ impl KvCache {
         let (heads, size) = self.shape;
         let len = self.len();
         let grow = |old: Option<&Tensor>| -> Result<Tensor> {
-            let new = Tensor::zeros((heads, capacity, size), DType::F32, &self.device)?;
+            let new = Tensor::zeros((heads, capacity, size), self.dtype, &self.device)?;
             if let Some(old) = old.filter(|_| len > 0) {
                 new.slice_set(&old.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
             }
@@ -100,7 +102,8 @@ impl KvCache {
     }
 
     /// Writes `keys` and `values`, each `[heads_kv, t, head_size]`, behind the tokens held, and returns views of all
-    /// `s = len + t` of them, each `[heads_kv, s, head_size]`. They count as held only after [`KvCache::commit`].
+    /// `s = len + t` of them, each `[heads_kv, s, head_size]`, of the cache's element type. They count as held only
+    /// after [`KvCache::commit`].
     ///
     /// # Errors
     /// When there is no room or the shapes differ.
@@ -114,8 +117,8 @@ impl KvCache {
             candle_core::bail!("the KV-cache has no layer {layer}");
         };
         let (len, t) = (self.len(), keys.dim(1)?);
-        cache.keys.slice_set(&keys.contiguous()?, 1, len)?;
-        cache.values.slice_set(&values.contiguous()?, 1, len)?;
+        cache.keys.slice_set(&keys.to_dtype(self.dtype)?.contiguous()?, 1, len)?;
+        cache.values.slice_set(&values.to_dtype(self.dtype)?.contiguous()?, 1, len)?;
         Ok((cache.keys.narrow(1, 0, len + t)?, cache.values.narrow(1, 0, len + t)?))
     }
 

@@ -12,13 +12,19 @@ use crate::llm::tokenizer::Tokenizer;
 use crate::llm::{Completion, Constraint, GenerateRequest, Model, ModelError, ModelInfo};
 use crate::transcript::{ChatMessage, Segment};
 
+mod draft;
 mod generation;
 mod guard;
 mod hash;
 mod load;
+mod speed;
+
+#[cfg(test)]
+mod tests;
 
 use generation::Generation;
 use hash::FileHash;
+pub use speed::{Measure, Speed, Speeds};
 
 /// A Qwen model from a GGUF file or a safetensors folder, on this machine's processor.
 ///
@@ -31,6 +37,8 @@ pub struct LocalModel {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     cache: KvCache,
+    /// Whether tokens are guessed while it writes. A small model computes one about as quickly as it guesses.
+    guesses: bool,
 }
 
 impl LocalModel {
@@ -124,8 +132,14 @@ impl Model for LocalModel {
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
         let prompt = self.encode(request.messages)?;
-        let mut generation =
-            Generation::new(&self.model, &self.tokenizer, &mut self.cache, request, prompt)?;
+        let mut generation = Generation::new(
+            &self.model,
+            &self.tokenizer,
+            &mut self.cache,
+            request,
+            prompt,
+            self.guesses,
+        )?;
         let completion = generation.run(constraint, on_text);
         if completion.is_err() {
             // What it holds after a failure is not known.

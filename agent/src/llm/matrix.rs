@@ -1,11 +1,19 @@
-//! Products with a weight matrix: by candle, or by a loop of our own for small models.
+//! Products with weight matrices: by kernels of our own where they are quantised, by a loop of our own for small
+//! models, by candle for all else.
 //!
 //! candle shares each product out among all cores, and looks up their number in a system file before each dense one.
 //! For a matrix of 256 × 256 that costs more than the product, and on a machine that is busy with other work each
 //! hand-over waits for the other core's scheduler.
 
+use std::sync::Arc;
+
 use candle_core::quantized::{GgmlType, QMatMul};
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Module, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp2, Device, Layout, Module, Result, Shape, Storage, Tensor, bail,
+};
+use candle_nn::ops::silu;
+
+use crate::llm::packed::{self, Packed};
 
 /// Up to so many rows the loop is the faster.
 pub(crate) const FEW: usize = 4;
@@ -13,10 +21,100 @@ pub(crate) const FEW: usize = 4;
 /// A weight matrix, `[rows, columns]`.
 #[derive(Clone)]
 pub(crate) enum Matrix {
-    /// Quantised or dense, on all cores.
+    /// Quantised, on the threads of our pool.
+    Packed(Arc<Packed>),
+    /// Quantised or dense, by candle.
     Shared(QMatMul),
     /// Dense, on the calling thread, which is to [stay alone](crate::llm::workers::stay_on_this_thread).
     Own(Tensor),
+}
+
+/// A matrix and what is added to its products, `[rows]`.
+pub(crate) struct Linear {
+    /// The matrix.
+    pub(crate) weight: Matrix,
+    /// What is added.
+    pub(crate) bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// `x`: `[t, columns]`. Returns `[t, rows]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let [y] = products([self], x)?;
+        Ok(y)
+    }
+}
+
+/// `x`: `[t, columns]`. Returns `[t, rows]` of each.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub(crate) fn products<const N: usize>(terms: [&Linear; N], x: &Tensor) -> Result<[Tensor; N]> {
+    let packed = terms.map(|term| match &term.weight {
+        Matrix::Packed(packed) => Some(packed),
+        Matrix::Shared(_) | Matrix::Own(_) => None,
+    });
+    if packed.iter().any(Option::is_none) {
+        return each(terms.map(|term| {
+            let y = term.weight.forward(x)?;
+            term.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+        }));
+    }
+    let biases: Vec<_> =
+        terms.iter().map(|term| term.bias.as_ref().map(Tensor::storage_and_layout)).collect();
+    let mut matrices = Vec::with_capacity(N);
+    for (packed, bias) in packed.into_iter().flatten().zip(&biases) {
+        let bias = bias.as_ref().map(|(storage, layout)| on_cpu(storage, layout)).transpose()?;
+        matrices.push((&**packed, bias));
+    }
+    let t = x.dim(0)?;
+    let results = with_rows(x, packed[0].map_or(0, |first| first.columns()), |x| {
+        packed::products(&matrices, x)
+    })?;
+    let mut results = results.into_iter();
+    each(terms.map(|_| {
+        let y = results.next().unwrap_or_default();
+        let rows = y.len() / t.max(1);
+        Tensor::from_vec(y, (t, rows), x.device())
+    }))
+}
+
+/// The inner vector of a `SwiGLU`, `silu(gate · x) * (up · x)`: `x` is `[t, columns]`, the result `[t, rows]`.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub(crate) fn gated(gate: &Linear, up: &Linear, x: &Tensor) -> Result<Tensor> {
+    if let (Matrix::Packed(gate), Matrix::Packed(up)) = (&gate.weight, &up.weight) {
+        let y = with_rows(x, gate.columns(), |x| packed::gated(gate, up, x))?;
+        return Tensor::from_vec(y, (x.dim(0)?, gate.rows()), x.device());
+    }
+    let [gate, up] = products([gate, up], x)?;
+    silu(&gate)? * up
+}
+
+fn each<const N: usize>(results: [Result<Tensor>; N]) -> Result<[Tensor; N]> {
+    let tensors = results.into_iter().collect::<Result<Vec<_>>>()?;
+    tensors.try_into().or_else(|_| bail!("expected as many results as terms"))
+}
+
+/// Calls `work` with the elements of `x`, which has rows of `columns`.
+fn with_rows<R>(x: &Tensor, columns: usize, work: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    let x = x.contiguous()?;
+    if x.dims2()?.1 != columns || columns == 0 {
+        bail!("expected rows of {columns}, found {:?}", x.dims());
+    }
+    let (storage, layout) = x.storage_and_layout();
+    Ok(work(on_cpu(&storage, layout)?))
+}
+
+fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => in_order(storage, layout),
+        Storage::Cuda(_) | Storage::Metal(_) => bail!("expected a tensor on the processor"),
+    }
 }
 
 impl Matrix {
@@ -24,8 +122,12 @@ impl Matrix {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
+            Self::Packed(matrix) => {
+                let y = with_rows(x, matrix.columns(), |x| packed::products(&[(matrix, None)], x))?;
+                Tensor::from_vec(y.concat(), (x.dim(0)?, matrix.rows()), x.device())
+            }
             Self::Shared(matrix) => matrix.forward(x),
             Self::Own(weights) if x.dim(0)? <= FEW => x.apply_op2_no_bwd(weights, &RowByRow),
             Self::Own(weights) => x.matmul(&weights.t()?),
@@ -37,10 +139,14 @@ impl Matrix {
     /// # Errors
     /// When an id has no row.
     pub(crate) fn rows(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
-        let ids = Tensor::new(ids, device)?;
+        let indices = || Tensor::new(ids, device);
         match self {
-            Self::Shared(matrix) => matrix.embedding(&ids),
-            Self::Own(weights) => weights.index_select(&ids, 0),
+            Self::Packed(matrix) => match matrix.gather(ids) {
+                Ok(rows) => Tensor::from_vec(rows, (ids.len(), matrix.columns()), device),
+                Err(id) => bail!("token {id} is outside the vocabulary of {}", matrix.rows()),
+            },
+            Self::Shared(matrix) => matrix.embedding(&indices()?),
+            Self::Own(weights) => weights.index_select(&indices()?, 0),
         }
     }
 }

@@ -37,6 +37,19 @@ pub(crate) fn require(bytes: u64) -> Result<(), Shortage> {
     }
 }
 
+/// Gives back to the system what was freed, as after loading: the C library keeps it for later, tens of megabytes of
+/// a vocabulary.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "a function of the C library")]
+pub(crate) fn give_back() {
+    // SAFETY: it takes a number, and frees nothing that is in use.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other C libraries keep less.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn give_back() {}
+
 /// `MemAvailable` of Linux: what can be taken without swapping.
 fn available_bytes() -> Option<u64> {
     available_in(&std::fs::read_to_string("/proc/meminfo").ok()?)

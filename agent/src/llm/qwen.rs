@@ -6,20 +6,20 @@
 //! Qwen2.5, <https://arxiv.org/abs/2412.15115>; Qwen3, <https://arxiv.org/abs/2505.09388>.
 
 use candle_core::{Device, Result, Tensor};
-use candle_nn::ops::{rms_norm, silu};
+use candle_nn::ops::rms_norm;
 use candle_nn::rotary_emb::rope_thd;
 
 use crate::llm::Interrupt;
-use crate::llm::attention::{attend, attend_small, causal_mask};
+use crate::llm::attention::attend;
 use crate::llm::config::{Architecture, Config};
 use crate::llm::kv_cache::KvCache;
-use crate::llm::matrix::Matrix;
+use crate::llm::matrix::{Linear, Matrix, gated, products};
 use crate::llm::refusal::Refusal;
 use crate::llm::weights::Weights;
 use crate::llm::workers;
 
 /// Tokens computed at once by a large model.
-const CHUNK: usize = 128;
+const CHUNK: usize = 256;
 /// candle's `PAR_ELEMWISE_MIN`.
 const ELEMENTS_ON_ONE_THREAD: usize = 64 * 1024;
 
@@ -29,7 +29,7 @@ pub(crate) struct Qwen {
     embedding: Matrix,
     layers: Vec<Layer>,
     norm: Norm,
-    head: Matrix,
+    head: Linear,
     device: Device,
 }
 
@@ -76,27 +76,10 @@ impl Norm {
     }
 }
 
-struct Linear {
-    weight: Matrix,
-    bias: Option<Tensor>,
-}
-
-impl Linear {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.weight.forward(x)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
-        }
-    }
-}
-
 /// What a chunk of positions shares in all layers.
 struct Positions {
     cosines: Tensor,
     sines: Tensor,
-    /// Of [`causal_mask`], where [`attend`] needs one.
-    mask: Option<Tensor>,
 }
 
 impl Qwen {
@@ -115,9 +98,9 @@ impl Qwen {
             .collect::<std::result::Result<_, _>>()?;
         let norm = load_norm(&config, weights, "output_norm.weight", config.width)?;
         let head = if weights.has("output.weight") {
-            weights.matrix("output.weight", config.vocab_size, config.width)?
+            load_plain(weights, "output", config.vocab_size, config.width)?
         } else {
-            embedding.clone()
+            Linear { weight: embedding.clone(), bias: None }
         };
         Ok(Self { config, embedding, layers, norm, head, device: device.clone() })
     }
@@ -127,35 +110,40 @@ impl Qwen {
         &self.config
     }
 
-    /// How many tokens to compute at once behind `held` others: enough to use the processor well, few enough that
-    /// attention needs little memory.
+    /// Where it computes.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// How many tokens to compute at once: enough to use the processor well, few enough that an interrupt is soon
+    /// seen.
     ///
     /// A small model takes fewer, so that no intermediate tensor is so large (64 Ki elements) that candle would
     /// share it out among threads.
-    pub(crate) fn chunk(&self, held: usize) -> usize {
+    pub(crate) fn chunk(&self) -> usize {
         if !self.config.is_small() {
             return CHUNK;
         }
-        let elements_per_token = self.config.hidden.max(self.config.width).max(held + CHUNK);
+        let elements_per_token = self.config.hidden.max(self.config.width);
         ((ELEMENTS_ON_ONE_THREAD - 1) / elements_per_token).clamp(1, CHUNK)
     }
 
     /// Computes `tokens` behind those that `cache` holds and adds them to it.
     ///
-    /// Returns the vector of the last position, `[1, width]`, or nothing when the interrupt was set meanwhile; the
-    /// cache then holds what it held before.
+    /// Returns the vectors of the last `wanted` positions, `[wanted, width]`, or nothing when the interrupt was set
+    /// meanwhile; the cache then holds what it held before.
     ///
     /// # Errors
     /// When a token is outside the vocabulary or memory runs out.
     pub(crate) fn extend(
         &self,
         tokens: &[u32],
+        wanted: usize,
         cache: &mut KvCache,
         interrupt: &Interrupt,
     ) -> Result<Option<Tensor>> {
-        if self.config.is_small() {
-            workers::stay_on_this_thread();
-        }
+        // What is left to candle takes microseconds; what does not, our own pool shares out.
+        workers::stay_on_this_thread();
         cache.reserve(tokens.len(), self.layers.len())?;
         let positions = self.positions(cache.len(), tokens.len())?;
         let mut x = self.embedding.rows(tokens, &self.device)?;
@@ -166,23 +154,22 @@ impl Qwen {
             x = layer.forward(&x, &positions, &self.config, cache, index)?;
         }
         cache.commit(tokens);
-        x.narrow(0, tokens.len() - 1, 1).map(Some)
+        x.narrow(0, tokens.len() - wanted, wanted).map(Some)
     }
 
-    /// Logits of the token after a position, `[vocabulary]`, from its vector `[1, width]`.
+    /// Logits of the tokens after some positions, `[t, vocabulary]`, from their vectors `[t, width]`.
     ///
     /// # Errors
     /// When memory runs out.
-    pub(crate) fn logits(&self, last: &Tensor) -> Result<Vec<f32>> {
-        let x = self.norm.forward(&last.contiguous()?)?;
-        self.head.forward(&x)?.flatten_all()?.to_vec1()
+    pub(crate) fn logits(&self, vectors: &Tensor) -> Result<Vec<Vec<f32>>> {
+        let x = self.norm.forward(&vectors.contiguous()?)?;
+        self.head.forward(&x)?.to_vec2()
     }
 
     fn positions(&self, start: usize, t: usize) -> Result<Positions> {
         let (cosines, sines) =
             self.config.rope.angles(self.config.head_size, start, t, &self.device)?;
-        let mask = if t > 1 { Some(causal_mask(start, t, &self.device)?) } else { None };
-        Ok(Positions { cosines, sines, mask })
+        Ok(Positions { cosines, sines })
     }
 }
 
@@ -265,32 +252,25 @@ impl Attention {
         index: usize,
     ) -> Result<Tensor> {
         let (t, d) = (x.dim(0)?, config.head_size);
-        let query = self.query.forward(x)?.reshape((1, t, config.n_heads, d))?;
-        let key = self.key.forward(x)?.reshape((1, t, config.n_kv_heads, d))?;
-        let value = self.value.forward(x)?.reshape((t, config.n_kv_heads, d))?;
+        let [query, key, value] = products([&self.query, &self.key, &self.value], x)?;
+        let query = query.reshape((1, t, config.n_heads, d))?;
+        let key = key.reshape((1, t, config.n_kv_heads, d))?;
+        let value = value.reshape((t, config.n_kv_heads, d))?;
         let (query, key) = match &self.head_norms {
             Some((query_norm, key_norm)) => (query_norm.forward(&query)?, key_norm.forward(&key)?),
             None => (query, key),
         };
-        let rotate = |x: &Tensor| {
-            rope_thd(x, &positions.cosines, &positions.sines)?.squeeze(0)?.transpose(0, 1)
-        };
+        let rotate = |x: &Tensor| rope_thd(x, &positions.cosines, &positions.sines)?.squeeze(0);
         let (query, key) = (rotate(&query)?, rotate(&key)?);
-        let (keys, values) = cache.extend(index, &key, &value.transpose(0, 1)?)?;
-        let mixed = if config.is_small() {
-            attend_small(&query, &keys, &values, positions.mask.as_ref())?
-        } else {
-            attend(&query, &keys, &values, positions.mask.as_ref())?
-        };
-        self.output.forward(&mixed.transpose(0, 1)?.reshape((t, config.n_heads * d))?)
+        let (keys, values) = cache.extend(index, &key.transpose(0, 1)?, &value.transpose(0, 1)?)?;
+        self.output.forward(&attend(&query, &keys, &values)?)
     }
 }
 
 impl FeedForward {
     /// `x`: `[t, width]`, and so the result.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let gated = (silu(&self.gate.forward(x)?)? * self.up.forward(x)?)?;
-        self.down.forward(&gated)
+        self.down.forward(&gated(&self.gate, &self.up, x)?)
     }
 }
 

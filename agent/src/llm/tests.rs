@@ -30,10 +30,10 @@ fn from_gguf(name: &str) -> Qwen {
 }
 
 fn open_gguf(path: &Path, own: bool) -> Qwen {
-    let mut file = Gguf::open(Box::new(std::fs::File::open(path).unwrap())).unwrap();
+    let file = Gguf::open(Box::new(std::fs::File::open(path).unwrap())).unwrap();
     let rows = file.tensors["token_embd.weight"].shape[0];
     let config = Config::from_gguf(&file.metadata, rows).unwrap();
-    let mut weights = GgufWeights { file: &mut file, device: &Device::Cpu, own };
+    let mut weights = GgufWeights { file: &file, device: &Device::Cpu, own };
     Qwen::load(config, &mut weights, &Device::Cpu).unwrap()
 }
 
@@ -54,8 +54,8 @@ fn new_cache(model: &Qwen) -> KvCache {
 /// Feeds `ids` in chunks of `chunk`; the logits after each chunk.
 fn run(model: &Qwen, cache: &mut KvCache, ids: &[u32], chunk: usize) -> Vec<Vec<f32>> {
     let logits = |ids: &[u32]| {
-        let vector = model.extend(ids, cache, &Interrupt::default()).unwrap().unwrap();
-        model.logits(&vector).unwrap()
+        let vector = model.extend(ids, 1, cache, &Interrupt::default()).unwrap().unwrap();
+        model.logits(&vector).unwrap().remove(0)
     };
     ids.chunks(chunk).map(logits).collect()
 }
@@ -241,6 +241,6 @@ fn an_interrupted_chunk_leaves_the_cache_as_it_was() {
     run(&model, &mut cache, &[1, 2, 3], 3);
     let interrupt = Interrupt::default();
     interrupt.set();
-    assert!(model.extend(&[4, 5], &mut cache, &interrupt).unwrap().is_none());
+    assert!(model.extend(&[4, 5], 1, &mut cache, &interrupt).unwrap().is_none());
     assert_eq!(cache.tokens(), [1, 2, 3]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QMatMul};
 use candle_core::{DType, Device, Tensor};
@@ -9,6 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::llm::gguf::{Gguf, TensorEntry};
 use crate::llm::matrix::Matrix;
 use crate::llm::memory;
+use crate::llm::packed::Packed;
 use crate::llm::refusal::Refusal;
 
 /// Where weights come from. Names are those of llama.cpp: `token_embd.weight`, `blk.0.attn_q.weight`, …
@@ -45,7 +47,7 @@ fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<(), Re
 /// Weights of a GGUF file.
 pub(crate) struct GgufWeights<'a> {
     /// The open file.
-    pub(crate) file: &'a mut Gguf,
+    pub(crate) file: &'a Gguf,
     /// Where the weights go.
     pub(crate) device: &'a Device,
     /// Whether matrices become [`Matrix::Own`] instead of staying as stored.
@@ -58,18 +60,30 @@ impl GgufWeights<'_> {
     /// # Errors
     /// [`Refusal::Memory`].
     pub(crate) fn require_memory(&self, extra: u64) -> Result<(), Refusal> {
-        let held = |entry: &TensorEntry| match entry.dtype {
+        let held = |entry: &TensorEntry| match (entry.dtype, entry.shape.as_slice()) {
+            (dtype, &[rows, columns]) if self.packs(entry) => {
+                Packed::size(dtype, rows, columns) as u64
+            }
             _ if self.own => (entry.shape.iter().product::<usize>() * size_of::<f32>()) as u64,
             // Half floats are computed with as 32-bit floats; of the others candle keeps a second form, arranged for
             // the processor, beside the first.
-            GgmlDType::F16
-            | GgmlDType::BF16
-            | GgmlDType::Q4K
-            | GgmlDType::Q6K
-            | GgmlDType::Q8_0 => entry.bytes * 2,
+            (
+                GgmlDType::F16
+                | GgmlDType::BF16
+                | GgmlDType::Q4K
+                | GgmlDType::Q6K
+                | GgmlDType::Q8_0,
+                _,
+            ) => entry.bytes * 2,
             _ => entry.bytes,
         };
         Ok(memory::require(self.file.tensors.values().map(held).sum::<u64>() + extra)?)
+    }
+
+    /// Whether a matrix becomes [`Matrix::Packed`].
+    fn packs(&self, entry: &TensorEntry) -> bool {
+        let columns = entry.shape.last().copied().unwrap_or_default();
+        !self.own && self.device.is_cpu() && Packed::takes(entry.dtype, columns)
     }
 }
 
@@ -81,6 +95,11 @@ impl Weights for GgufWeights<'_> {
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Matrix, Refusal> {
         let entry = self.file.tensors.get(name).ok_or_else(|| missing(name))?.clone();
         check_shape(name, &[rows, columns], &entry.shape)?;
+        if self.packs(&entry) {
+            let read = |start, to: &mut [u8]| self.file.read(&entry, start, to);
+            let packed = Packed::new(entry.dtype, rows, columns, &read)?;
+            return Ok(Matrix::Packed(Arc::new(packed)));
+        }
         let stored = self.file.load(&entry, self.device)?;
         if self.own {
             return Ok(Matrix::Own(stored.dequantize(self.device)?));

@@ -105,7 +105,7 @@ fn impossible_tensors_are_refused_with_the_reason() {
 
 /// Reads everything that the header promises.
 fn read_all(bytes: &[u8]) {
-    if let Ok(mut file) = open(bytes.to_vec()) {
+    if let Ok(file) = open(bytes.to_vec()) {
         for entry in file.tensors.clone().values() {
             assert!(entry.bytes <= bytes.len() as u64);
             let _ = file.load(entry, &Device::Cpu);

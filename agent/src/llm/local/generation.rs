@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::guard;
+use super::{draft, guard};
 use crate::llm::choice::{Branches, Choice};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::memory;
@@ -26,6 +26,10 @@ pub(super) struct Generation<'a> {
     n_prompt: usize,
     /// Of the token after the sequence, if computed.
     logits: Option<Vec<f32>>,
+    /// Whether tokens are guessed.
+    guesses: bool,
+    /// The same as `logits` for longer sequences, which were guessed: valid as long as the cache holds what was written.
+    ahead: Vec<(usize, Vec<f32>)>,
     stream: TextStream,
     text: String,
     usage: Usage,
@@ -48,6 +52,7 @@ impl<'a> Generation<'a> {
         cache: &'a mut KvCache,
         request: &'a GenerateRequest<'a>,
         prompt: Vec<u32>,
+        guesses: bool,
     ) -> Result<Self, ModelError> {
         let context_length = model.config().context_length;
         if prompt.is_empty() {
@@ -56,10 +61,8 @@ impl<'a> Generation<'a> {
         if prompt.len() >= context_length {
             return Err(ModelError::ContextFull { tokens: prompt.len(), context_length });
         }
-        let common =
-            cache.tokens().iter().zip(&prompt).take_while(|(held, new)| held == new).count();
         // The last token is computed again if need be, since its logits are not held.
-        cache.truncate(common.min(prompt.len().saturating_sub(1)));
+        cache.truncate(common(cache.tokens(), &prompt).min(prompt.len() - 1));
         let usage = Usage {
             prompt_tokens: prompt.len(),
             prefilled_tokens: prompt.len() - cache.len(),
@@ -74,6 +77,8 @@ impl<'a> Generation<'a> {
             n_prompt: prompt.len(),
             sequence: prompt,
             logits: None,
+            guesses,
+            ahead: Vec::new(),
             stream: TextStream::default(),
             text: String::new(),
             usage,
@@ -307,24 +312,61 @@ impl<'a> Generation<'a> {
     ///
     /// Returns whether it got to the end: an interrupt stops it between two layers.
     fn compute(&mut self) -> Result<bool, ModelError> {
+        if self.logits.is_some() {
+            return Ok(true);
+        }
+        let len = self.sequence.len();
+        let held = common(self.cache.tokens(), &self.sequence);
+        let guessed = self.ahead.iter().position(|(after, _)| *after == len && held == len);
+        if let Some(index) = guessed {
+            self.usage.guessed_tokens += 1;
+            self.logits = Some(self.ahead.swap_remove(index).1);
+            return Ok(true);
+        }
+        self.ahead.clear();
+        // Of the last token the logits are wanted, too.
+        self.cache.truncate(held.min(len - 1));
         while self.logits.is_none() {
             let held = self.cache.len();
-            let end = self.sequence.len().min(held + self.model.chunk(held));
-            let chunk = self.sequence.get(held..end).unwrap_or_default();
+            let end = len.min(held + self.model.chunk());
+            let mut chunk = self.sequence.get(held..end).unwrap_or_default().to_vec();
+            let guess = if end == len { self.guess(chunk.len()) } else { &[] };
+            let wanted = 1 + guess.len();
+            chunk.extend_from_slice(guess);
             require_room(self.model, self.cache, chunk.len())?;
             let (model, cache, interrupt) = (self.model, &mut *self.cache, self.request.interrupt);
-            let Some(vector) = guard::computing(|| model.extend(chunk, cache, interrupt))? else {
-                return Ok(false);
-            };
-            if end == self.sequence.len() {
-                let mut logits = guard::computing(|| model.logits(&vector))?;
+            let vectors = guard::computing(|| model.extend(&chunk, wanted, cache, interrupt))?;
+            let Some(vectors) = vectors else { return Ok(false) };
+            if end == len {
+                let logits = guard::computing(|| model.logits(&vectors))?;
                 // Embeddings are often padded beyond the ids that the tokenizer knows.
-                logits.truncate(self.tokenizer.n_ids());
-                self.logits = Some(logits);
+                let known = |mut logits: Vec<f32>| {
+                    logits.truncate(self.tokenizer.n_ids());
+                    logits
+                };
+                let mut logits = logits.into_iter().map(known);
+                self.logits = logits.next();
+                self.ahead = (len + 1..).zip(logits).collect();
             }
         }
         Ok(true)
     }
+
+    /// Tokens that may come next, to be computed with the last `new` ones; none where that costs more than it may
+    /// spare.
+    fn guess(&self, new: usize) -> &[u32] {
+        let room = self.model.config().context_length.saturating_sub(self.sequence.len());
+        if new > 1 || !self.guesses {
+            return &[];
+        }
+        let guess = draft::guess(&self.sequence);
+        guess.get(..room).unwrap_or(guess)
+    }
+}
+
+/// How many tokens `a` and `b` begin with alike.
+fn common(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Refuses to let the cache grow beyond the machine's memory.

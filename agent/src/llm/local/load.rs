@@ -1,4 +1,4 @@
-//! Loads a model: sizes first, then tokenizer and template, the weights last, so that refusals come quickly.
+//! Loads a model: sizes first, so that refusals come quickly, then all else at once.
 
 use std::path::Path;
 
@@ -10,10 +10,11 @@ use crate::llm::chat_template::{ChatTemplate, Renderer};
 use crate::llm::config::Config;
 use crate::llm::gguf::{Gguf, Metadata, Source};
 use crate::llm::kv_cache::KvCache;
+use crate::llm::memory;
 use crate::llm::qwen::Qwen;
 use crate::llm::refusal::Refusal;
 use crate::llm::tokenizer::Tokenizer;
-use crate::llm::weights::{GgufWeights, SafetensorsWeights, Weights};
+use crate::llm::weights::{GgufWeights, SafetensorsWeights};
 use crate::llm::{ModelInfo, Profile};
 
 /// Beside the weights, the KV-cache of so many tokens must find room.
@@ -27,27 +28,55 @@ pub(super) fn gguf(
     renderer: Renderer,
     device: &Device,
 ) -> Result<LocalModel, Refusal> {
-    let mut file = Gguf::open(source)?;
+    let file = Gguf::open(source)?;
     let vocab_size = match file.tensors.get("token_embd.weight").map(|entry| entry.shape.as_slice())
     {
         Some([rows, _]) => *rows,
         _ => return Err(Refusal::format("the weight `token_embd.weight` is missing or no matrix")),
     };
     let config = Config::from_gguf(&file.metadata, vocab_size)?;
-    let tokenizer = Tokenizer::from_gguf(&file.metadata)?;
+    let mut weights = GgufWeights { file: &file, device, own: config.is_small() };
+    weights.require_memory(room(&config))?;
+    let mut info = info(&file.metadata, &config, path);
+    // The vocabulary takes one thread as long as the weights take the others.
+    let (text, model) = std::thread::scope(|scope| {
+        let text = scope.spawn(|| tokenizer_and_template(&file.metadata, vocab_size, renderer));
+        let model = Qwen::load(config, &mut weights, device);
+        (text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), model)
+    });
+    let (tokenizer, template) = text?;
+    drop(file);
+    memory::give_back();
+    info.sha256 = hash.finished();
+    Ok(assemble(model?, Parts { info, hash, tokenizer, template }))
+}
+
+fn tokenizer_and_template(
+    metadata: &Metadata,
+    vocab_size: usize,
+    renderer: Renderer,
+) -> Result<(Tokenizer, ChatTemplate), Refusal> {
+    let tokenizer = Tokenizer::from_gguf(metadata)?;
+    check_ids(&tokenizer, vocab_size)?;
     let spelling = |key: &str| -> Result<String, Refusal> {
-        let id = file.metadata.size(&format!("tokenizer.ggml.{key}_token_id"))?;
+        let id = metadata.size(&format!("tokenizer.ggml.{key}_token_id"))?;
         let id = id.and_then(|id| u32::try_from(id).ok());
         Ok(id.and_then(|id| tokenizer.spelling(id)).unwrap_or_default())
     };
-    let template = file.metadata.text("tokenizer.chat_template");
+    let template = metadata.text("tokenizer.chat_template");
     let template = compile(template, spelling("bos")?, spelling("eos")?, renderer)?;
-    let mut info = info(&file.metadata, &config, path);
-    info.sha256 = hash.finished();
-    let room = room(&config);
-    let mut weights = GgufWeights { file: &mut file, device, own: config.is_small() };
-    weights.require_memory(room)?;
-    assemble(config, &mut weights, device, Parts { info, hash, tokenizer, template })
+    Ok((tokenizer, template))
+}
+
+/// Refuses a tokenizer with ids that the embedding does not have.
+fn check_ids(tokenizer: &Tokenizer, vocab_size: usize) -> Result<(), Refusal> {
+    if tokenizer.n_ids() > vocab_size {
+        return Err(Refusal::format(format!(
+            "its tokenizer has {} tokens, its embedding {vocab_size}: they belong to different models",
+            tokenizer.n_ids()
+        )));
+    }
+    Ok(())
 }
 
 /// Loads a folder of Hugging Face's layout.
@@ -81,8 +110,9 @@ pub(super) fn folder(
         context_length: config.context_length,
     };
     let mut weights = SafetensorsWeights::open(folder, device, config.is_small(), room(&config))?;
-    let parts = Parts { info, hash: FileHash::Known(None), tokenizer, template };
-    assemble(config, &mut weights, device, parts)
+    check_ids(&tokenizer, config.vocab_size)?;
+    let model = Qwen::load(config, &mut weights, device)?;
+    Ok(assemble(model, Parts { info, hash: FileHash::Known(None), tokenizer, template }))
 }
 
 /// All but the weights.
@@ -93,23 +123,11 @@ struct Parts {
     template: ChatTemplate,
 }
 
-fn assemble(
-    config: Config,
-    weights: &mut dyn Weights,
-    device: &Device,
-    parts: Parts,
-) -> Result<LocalModel, Refusal> {
+fn assemble(model: Qwen, parts: Parts) -> LocalModel {
     let Parts { info, hash, tokenizer, template } = parts;
-    if tokenizer.n_ids() > config.vocab_size {
-        return Err(Refusal::format(format!(
-            "its tokenizer has {} tokens, its embedding {}: they belong to different models",
-            tokenizer.n_ids(),
-            config.vocab_size
-        )));
-    }
-    let cache = KvCache::new(&config, device);
-    let model = Qwen::load(config, weights, device)?;
-    Ok(LocalModel { info, hash, model, tokenizer, template, cache })
+    let cache = KvCache::new(model.config(), model.device());
+    let guesses = !model.config().is_small();
+    LocalModel { info, hash, model, tokenizer, template, cache, guesses }
 }
 
 fn room(config: &Config) -> u64 {

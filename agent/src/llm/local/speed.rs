@@ -1,0 +1,121 @@
+//! How quickly a model reads and writes on this machine.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{LocalModel, guard};
+use crate::llm::kv_cache::KvCache;
+use crate::llm::{Interrupt, ModelError, seconds};
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub struct Measure {
+    /// Lengths of prompts that are read, in tokens.
+    pub prompts: Vec<usize>,
+    /// Tokens that are written.
+    pub decode: usize,
+    /// Behind so many tokens each.
+    pub depths: Vec<usize>,
+    /// How often.
+    pub repeat: usize,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Speeds {
+    /// Reading of prompts.
+    pub prefill: Vec<Speed>,
+    /// Writing.
+    pub decode: Vec<Speed>,
+}
+
+/// The speeds of one kind of work.
+#[derive(Debug, Clone, Serialize)]
+pub struct Speed {
+    /// Tokens of the work.
+    pub tokens: usize,
+    /// Tokens before them.
+    pub depth: usize,
+    /// Of each repetition.
+    pub tokens_per_second: Vec<f64>,
+}
+
+impl Speed {
+    /// The middle one of the repetitions.
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.tokens_per_second.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+impl LocalModel {
+    /// Measures, with tokens of no meaning: speed does not depend on them.
+    ///
+    /// # Errors
+    /// When a prompt or a depth exceeds the context, or memory runs out.
+    pub fn measure(&mut self, what: &Measure) -> Result<Speeds, ModelError> {
+        let longest =
+            what.depths.iter().map(|depth| depth + what.decode).chain(what.prompts.clone()).max();
+        let context_length = self.info.context_length;
+        if let Some(tokens) = longest.filter(|longest| *longest > context_length) {
+            return Err(ModelError::ContextFull { tokens, context_length });
+        }
+        let mut speeds = Speeds::default();
+        for &tokens in &what.prompts {
+            let mut timed = || {
+                self.cache.truncate(0);
+                let start = Instant::now();
+                self.read(tokens)?;
+                Ok(rate(tokens, start))
+            };
+            let tokens_per_second =
+                (0..what.repeat).map(|_| timed()).collect::<Result<_, ModelError>>()?;
+            speeds.prefill.push(Speed { tokens, depth: 0, tokens_per_second });
+        }
+        let mut depths = what.depths.clone();
+        depths.sort_unstable();
+        for depth in depths {
+            let mut timed = || {
+                self.cache.truncate(depth);
+                self.read(depth - self.cache.len())?;
+                let start = Instant::now();
+                for _ in 0..what.decode {
+                    self.read(1)?;
+                }
+                Ok(rate(what.decode, start))
+            };
+            let tokens_per_second =
+                (0..what.repeat).map(|_| timed()).collect::<Result<_, ModelError>>()?;
+            speeds.decode.push(Speed { tokens: what.decode, depth, tokens_per_second });
+        }
+        self.cache = KvCache::new(self.model.config(), self.model.device());
+        Ok(speeds)
+    }
+
+    /// Reads so many more tokens, and looks what would follow them.
+    fn read(&mut self, mut tokens: usize) -> Result<(), ModelError> {
+        let n_ids = self.tokenizer.n_ids();
+        while tokens > 0 {
+            let held = self.cache.len();
+            let count = tokens.min(self.model.chunk());
+            // Multiples of a prime: no two tokens that follow each other are the same.
+            let ids = (held..held + count)
+                .map(|index| u32::try_from(index * 7_919 % n_ids).unwrap_or_default());
+            let ids: Vec<u32> = ids.collect();
+            let (model, cache) = (&self.model, &mut self.cache);
+            let vector = guard::computing(|| model.extend(&ids, 1, cache, &Interrupt::default()))?;
+            tokens -= count;
+            if let Some(vector) = vector.filter(|_| tokens == 0) {
+                guard::computing(|| model.logits(&vector))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "token counts are small")]
+fn rate(tokens: usize, start: Instant) -> f64 {
+    tokens as f64 / seconds(start.elapsed()).max(f64::MIN_POSITIVE)
+}

@@ -1,0 +1,58 @@
+//! Where there are no kernels of our own, on processors other than x86-64, candle multiplies.
+
+use candle_core::quantized::GgmlDType;
+
+use crate::llm::refusal::Refusal;
+
+/// There is none.
+pub(crate) enum Packed {}
+
+/// A matrix and what is added to its result.
+pub(crate) type Term<'a> = (&'a Packed, Option<&'a [f32]>);
+
+impl Packed {
+    /// Never.
+    pub(crate) fn takes(_dtype: GgmlDType, _columns: usize) -> bool {
+        false
+    }
+
+    /// Nothing.
+    pub(crate) fn size(_dtype: GgmlDType, _rows: usize, _columns: usize) -> usize {
+        0
+    }
+
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn new(
+        dtype: GgmlDType,
+        _rows: usize,
+        _columns: usize,
+        _read: &(dyn Fn(usize, &mut [u8]) -> std::io::Result<()> + Sync),
+    ) -> Result<Self, Refusal> {
+        Err(Refusal::format(format!("a matrix of {dtype:?} cannot be packed on this processor")))
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn gather(&self, _ids: &[u32]) -> Result<Vec<f32>, u32> {
+        match *self {}
+    }
+}
+
+/// Of no terms, no results.
+pub(crate) fn products(_terms: &[Term<'_>], _x: &[f32]) -> Vec<Vec<f32>> {
+    Vec::new()
+}
+
+/// Of no matrices.
+pub(crate) fn gated(gate: &Packed, _up: &Packed, _x: &[f32]) -> Vec<f32> {
+    match *gate {}
+}

@@ -1,0 +1,422 @@
+//! Products of one tile of rows with rounded activations.
+//!
+//! For few tokens weights are unpacked in registers, where reading them from memory is what takes the time. For many a
+//! tile is unpacked once into bytes that stay in the cache, and then multiplied with all tokens.
+#![expect(unsafe_code, reason = "processor instructions, and pointers into a tile")]
+#![expect(
+    clippy::inline_always,
+    reason = "else a function is compiled without its caller's features"
+)]
+
+use super::activations::Activations;
+use super::amx;
+use super::format::Format;
+use super::simd::{Avx2, Avx512, Isa, Simd};
+use super::{BLOCK, GROUP, ROWS};
+use crate::llm::exp::exp;
+
+/// Up to so many tokens are few.
+pub(super) const FEW: usize = 4;
+
+/// How far ahead of the reading memory is asked for, in bytes.
+const AHEAD: usize = 2_048;
+
+/// Results of a tile: `[tokens, 32]`.
+pub(super) type Out = [[f32; ROWS]];
+
+/// A tile unpacked: bytes `[blocks, 8, 32, 4]`, scales `[blocks, SCALES, 32]`, minima `[blocks, 32]`.
+#[derive(Default)]
+pub(super) struct Unpacked {
+    pub(super) bytes: Vec<u8>,
+    pub(super) scales: Vec<f32>,
+    pub(super) minima: Vec<f32>,
+}
+
+/// What a tile of the format `F` is multiplied by.
+///
+/// `tile` holds all units of the tile, of as many blocks as `x` has; `out` has a place for each token.
+pub(super) fn multiply<F: Format>(
+    isa: Isa,
+    tile: &[u8],
+    x: &Activations,
+    scratch: &mut Unpacked,
+    out: &mut Out,
+) {
+    let n_units = x.n_blocks / F::BLOCKS;
+    assert!(
+        x.n_blocks.is_multiple_of(F::BLOCKS)
+            && tile.len() == n_units * (F::HEADER + F::BLOCKS * F::BYTES)
+            && out.len() >= x.t,
+        "a tile and what it is multiplied by have one number of columns"
+    );
+    // SAFETY: the processor has the instruction set, or there would be no such `isa`; lengths are checked above.
+    unsafe {
+        match isa {
+            Isa::Amx if x.width == GROUP => with_amx::<F>(tile, x, scratch, out),
+            Isa::Amx | Isa::Avx512 => with_avx512::<F>(tile, x, scratch, out),
+            Isa::AvxVnni => with_avx_vnni::<F>(tile, x, scratch, out),
+            Isa::Avx2 => with_avx2::<F>(tile, x, scratch, out),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn with_amx<F: Format>(tile: &[u8], x: &Activations, scratch: &mut Unpacked, out: &mut Out) {
+    // SAFETY: that of `multiply`.
+    unsafe {
+        unpack::<F, Avx512, true>(tile, x.n_blocks, scratch);
+        amx::many::<F>(scratch, x, out);
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn with_avx512<F: Format>(
+    tile: &[u8],
+    x: &Activations,
+    scratch: &mut Unpacked,
+    out: &mut Out,
+) {
+    // SAFETY: that of `multiply`.
+    unsafe { either::<F, Avx512>(tile, x, scratch, out) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+unsafe fn with_avx_vnni<F: Format>(
+    tile: &[u8],
+    x: &Activations,
+    scratch: &mut Unpacked,
+    out: &mut Out,
+) {
+    // SAFETY: that of `multiply`.
+    unsafe { either::<F, Avx2<true>>(tile, x, scratch, out) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn with_avx2<F: Format>(
+    tile: &[u8],
+    x: &Activations,
+    scratch: &mut Unpacked,
+    out: &mut Out,
+) {
+    // SAFETY: that of `multiply`.
+    unsafe { either::<F, Avx2<false>>(tile, x, scratch, out) }
+}
+
+#[inline(always)]
+unsafe fn either<F: Format, S: Simd>(
+    tile: &[u8],
+    x: &Activations,
+    scratch: &mut Unpacked,
+    out: &mut Out,
+) {
+    // SAFETY: that of `multiply`.
+    unsafe {
+        match x.t {
+            0 => {}
+            1 => few::<F, S, 1>(tile, x, out),
+            2 => few::<F, S, 2>(tile, x, out),
+            3 => few::<F, S, 3>(tile, x, out),
+            FEW => few::<F, S, FEW>(tile, x, out),
+            _ => {
+                unpack::<F, S, false>(tile, x.n_blocks, scratch);
+                for group in 0..x.t.div_ceil(GROUP) {
+                    let n_tokens = x.width.min(x.t - group * GROUP);
+                    let mut first = 0;
+                    while first < n_tokens {
+                        let out = &mut out[group * GROUP + first..];
+                        let left = n_tokens - first;
+                        if left >= S::TOKENS && S::TOKENS == 8 {
+                            many::<F, S, 8>(scratch, x, group, first, out);
+                            first += 8;
+                        } else if left >= 4 && S::TOKENS == 8 {
+                            many::<F, S, 4>(scratch, x, group, first, out);
+                            first += 4;
+                        } else if left >= 2 {
+                            many::<F, S, 2>(scratch, x, group, first, out);
+                            first += 2;
+                        } else {
+                            many::<F, S, 1>(scratch, x, group, first, out);
+                            first += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes `silu(gate) * up` of `gate`.
+pub(super) fn gate(isa: Isa, gate: &mut Out, up: &Out) {
+    // SAFETY: the processor has the instruction set, or there would be no such `isa`.
+    unsafe {
+        match isa {
+            Isa::Amx | Isa::Avx512 => gate_with_avx512(gate, up),
+            Isa::AvxVnni | Isa::Avx2 => gate_with_avx2(gate, up),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl")]
+fn gate_with_avx512(gate: &mut Out, up: &Out) {
+    gate_loop(gate, up);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn gate_with_avx2(gate: &mut Out, up: &Out) {
+    gate_loop(gate, up);
+}
+
+#[inline(always)]
+fn gate_loop(gate: &mut Out, up: &Out) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        for (gate, up) in gate.iter_mut().zip(up) {
+            // The logistic function by an exponent that is not above zero.
+            let small = exp(-gate.abs(), true);
+            let share = if *gate < 0.0 { small } else { 1.0 };
+            *gate *= share / (1.0 + small) * up;
+        }
+    }
+}
+
+/// The row `at` of a tile, `[columns]`.
+pub(super) fn row<F: Format>(
+    isa: Isa,
+    tile: &[u8],
+    at: usize,
+    scratch: &mut Unpacked,
+    to: &mut [f32],
+) {
+    let n_blocks = to.len() / BLOCK;
+    assert_eq!(
+        tile.len(),
+        n_blocks / F::BLOCKS * (F::HEADER + F::BLOCKS * F::BYTES),
+        "a whole tile"
+    );
+    // SAFETY: as in `multiply`.
+    unsafe {
+        match isa {
+            Isa::Amx | Isa::Avx512 => unpack_with_avx512::<F>(tile, n_blocks, scratch),
+            Isa::AvxVnni | Isa::Avx2 => unpack_with_avx2::<F>(tile, n_blocks, scratch),
+        }
+    }
+    let (blocks, _) = to.as_chunks_mut::<BLOCK>();
+    for (block, to) in blocks.iter_mut().enumerate() {
+        let minimum = if F::HAS_MINIMUM { scratch.minima[block * ROWS + at] } else { 0.0 };
+        for (column, to) in to.iter_mut().enumerate() {
+            let half = column * F::SCALES / BLOCK;
+            let scale = scratch.scales[(block * F::SCALES + half) * ROWS + at];
+            let byte = scratch.bytes[((block * 8 + column / 4) * ROWS + at) * 4 + column % 4];
+            #[expect(clippy::cast_precision_loss, reason = "below 256")]
+            let weight = (i32::from(byte) - F::OFFSET) as f32;
+            *to = scale * weight - minimum;
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn unpack_with_avx512<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
+    // SAFETY: that of `row`.
+    unsafe { unpack::<F, Avx512, false>(tile, n_blocks, to) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn unpack_with_avx2<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
+    // SAFETY: that of `row`.
+    unsafe { unpack::<F, Avx2<false>, false>(tile, n_blocks, to) }
+}
+
+/// `M` tokens, all there are, straight from the packed tile.
+#[inline(always)]
+unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Activations, out: &mut Out) {
+    // SAFETY: every pointer stays within the tile or the activations, whose lengths `multiply` has compared.
+    unsafe {
+        let zero = S::splat_f32(0.0);
+        // Four vectors of rows is the most that an instruction set has.
+        let mut sums = [[zero; 4]; M];
+        let mut at = tile.as_ptr();
+        for unit in 0..x.n_blocks / F::BLOCKS {
+            let header = at;
+            at = at.add(F::HEADER);
+            for block in unit * F::BLOCKS..(unit + 1) * F::BLOCKS {
+                for line in 0..F::BYTES / 64 {
+                    S::prefetch(at.wrapping_add(AHEAD + line * 64));
+                }
+                let slot = block * M;
+                for half in 0..F::SCALES {
+                    let mut dots = [[S::splat(0); 4]; M];
+                    for (token, dots) in dots.iter_mut().enumerate() {
+                        let offset = S::splat(-F::OFFSET * sum::<F>(x, slot + token, half));
+                        dots[..S::PER_GROUP].fill(offset);
+                    }
+                    for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
+                        for index in 0..S::PER_GROUP {
+                            let weights = F::bytes::<S>(at, group, index);
+                            for (token, dots) in dots.iter_mut().enumerate() {
+                                let from = x.bytes.as_ptr().add((slot + token) * BLOCK + group * 4);
+                                dots[index] = F::dot::<S>(dots[index], weights, S::broadcast(from));
+                            }
+                        }
+                    }
+                    for index in 0..S::PER_GROUP {
+                        let scales = F::scales::<S>(header, at, half, index);
+                        for (token, sums) in sums.iter_mut().enumerate() {
+                            let own = S::splat_f32(*x.scales.as_ptr().add(slot + token));
+                            let dot = S::to_f32(dots[token][index]);
+                            sums[index] = S::mul_add(dot, S::mul(scales, own), sums[index]);
+                        }
+                    }
+                }
+                if F::HAS_MINIMUM {
+                    for index in 0..S::PER_GROUP {
+                        let minima = F::minima::<S>(header, at, index);
+                        for (token, sums) in sums.iter_mut().enumerate() {
+                            let whole = S::splat_f32(scaled_sum(x, slot + token));
+                            sums[index] = S::mul_sub(minima, whole, sums[index]);
+                        }
+                    }
+                }
+                at = at.add(F::BYTES);
+            }
+        }
+        for (out, sums) in out.iter_mut().zip(sums) {
+            for (index, sum) in sums.into_iter().enumerate().take(S::PER_GROUP) {
+                S::store_f32(out.as_mut_ptr().add(index * S::LANES), sum);
+            }
+        }
+    }
+}
+
+/// The sum of a slot's bytes, of the half `half` where halves have scales of their own.
+#[inline(always)]
+unsafe fn sum<F: Format>(x: &Activations, slot: usize, half: usize) -> i32 {
+    if F::OFFSET == 0 {
+        return 0;
+    }
+    // SAFETY: `slot` is below the number of slots.
+    unsafe {
+        let sums = x.sums.as_ptr().add(slot * 2);
+        if F::SCALES == 2 { *sums.add(half) } else { *sums + *sums.add(1) }
+    }
+}
+
+/// The sum of what a slot's bytes stand for.
+#[inline(always)]
+pub(super) unsafe fn scaled_sum(x: &Activations, slot: usize) -> f32 {
+    // SAFETY: `slot` is below the number of slots.
+    unsafe {
+        let sums = x.sums.as_ptr().add(slot * 2);
+        #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
+        let sum = (*sums + *sums.add(1)) as f32;
+        sum * *x.scales.as_ptr().add(slot)
+    }
+}
+
+/// Unpacks a tile; with `SIGNED` zero is zero.
+#[inline(always)]
+unsafe fn unpack<F: Format, S: Simd, const SIGNED: bool>(
+    tile: &[u8],
+    n_blocks: usize,
+    to: &mut Unpacked,
+) {
+    to.bytes.resize(n_blocks * ROWS * BLOCK, 0);
+    to.scales.resize(n_blocks * ROWS * F::SCALES, 0.0);
+    to.minima.resize(if F::HAS_MINIMUM { n_blocks * ROWS } else { 0 }, 0.0);
+    // SAFETY: lengths are those that were just set.
+    unsafe {
+        let mut at = tile.as_ptr();
+        for unit in 0..n_blocks / F::BLOCKS {
+            let header = at;
+            at = at.add(F::HEADER);
+            for block in unit * F::BLOCKS..(unit + 1) * F::BLOCKS {
+                let bytes = to.bytes.as_mut_ptr().add(block * ROWS * BLOCK);
+                for group in 0..8 {
+                    for index in 0..S::PER_GROUP {
+                        let place = (group * S::PER_GROUP + index) * S::LANES * 4;
+                        let mut weights = F::bytes::<S>(at, group, index);
+                        if SIGNED {
+                            weights = S::sub(weights, S::splat_byte(F::ZERO));
+                        }
+                        S::store(bytes.add(place), weights);
+                    }
+                }
+                for index in 0..S::PER_GROUP {
+                    for half in 0..F::SCALES {
+                        let place = (block * F::SCALES + half) * ROWS + index * S::LANES;
+                        let scales = F::scales::<S>(header, at, half, index);
+                        S::store_f32(to.scales.as_mut_ptr().add(place), scales);
+                    }
+                    if F::HAS_MINIMUM {
+                        let place = block * ROWS + index * S::LANES;
+                        let minima = F::minima::<S>(header, at, index);
+                        S::store_f32(to.minima.as_mut_ptr().add(place), minima);
+                    }
+                }
+                at = at.add(F::BYTES);
+            }
+        }
+    }
+}
+
+/// `M` tokens of the group `group` from the token `first` on, with an unpacked tile.
+#[inline(always)]
+unsafe fn many<F: Format, S: Simd, const M: usize>(
+    tile: &Unpacked,
+    x: &Activations,
+    group: usize,
+    first: usize,
+    out: &mut Out,
+) {
+    // SAFETY: `unpack` has made the tile of as many blocks as `x` has; the group has `first + M` tokens.
+    unsafe {
+        // More sums than registers: they stay in the nearest cache.
+        let mut sums = [[0.0_f32; ROWS]; M];
+        for block in 0..x.n_blocks {
+            let slot = (group * x.n_blocks + block) * x.width + first;
+            let weights = tile.bytes.as_ptr().add(block * ROWS * BLOCK);
+            for half in 0..F::SCALES {
+                let mut dots = [[S::splat(0); 4]; M];
+                for (token, dots) in dots.iter_mut().enumerate() {
+                    let offset = S::splat(-F::OFFSET * sum::<F>(x, slot + token, half));
+                    dots[..S::PER_GROUP].fill(offset);
+                }
+                for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
+                    let mut rows = [S::splat(0); 4];
+                    for (index, rows) in rows.iter_mut().enumerate().take(S::PER_GROUP) {
+                        *rows = S::load(weights.add((group * S::PER_GROUP + index) * S::LANES * 4));
+                    }
+                    for (token, dots) in dots.iter_mut().enumerate() {
+                        let from = x.bytes.as_ptr().add((slot + token) * BLOCK + group * 4);
+                        let four = S::broadcast(from);
+                        for (dot, rows) in dots.iter_mut().zip(rows).take(S::PER_GROUP) {
+                            *dot = F::dot::<S>(*dot, rows, four);
+                        }
+                    }
+                }
+                for index in 0..S::PER_GROUP {
+                    let place = index * S::LANES;
+                    let scales = S::load_f32(
+                        tile.scales.as_ptr().add((block * F::SCALES + half) * ROWS + place),
+                    );
+                    for (token, (sums, dots)) in sums.iter_mut().zip(dots).enumerate() {
+                        let own = S::splat_f32(*x.scales.as_ptr().add(slot + token));
+                        let sum = sums.as_mut_ptr().add(place);
+                        let dot = S::to_f32(dots[index]);
+                        S::store_f32(sum, S::mul_add(dot, S::mul(scales, own), S::load_f32(sum)));
+                    }
+                }
+            }
+            if F::HAS_MINIMUM {
+                for index in 0..S::PER_GROUP {
+                    let place = index * S::LANES;
+                    let minima = S::load_f32(tile.minima.as_ptr().add(block * ROWS + place));
+                    for (token, sums) in sums.iter_mut().enumerate() {
+                        let whole = S::splat_f32(scaled_sum(x, slot + token));
+                        let sum = sums.as_mut_ptr().add(place);
+                        S::store_f32(sum, S::mul_sub(minima, whole, S::load_f32(sum)));
+                    }
+                }
+            }
+        }
+        out[..M].copy_from_slice(&sums);
+    }
+}

@@ -1,0 +1,150 @@
+//! How quickly a model answers on this machine.
+
+use std::path::Path;
+use std::time::Instant;
+
+use datarus_agent::llm::local::{Measure, Speed, Speeds};
+use datarus_agent::llm::{self, Model as _, ModelError};
+use serde::Serialize;
+
+use crate::cli::BenchArgs;
+
+/// What an analysis costs, in tokens: a question with its notebook, six steps whose outputs are read, an answer.
+const READ: f64 = 2_700.0;
+/// As above: thoughts, code and the answer.
+const WRITTEN: f64 = 900.0;
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The model's name.
+    pub model: String,
+    /// Threads that computed.
+    pub threads: usize,
+    /// From the start of loading to a model that is ready.
+    pub load_seconds: f64,
+    /// From the start of loading to the first token.
+    pub first_token_seconds: f64,
+    /// Size of the file, if it is one.
+    pub file_bytes: Option<u64>,
+    /// Memory of the process when all was measured, where the system tells.
+    pub resident_bytes: Option<u64>,
+    /// The speeds.
+    #[serde(flatten)]
+    pub speeds: Speeds,
+}
+
+/// Loads a model, whose chat template `program` renders, and measures it.
+///
+/// # Errors
+/// When it cannot be loaded, or what is asked for does not fit its context.
+pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
+    if let Some(threads) = args.threads {
+        llm::limit_threads(threads.get());
+    }
+    let path = args.path.as_deref();
+    let start = Instant::now();
+    let mut model = super::load_local(path, program)?;
+    let load_seconds = llm::seconds(start.elapsed());
+    let one = Measure { prompts: vec![1], decode: 0, depths: Vec::new(), repeat: 1 };
+    model.measure(&one)?;
+    let first_token_seconds = llm::seconds(start.elapsed());
+    let speeds = model.measure(&Measure {
+        prompts: args.prompt.clone(),
+        decode: args.decode,
+        depths: args.depth.clone(),
+        repeat: args.repeat,
+    })?;
+    let file =
+        path.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
+    Ok(Report {
+        model: model.info().name.clone(),
+        threads: llm::n_threads(),
+        load_seconds,
+        first_token_seconds,
+        file_bytes: file.map(|file| file.len()),
+        resident_bytes: resident_bytes(),
+        speeds,
+    })
+}
+
+/// `VmRSS` of Linux.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+impl Report {
+    /// For people: a verdict, then the figures.
+    pub fn as_text(&self) -> String {
+        let mut lines = Vec::new();
+        if let (Some(read), Some(written)) =
+            (self.speeds.prefill.first(), self.speeds.decode.first())
+        {
+            let taken = READ / read.median() + WRITTEN / written.median();
+            lines.push(format!(
+                "{} answers in about {} on this machine: {READ} tokens read and {WRITTEN} written, as in an analysis \
+                 of six steps, with {} threads; what its code takes comes on top.",
+                self.model,
+                spoken(taken),
+                self.threads
+            ));
+            lines.push(String::new());
+        }
+        lines.push(format!("loads in       {:.2} s", self.load_seconds));
+        if let Some(bytes) = self.resident_bytes {
+            lines.push(format!("memory         {} MiB", bytes >> 20));
+        }
+        let speeds = [("reads", &self.speeds.prefill), ("writes", &self.speeds.decode)];
+        for (what, speeds) in speeds {
+            lines.extend(speeds.iter().map(|speed| line(what, speed)));
+        }
+        lines.join("\n")
+    }
+}
+
+fn line(what: &str, speed: &Speed) -> String {
+    let Speed { tokens, depth, .. } = speed;
+    format!("{what:<14} {:.1} tokens a second ({tokens} behind {depth})", speed.median())
+}
+
+/// Seconds as people say them.
+fn spoken(seconds: f64) -> String {
+    match seconds {
+        ..90.0 => format!("{seconds:.0} seconds"),
+        ..5_400.0 => format!("{:.0} minutes", seconds / 60.0),
+        _ => format!("{:.1} hours", seconds / 3_600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speed(tokens_per_second: f64) -> Speed {
+        Speed { tokens: 32, depth: 0, tokens_per_second: vec![tokens_per_second] }
+    }
+
+    #[test]
+    fn the_verdict_is_in_words_that_fit_the_time() {
+        let check = |read, written, expected: &str| {
+            let speeds = Speeds { prefill: vec![speed(read)], decode: vec![speed(written)] };
+            let report = Report {
+                model: String::from("small"),
+                threads: 2,
+                load_seconds: 0.5,
+                first_token_seconds: 0.6,
+                file_bytes: None,
+                resident_bytes: None,
+                speeds,
+            };
+            let text = report.as_text();
+            assert!(text.starts_with(&format!("small answers in about {expected} on")), "{text}");
+        };
+        check(2_700.0, 900.0, "2 seconds");
+        check(100.0, 9.0, "2 minutes");
+        check(1.0, 0.1, "3.2 hours");
+    }
+}

@@ -1,0 +1,200 @@
+"""Makes model files of random weights in the shapes of real models, for timing: speed does not depend on values.
+
+    python tests/bench/engine_models.py write 0.5B /tmp/models/0.5B-F16.gguf
+    python tests/bench/engine_models.py tell /tmp/models/0.5B-Q4_K_M.gguf
+
+Run it with a Python that has gguf and numpy. `write` makes an F16 file whose tokenizer llama.cpp and Datarus both
+accept; `tell` prints as JSON which types a file's tensors have, and how many bytes one token reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+SEED = 20_240_919
+CONTEXT = 32_768
+VOCABULARY = 151_936
+BOS, IM_START, EOS = 151_643, 151_644, 151_645
+NAMED = {BOS: "<|endoftext|>", IM_START: "<|im_start|>", EOS: "<|im_end|>"}
+TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+CHUNK = 1 << 22
+"""Numbers made at a time, so that a large tensor needs little more memory than its 16-bit form."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a decoder."""
+
+    architecture: str
+    layers: int
+    width: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head: int
+    tied: bool = True
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Names and shapes, the slowest dimension first, in the order of the file."""
+        yield "token_embd.weight", (VOCABULARY, self.width)
+        for layer in range(self.layers):
+            for name, shape in self._layer():
+                yield f"blk.{layer}.{name}", shape
+        yield "output_norm.weight", (self.width,)
+        if not self.tied:
+            yield "output.weight", (VOCABULARY, self.width)
+
+    def _layer(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        queries, keys = self.heads * self.head, self.kv_heads * self.head
+        yield "attn_norm.weight", (self.width,)
+        for name, rows in (("q", queries), ("k", keys), ("v", keys)):
+            yield f"attn_{name}.weight", (rows, self.width)
+            if self.architecture == "qwen2":
+                yield f"attn_{name}.bias", (rows,)
+            elif name != "v":
+                yield f"attn_{name}_norm.weight", (self.head,)
+        yield "attn_output.weight", (self.width, queries)
+        yield "ffn_norm.weight", (self.width,)
+        yield "ffn_gate.weight", (self.hidden, self.width)
+        yield "ffn_up.weight", (self.hidden, self.width)
+        yield "ffn_down.weight", (self.width, self.hidden)
+
+
+SHAPES = {
+    "0.5B": Shape("qwen2", 24, 896, 4_864, 14, 2, 64),
+    "1.5B": Shape("qwen2", 28, 1_536, 8_960, 12, 2, 128),
+    "8B": Shape("qwen3", 36, 4_096, 12_288, 32, 8, 128, tied=False),
+}
+"""Qwen2.5-0.5B, Qwen2.5-1.5B and Qwen3-8B."""
+
+
+def byte_tokens() -> list[str]:
+    """The 256 bytes in GPT-2's spelling: those that print stand for themselves, the others follow from `U+0100` on."""
+    printing = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte) if byte in printing else chr(next(others)) for byte in range(256)]
+
+
+def vocabulary() -> tuple[list[str], list[int]]:
+    """Tokens and their types: bytes, the one merge, made-up words, three control tokens, padding."""
+    tokens = [*byte_tokens(), "ĠĠ"]
+    tokens += [f"word{number}" for number in range(len(tokens), BOS)]
+    tokens += [NAMED.get(number, f"[PAD{number}]") for number in range(BOS, VOCABULARY)]
+    kinds = [int(gguf.TokenType.NORMAL)] * BOS
+    for number in range(BOS, VOCABULARY):
+        kinds.append(int(gguf.TokenType.CONTROL if number in NAMED else gguf.TokenType.UNUSED))
+    return tokens, kinds
+
+
+def describe(writer: gguf.GGUFWriter, name: str, shape: Shape) -> None:
+    """Writes sizes, tokenizer and template into the header."""
+    writer.add_name(f"{name} of random weights")
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.hidden)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_key_length(shape.head)
+    writer.add_value_length(shape.head)
+    writer.add_rope_freq_base(1e6)
+    writer.add_layer_norm_rms_eps(1e-6)
+    tokens, kinds = vocabulary()
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges(["Ġ Ġ"])
+    writer.add_bos_token_id(BOS)
+    writer.add_eos_token_id(EOS)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(TEMPLATE)
+
+
+def values(name: str, shape: tuple[int, ...], numbers: np.random.Generator) -> np.ndarray:
+    """A tensor whose product with a normalised vector stays of the size of one."""
+    if name.endswith("norm.weight"):
+        return np.ones(shape, np.float32)
+    if len(shape) == 1:
+        return numbers.standard_normal(shape, np.float32) * np.float32(0.02)
+    scale = 0.02 if name.startswith("token_embd") else shape[1] ** -0.5
+    filled = np.empty(shape, np.float16)
+    flat = filled.reshape(-1)
+    for begin in range(0, flat.size, CHUNK):
+        part = flat[begin : begin + CHUNK]
+        part[:] = numbers.standard_normal(part.size, np.float32) * np.float32(scale)
+    return filled
+
+
+def write(name: str, path: Path) -> None:
+    """Writes the F16 file of a shape, one tensor in memory at a time."""
+    shape = SHAPES[name]
+    writer = gguf.GGUFWriter(path, shape.architecture)
+    describe(writer, name, shape)
+    for tensor, size in shape.tensors():
+        kind = np.dtype(np.float16 if len(size) == 2 else np.float32)
+        writer.add_tensor_info(tensor, size, kind, int(np.prod(size)) * kind.itemsize)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    numbers = np.random.default_rng(SEED)
+    for tensor, size in shape.tensors():
+        writer.write_tensor_data(values(tensor, size, numbers))
+    writer.close()
+
+
+def tell(path: Path) -> dict:
+    """The types of a file's tensors by name, layers counted together, and the bytes that one token reads.
+
+    Of an embedding that is not the output layer too, one token reads only a row.
+    """
+    tensors = gguf.GGUFReader(path).tensors
+    types: dict[str, Counter] = {}
+    layers: dict[str, list[int]] = {}
+    for tensor in tensors:
+        layer = re.match(r"blk\.(\d+)\.", tensor.name)
+        pattern = re.sub(r"^blk\.\d+\.", "blk.*.", tensor.name)
+        kind = tensor.tensor_type.name
+        types.setdefault(pattern, Counter())[kind] += 1
+        if layer:
+            layers.setdefault(f"{pattern} {kind}", []).append(int(layer[1]))
+    tied = "output.weight" not in types
+    read = sum(int(tensor.n_bytes) for tensor in tensors if tied or tensor.name != "token_embd.weight")
+    mixed = {key: which for key, which in layers.items() if len(types[key.split()[0]]) > 1}
+    return {"types": {name: dict(counts) for name, counts in types.items()}, "layers": mixed, "bytes_read": read}
+
+
+def main() -> int:
+    """Reads the command line and does one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("write", help="make an F16 file")
+    making.add_argument("shape", choices=SHAPES)
+    making.add_argument("file", type=Path)
+    telling = commands.add_parser("tell", help="print a file's types as JSON")
+    telling.add_argument("file", type=Path)
+    arguments = parser.parse_args()
+    if arguments.command == "write":
+        write(arguments.shape, arguments.file)
+    else:
+        print(json.dumps(tell(arguments.file)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
