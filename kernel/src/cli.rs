@@ -139,16 +139,16 @@ pub struct BenchArgs {
     pub threads: Option<NonZeroUsize>,
     /// Lengths of prompts to read, in tokens.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "512")]
-    pub prompt: Vec<usize>,
+    pub prompt: Vec<NonZeroUsize>,
     /// Tokens to write.
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub decode: usize,
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub decode: NonZeroUsize,
     /// Behind so many tokens each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
     pub depth: Vec<usize>,
     /// How often to measure each.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub repeat: usize,
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub repeat: NonZeroUsize,
     /// Print as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,

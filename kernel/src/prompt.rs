@@ -48,7 +48,7 @@ pub(crate) enum FromAgent {
     /// Name the DataFrames.
     Variables(blocking::Sender<Vec<Variable>>),
     /// The turn is over.
-    Ended(Result<Ended, Failure>),
+    Ended(Result<Box<Ended>, Failure>),
 }
 
 /// A turn that came to an end, and who answered.
@@ -119,7 +119,8 @@ impl Worker {
                 self.model = None;
                 Err(Failure { name: "AgentPanic", reason: described(panic.as_ref()) })
             });
-            if self.events.send(Event::Agent(number, Box::new(FromAgent::Ended(ended)))).is_err() {
+            let ended = FromAgent::Ended(ended.map(Box::new));
+            if self.events.send(Event::Agent(number, Box::new(ended))).is_err() {
                 return;
             }
         }

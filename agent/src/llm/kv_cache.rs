@@ -117,9 +117,19 @@ impl KvCache {
             candle_core::bail!("the KV-cache has no layer {layer}");
         };
         let (len, t) = (self.len(), keys.dim(1)?);
-        cache.keys.slice_set(&keys.to_dtype(self.dtype)?.contiguous()?, 1, len)?;
-        cache.values.slice_set(&values.to_dtype(self.dtype)?.contiguous()?, 1, len)?;
+        cache.keys.slice_set(&self.stored(keys)?, 1, len)?;
+        cache.values.slice_set(&self.stored(values)?, 1, len)?;
         Ok((cache.keys.narrow(1, 0, len + t)?, cache.values.narrow(1, 0, len + t)?))
+    }
+
+    /// As the cache holds it. What a half float cannot hold becomes the largest that it can: infinity times a weight
+    /// of zero would be no number.
+    fn stored(&self, x: &Tensor) -> Result<Tensor> {
+        if self.dtype == DType::F16 {
+            let most = half::f16::MAX.to_f32();
+            return x.clamp(-most, most)?.to_dtype(self.dtype)?.contiguous();
+        }
+        x.to_dtype(self.dtype)?.contiguous()
     }
 
     /// Counts `tokens` as held, after every layer was extended by them.

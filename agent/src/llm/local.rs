@@ -37,7 +37,7 @@ pub struct LocalModel {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     cache: KvCache,
-    /// Whether tokens are guessed while it writes. A small model computes one about as quickly as it guesses.
+    /// Whether tokens are guessed while it writes: where a few are computed in about the time of one.
     guesses: bool,
 }
 

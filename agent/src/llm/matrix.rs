@@ -38,6 +38,11 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
+    /// Whether our own kernels multiply it.
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self.weight, Matrix::Packed(_))
+    }
+
     /// `x`: `[t, columns]`. Returns `[t, rows]`.
     ///
     /// # Errors

@@ -77,16 +77,16 @@ impl Pool {
             allowed: AtomicUsize::new(usize::MAX),
             panicked: Mutex::new(None),
         });
-        let start = |index: usize| {
+        // Where the system gives no more threads the others do the work.
+        let mut helpers = Vec::new();
+        for index in 0..n_threads.saturating_sub(1) {
             let (shared, asleep) = (Arc::clone(&shared), Arc::new(AtomicBool::new(false)));
             let own = Arc::clone(&asleep);
             let name = format!("model-{index}");
             let thread = std::thread::Builder::new().name(name);
-            // Where the system gives no more threads the others do the work.
-            let handle = thread.spawn(move || help(&shared, index, &own)).ok()?;
-            Some((handle.thread().clone(), asleep))
-        };
-        let helpers = (0..n_threads.saturating_sub(1)).filter_map(start).collect();
+            let Ok(handle) = thread.spawn(move || help(&shared, index, &own)) else { break };
+            helpers.push((handle.thread().clone(), asleep));
+        }
         Self { shared, helpers, asking: Mutex::new(()) }
     }
 

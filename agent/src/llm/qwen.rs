@@ -30,6 +30,7 @@ pub(crate) struct Qwen {
     layers: Vec<Layer>,
     norm: Norm,
     head: Linear,
+    is_packed: bool,
     device: Device,
 }
 
@@ -95,19 +96,25 @@ impl Qwen {
         let embedding = weights.matrix("token_embd.weight", config.vocab_size, config.width)?;
         let layers = (0..config.n_layers)
             .map(|index| Layer::load(&config, weights, &format!("blk.{index}")))
-            .collect::<std::result::Result<_, _>>()?;
+            .collect::<std::result::Result<Vec<_>, _>>()?;
         let norm = load_norm(&config, weights, "output_norm.weight", config.width)?;
         let head = if weights.has("output.weight") {
             load_plain(weights, "output", config.vocab_size, config.width)?
         } else {
             Linear { weight: embedding.clone(), bias: None }
         };
-        Ok(Self { config, embedding, layers, norm, head, device: device.clone() })
+        let is_packed = head.is_packed() && layers.iter().all(Layer::is_packed);
+        Ok(Self { config, embedding, layers, norm, head, is_packed, device: device.clone() })
     }
 
     /// Sizes and settings.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether all its products are our own kernels', which read the weights once for a few tokens.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.is_packed
     }
 
     /// Where it computes.
@@ -142,8 +149,10 @@ impl Qwen {
         cache: &mut KvCache,
         interrupt: &Interrupt,
     ) -> Result<Option<Tensor>> {
-        // What is left to candle takes microseconds; what does not, our own pool shares out.
-        workers::stay_on_this_thread();
+        if self.config.is_small() || self.is_packed {
+            // What is left to candle takes microseconds; what does not, our own pool shares out.
+            workers::stay_on_this_thread();
+        }
         cache.reserve(tokens.len(), self.layers.len())?;
         let positions = self.positions(cache.len(), tokens.len())?;
         let mut x = self.embedding.rows(tokens, &self.device)?;
@@ -200,6 +209,12 @@ impl Layer {
                 down: load_plain(weights, &format!("{prefix}.ffn_down"), width, config.hidden)?,
             },
         })
+    }
+
+    fn is_packed(&self) -> bool {
+        let Attention { query, key, value, output, .. } = &self.attention;
+        let FeedForward { gate, up, down } = &self.feed_forward;
+        [query, key, value, output, gate, up, down].into_iter().all(Linear::is_packed)
     }
 
     /// `x`: `[t, width]`, and so the result.

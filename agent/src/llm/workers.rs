@@ -17,3 +17,16 @@ pub(crate) fn stay_on_this_thread() {
     }
     ALONE.with(|_| ());
 }
+
+/// Lets every other thread go before the calling one, for its life: for work that nobody waits for.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a function of the C library")]
+pub(crate) fn yield_to_others() {
+    const LAST: libc::c_int = 19;
+    // SAFETY: it takes numbers; 0 is the calling thread, to which alone Linux applies it.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LAST) };
+}
+
+/// Where a thread has no priority of its own, it goes as the others do.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn yield_to_others() {}

@@ -50,10 +50,10 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
     model.measure(&one)?;
     let first_token_seconds = llm::seconds(start.elapsed());
     let speeds = model.measure(&Measure {
-        prompts: args.prompt.clone(),
-        decode: args.decode,
+        prompts: args.prompt.iter().map(|tokens| tokens.get()).collect(),
+        decode: args.decode.get(),
         depths: args.depth.clone(),
-        repeat: args.repeat,
+        repeat: args.repeat.get(),
     })?;
     let file =
         path.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);

@@ -157,7 +157,7 @@ impl Server {
                 }
                 None => self.ask_variables(answer),
             },
-            FromAgent::Ended(Ok(ended)) => self.end_turn(ended),
+            FromAgent::Ended(Ok(ended)) => self.end_turn(*ended),
             // A step that could not be run any more is no failure of its own then.
             FromAgent::Ended(Err(_)) if prompt.is_interrupted() => self.end_interrupted(),
             FromAgent::Ended(Err(failure)) => self.fail_turn(&failure),

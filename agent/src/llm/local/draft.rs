@@ -1,8 +1,8 @@
 //! Guesses at what comes next: code repeats names, answers repeat what was printed.
 //!
 //! A guess is computed with the token before it, for little more than that alone costs, since the weights are read
-//! once for all. The model's own choice is made from the same logits as without it, so a guess that is wrong changes
-//! nothing but the time.
+//! once for all. The model's own choice is made from the same logits as without it, but for the last bits of the sums
+//! of attention; so a guess, right or wrong, changes nothing but the time.
 //!
 //! # Source
 //! Prompt lookup, <https://github.com/apoorvumang/prompt-lookup-decoding>

@@ -330,7 +330,13 @@ impl<'a> Generation<'a> {
             let held = self.cache.len();
             let end = len.min(held + self.model.chunk());
             let mut chunk = self.sequence.get(held..end).unwrap_or_default().to_vec();
-            let guess = if end == len { self.guess(chunk.len()) } else { &[] };
+            let mut guess = if end == len { self.guess(chunk.len()) } else { &[] };
+            if self.cache.capacity_for(chunk.len() + guess.len())
+                > self.cache.capacity_for(chunk.len())
+            {
+                // It is not worth memory that may be refused.
+                guess = &[];
+            }
             let wanted = 1 + guess.len();
             chunk.extend_from_slice(guess);
             require_room(self.model, self.cache, chunk.len())?;
@@ -355,12 +361,13 @@ impl<'a> Generation<'a> {
     /// Tokens that may come next, to be computed with the last `new` ones; none where that costs more than it may
     /// spare.
     fn guess(&self, new: usize) -> &[u32] {
-        let room = self.model.config().context_length.saturating_sub(self.sequence.len());
+        let context = self.model.config().context_length.saturating_sub(self.sequence.len());
+        let wanted = self.request.max_new_tokens.saturating_sub(self.completion().len());
         if new > 1 || !self.guesses {
             return &[];
         }
         let guess = draft::guess(&self.sequence);
-        guess.get(..room).unwrap_or(guess)
+        guess.get(..context.min(wanted)).unwrap_or(guess)
     }
 }
 
@@ -370,7 +377,11 @@ fn common(a: &[u32], b: &[u32]) -> usize {
 }
 
 /// Refuses to let the cache grow beyond the machine's memory.
-fn require_room(model: &Qwen, cache: &KvCache, additional: usize) -> Result<(), ModelError> {
+pub(super) fn require_room(
+    model: &Qwen,
+    cache: &KvCache,
+    additional: usize,
+) -> Result<(), ModelError> {
     let more = cache.capacity_for(additional) - cache.capacity();
     if more > 0 {
         memory::require(more as u64 * model.config().cache_bytes_per_token())?;

@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
+use crate::llm::workers;
+
 /// Files up to this size are hashed at once, in a few hundredths of a second.
 const AT_ONCE: u64 = 64 << 20;
 
@@ -28,7 +30,7 @@ impl FileHash {
         }
         let path = path.to_path_buf();
         let thread = std::thread::Builder::new().name(String::from("model-hash"));
-        thread.spawn(move || hash_file(&path)).map_or(Self::Known(None), Self::Running)
+        thread.spawn(move || hash_in_background(&path)).map_or(Self::Known(None), Self::Running)
     }
 
     /// Of bytes in memory.
@@ -48,6 +50,11 @@ impl FileHash {
             Self::Running(_) => None,
         }
     }
+}
+
+fn hash_in_background(path: &Path) -> Option<String> {
+    workers::yield_to_others();
+    hash_file(path)
 }
 
 fn hash_file(path: &Path) -> Option<String> {

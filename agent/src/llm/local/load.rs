@@ -1,4 +1,4 @@
-//! Loads a model: sizes first, so that refusals come quickly, then all else at once.
+//! Loads a model: sizes first, so that most refusals come quickly, then all else at once.
 
 use std::path::Path;
 
@@ -126,7 +126,7 @@ struct Parts {
 fn assemble(model: Qwen, parts: Parts) -> LocalModel {
     let Parts { info, hash, tokenizer, template } = parts;
     let cache = KvCache::new(model.config(), model.device());
-    let guesses = !model.config().is_small();
+    let guesses = model.is_packed();
     LocalModel { info, hash, model, tokenizer, template, cache, guesses }
 }
 

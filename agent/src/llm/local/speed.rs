@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::generation::require_room;
 use super::{LocalModel, guard};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::{Interrupt, ModelError, seconds};
@@ -56,8 +57,12 @@ impl LocalModel {
     /// # Errors
     /// When a prompt or a depth exceeds the context, or memory runs out.
     pub fn measure(&mut self, what: &Measure) -> Result<Speeds, ModelError> {
-        let longest =
-            what.depths.iter().map(|depth| depth + what.decode).chain(what.prompts.clone()).max();
+        let longest = what
+            .depths
+            .iter()
+            .map(|depth| depth.saturating_add(what.decode))
+            .chain(what.prompts.clone())
+            .max();
         let context_length = self.info.context_length;
         if let Some(tokens) = longest.filter(|longest| *longest > context_length) {
             return Err(ModelError::ContextFull { tokens, context_length });
@@ -104,6 +109,7 @@ impl LocalModel {
             let ids = (held..held + count)
                 .map(|index| u32::try_from(index * 7_919 % n_ids).unwrap_or_default());
             let ids: Vec<u32> = ids.collect();
+            require_room(&self.model, &self.cache, count)?;
             let (model, cache) = (&self.model, &mut self.cache);
             let vector = guard::computing(|| model.extend(&ids, 1, cache, &Interrupt::default()))?;
             tokens -= count;

@@ -114,7 +114,8 @@ fn round_block(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32) {
     let mut rounded = [0; BLOCK];
     for (rounded, x) in rounded.iter_mut().zip(x) {
         // Adding 1.5 * 2^23 rounds to the next whole number, ties to even, which is then in the lowest bits.
-        let whole = (x * inverse + 12_582_912.0).to_bits();
+        let whole = (x * inverse).clamp(-127.0, 127.0) + 12_582_912.0;
+        let whole = if x.is_finite() { whole.to_bits() } else { 0 };
         *rounded = whole.to_le_bytes()[0].cast_signed();
     }
     (rounded, if scale.is_finite() { scale } else { 0.0 })
