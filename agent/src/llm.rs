@@ -307,12 +307,13 @@ pub enum ModelError {
     Compute(String),
 }
 
-/// From now on models compute with at most so many threads; without a call with one for each processor.
+/// From now on our own kernels compute with at most so many threads; without a call with one for each processor. What
+/// candle multiplies (all on processors other than x86-64, and dense models) is not limited by it.
 pub fn limit_threads(n_threads: usize) {
     pool::Pool::get().limit(n_threads.max(1));
 }
 
-/// How many threads models compute with.
+/// How many threads our own kernels compute with.
 pub fn n_threads() -> usize {
     pool::Pool::get().n_threads()
 }

@@ -134,7 +134,7 @@ pub struct BenchArgs {
     /// A GGUF file or a folder with safetensors; without it the model in use.
     #[arg(env = "DATARUS_MODEL")]
     pub path: Option<PathBuf>,
-    /// Threads that compute [default: one for each processor].
+    /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Lengths of prompts to read, in tokens.
@@ -226,7 +226,7 @@ pub struct EngineArgs {
     /// A GGUF file, or a folder with safetensors [default: the embedded model].
     #[arg(long, value_name = "PATH", env = "DATARUS_MODEL")]
     pub model: Option<PathBuf>,
-    /// Threads that the model computes with [default: one for each processor].
+    /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS", hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
     /// What holds Python: the best that works here, one of two kinds, or nothing.

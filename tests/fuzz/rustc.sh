@@ -1,7 +1,7 @@
 #!/bin/sh
 # What cargo calls for the members of the workspace when they are built for fuzzing: with counters at each branch, and
-# optimised. The dependencies stay as the tests have built them. Stable Rust takes these flags; a sanitizer needs nightly,
-# and is little use where `unsafe` is denied.
+# optimised. The dependencies stay as the tests have built them. Stable Rust takes these flags; a sanitizer needs nightly;
+# what reads foreign bytes has no `unsafe`, and the products that have it look at lengths first.
 case " $* " in
     *" --crate-name "*)
         exec "$@" -Copt-level=2 -Cpasses=sancov-module \

@@ -149,8 +149,8 @@ impl Config {
         config.checked()
     }
 
-    /// Whether the model is so small that 32-bit weights on one thread are the fastest: under 16 million parameters,
-    /// 64 MiB. Smaller storage would only save memory, and rounding of activations would cost accuracy.
+    /// Whether the model is so small that 32-bit weights, multiplied on one thread, are the fastest: under 16 million
+    /// parameters, 64 MiB. Only attention over a long past is shared out. Smaller storage would only save memory, and rounding of activations would cost accuracy.
     pub(crate) fn is_small(&self) -> bool {
         let attention = self.width * self.head_size * (self.n_heads + self.n_kv_heads) * 2;
         let layer = attention + 3 * self.width * self.hidden;

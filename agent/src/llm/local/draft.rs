@@ -14,9 +14,11 @@ const ALIKE: usize = 3;
 
 /// What followed when the end of `sequence` stood in it the last time; empty if it never did.
 pub(super) fn guess(sequence: &[u32]) -> &[u32] {
-    let Some((before, end)) = sequence.split_last_chunk::<ALIKE>() else { return &[] };
+    let (Some(end), Some((_, earlier))) = (sequence.last_chunk::<ALIKE>(), sequence.split_last())
+    else {
+        return &[];
+    };
     // The end itself is no earlier place, but one that reaches into it is.
-    let earlier = sequence.get(..sequence.len() - 1).unwrap_or(before);
     let Some(start) = earlier.windows(ALIKE).rposition(|window| window == end) else { return &[] };
     let followed = sequence.get(start + ALIKE..).unwrap_or_default();
     followed.get(..MOST).unwrap_or(followed)

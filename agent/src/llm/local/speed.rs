@@ -101,7 +101,7 @@ impl LocalModel {
 
     /// Reads so many more tokens, and looks what would follow them.
     fn read(&mut self, mut tokens: usize) -> Result<(), ModelError> {
-        let n_ids = self.tokenizer.n_ids();
+        let n_ids = self.tokenizer.n_ids().max(1);
         while tokens > 0 {
             let held = self.cache.len();
             let count = tokens.min(self.model.chunk());

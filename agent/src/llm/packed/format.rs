@@ -207,10 +207,14 @@ unsafe impl Format for Q4_0 {
 fn low_then_high(packed: &[u8; BLOCK / 2]) -> [u8; BLOCK] {
     let mut bytes = [0; BLOCK];
     let (low, high) = bytes.split_at_mut(BLOCK / 2);
+    split_nibbles(packed, low, high);
+    bytes
+}
+
+fn split_nibbles(packed: &[u8], low: &mut [u8], high: &mut [u8]) {
     for ((low, high), packed) in low.iter_mut().zip(high).zip(packed) {
         (*low, *high) = (packed & 0x0F, packed >> 4);
     }
-    bytes
 }
 
 /// Five bits and a scale: what files have where a K-quant's 256 columns do not divide a row.
@@ -294,9 +298,7 @@ unsafe impl Format for Q4K {
         let (packed, _) = stored.get(16..)?.as_chunks::<BLOCK>();
         for (pair, packed) in row.bytes.chunks_exact_mut(2).zip(packed) {
             let [low, high] = pair else { return None };
-            for ((low, high), packed) in low.iter_mut().zip(high).zip(packed) {
-                (*low, *high) = (packed & 0x0F, packed >> 4);
-            }
+            split_nibbles(packed, low, high);
         }
         Some(())
     }
