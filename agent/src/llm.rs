@@ -19,6 +19,7 @@ mod gguf;
 mod kv_cache;
 mod matrix;
 mod memory;
+mod norm;
 #[cfg_attr(not(target_arch = "x86_64"), path = "llm/packed/elsewhere.rs")]
 mod packed;
 mod pool;

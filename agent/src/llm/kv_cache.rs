@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::llm::config::Config;
+use crate::llm::packed::Phase;
 
 /// Room for this many tokens is taken at first; it doubles when it is full.
 const FIRST_CAPACITY: usize = 256;
@@ -11,6 +12,8 @@ const FIRST_CAPACITY: usize = 256;
 pub(crate) struct KvCache {
     layers: Vec<LayerCache>,
     tokens: Vec<u32>,
+    /// How many of the first tokens were computed as part of a prompt.
+    n_prompt: usize,
     capacity: usize,
     limit: usize,
     shape: (usize, usize),
@@ -30,6 +33,7 @@ impl KvCache {
         Self {
             layers: Vec::with_capacity(config.n_layers),
             tokens: Vec::new(),
+            n_prompt: 0,
             capacity: 0,
             limit: config.context_length,
             shape: (config.n_kv_heads, config.head_size),
@@ -48,9 +52,15 @@ impl KvCache {
         self.tokens.len()
     }
 
+    /// How many of the first tokens were computed as part of a prompt.
+    pub(crate) fn n_prompt(&self) -> usize {
+        self.n_prompt
+    }
+
     /// Forgets all but the first `len` tokens; costs nothing.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.tokens.truncate(len);
+        self.n_prompt = self.n_prompt.min(len);
     }
 
     /// The capacity that holding `additional` more tokens takes.
@@ -132,8 +142,11 @@ impl KvCache {
         x.to_dtype(self.dtype)?.contiguous()
     }
 
-    /// Counts `tokens` as held, after every layer was extended by them.
-    pub(crate) fn commit(&mut self, tokens: &[u32]) {
+    /// Counts `tokens` of a `phase` as held, after every layer was extended by them.
+    pub(crate) fn commit(&mut self, tokens: &[u32], phase: Phase) {
+        if phase == Phase::Prompt && self.n_prompt == self.len() {
+            self.n_prompt += tokens.len();
+        }
         self.tokens.extend_from_slice(tokens);
     }
 }

@@ -13,7 +13,7 @@ use candle_core::{
 };
 use candle_nn::ops::silu;
 
-use crate::llm::packed::{self, Packed};
+use crate::llm::packed::{self, Packed, Phase};
 
 /// Up to so many rows the loop is the faster.
 pub(crate) const FEW: usize = 4;
@@ -47,8 +47,8 @@ impl Linear {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let [y] = products([self], x)?;
+    pub(crate) fn forward(&self, x: &Tensor, phase: Phase) -> Result<Tensor> {
+        let [y] = products([self], x, phase)?;
         Ok(y)
     }
 }
@@ -57,14 +57,18 @@ impl Linear {
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub(crate) fn products<const N: usize>(terms: [&Linear; N], x: &Tensor) -> Result<[Tensor; N]> {
+pub(crate) fn products<const N: usize>(
+    terms: [&Linear; N],
+    x: &Tensor,
+    phase: Phase,
+) -> Result<[Tensor; N]> {
     let packed = terms.map(|term| match &term.weight {
         Matrix::Packed(packed) => Some(packed),
         Matrix::Shared(_) | Matrix::Own(_) => None,
     });
     if packed.iter().any(Option::is_none) {
         return each(terms.map(|term| {
-            let y = term.weight.forward(x)?;
+            let y = term.weight.forward(x, phase)?;
             term.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
         }));
     }
@@ -77,7 +81,7 @@ pub(crate) fn products<const N: usize>(terms: [&Linear; N], x: &Tensor) -> Resul
     }
     let t = x.dim(0)?;
     let results = with_rows(x, packed[0].map_or(0, |first| first.columns()), |x| {
-        packed::products(&matrices, x)
+        packed::products(&matrices, x, phase)
     })?;
     let mut results = results.into_iter();
     each(terms.map(|_| {
@@ -87,17 +91,25 @@ pub(crate) fn products<const N: usize>(terms: [&Linear; N], x: &Tensor) -> Resul
     }))
 }
 
-/// The inner vector of a `SwiGLU`, `silu(gate · x) * (up · x)`: `x` is `[t, columns]`, the result `[t, rows]`.
+/// `SwiGLU`, `down · (silu(gate · x) * (up · x))`: `x` is `[t, columns]`, the result `[t, rows of down]`.
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub(crate) fn gated(gate: &Linear, up: &Linear, x: &Tensor) -> Result<Tensor> {
-    if let (Matrix::Packed(gate), Matrix::Packed(up)) = (&gate.weight, &up.weight) {
-        let y = with_rows(x, gate.columns(), |x| packed::gated(gate, up, x))?;
-        return Tensor::from_vec(y, (x.dim(0)?, gate.rows()), x.device());
+pub(crate) fn feed_forward(
+    gate: &Linear,
+    up: &Linear,
+    down: &Linear,
+    x: &Tensor,
+    phase: Phase,
+) -> Result<Tensor> {
+    if let [Matrix::Packed(gate), Matrix::Packed(up), Matrix::Packed(down)] =
+        [&gate.weight, &up.weight, &down.weight]
+    {
+        let y = with_rows(x, gate.columns(), |x| packed::feed_forward(gate, up, down, x, phase))?;
+        return Tensor::from_vec(y, (x.dim(0)?, down.rows()), x.device());
     }
-    let [gate, up] = products([gate, up], x)?;
-    silu(&gate)? * up
+    let [gate, up] = products([gate, up], x, phase)?;
+    down.forward(&(silu(&gate)? * up)?, phase)
 }
 
 fn each<const N: usize>(results: [Result<Tensor>; N]) -> Result<[Tensor; N]> {
@@ -115,7 +127,11 @@ fn with_rows<R>(x: &Tensor, columns: usize, work: impl FnOnce(&[f32]) -> R) -> R
     Ok(work(on_cpu(&storage, layout)?))
 }
 
-fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+/// The elements of a tensor on the processor.
+///
+/// # Errors
+/// When it lies elsewhere or has gaps.
+pub(crate) fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     match storage {
         Storage::Cpu(storage) => in_order(storage, layout),
         Storage::Cuda(_) | Storage::Metal(_) => bail!("expected a tensor on the processor"),
@@ -127,10 +143,12 @@ impl Matrix {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, phase: Phase) -> Result<Tensor> {
         match self {
             Self::Packed(matrix) => {
-                let y = with_rows(x, matrix.columns(), |x| packed::products(&[(matrix, None)], x))?;
+                let y = with_rows(x, matrix.columns(), |x| {
+                    packed::products(&[(matrix, None)], x, phase)
+                })?;
                 Tensor::from_vec(y.concat(), (x.dim(0)?, matrix.rows()), x.device())
             }
             Self::Shared(matrix) => matrix.forward(x),

@@ -2,7 +2,7 @@
 //!
 //! candle keeps such a form beside the one of the file, for some types and widths, and has all threads meet for each
 //! product of a turn. Here the rearranged form is the only one, products of the same vector share its rounding and one
-//! job, and what they are made of is multiplied without being written down (see [`gated`]).
+//! job, and the inner vector of a feed-forward part is rounded where it is made (see [`feed_forward`]).
 
 #![expect(unsafe_code, reason = "several threads write one result")]
 
@@ -24,7 +24,7 @@ mod simd;
 #[cfg(test)]
 mod tests;
 
-use activations::Activations;
+use activations::{Activations, Rounding};
 use format::{Format, Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0, RowUnit};
 pub(crate) use simd::Isa;
 
@@ -149,17 +149,6 @@ impl Packed {
     fn tile(&self, index: usize) -> &[u8] {
         self.data.get(index * self.tile..(index + 1) * self.tile).unwrap_or_default()
     }
-
-    /// The tile `index` times `x`.
-    fn multiply(
-        &self,
-        index: usize,
-        x: &Activations,
-        scratch: &mut product::Unpacked,
-        out: &mut product::Out,
-    ) {
-        with_format!(self.dtype, F => product::multiply::<F>(self.isa, self.tile(index), x, scratch, out), ());
-    }
 }
 
 thread_local! {
@@ -185,43 +174,73 @@ fn pack<F: Format>(stored: &[u8], tile: &mut [u8], n_rows: usize, columns: usize
 /// What a product is made of: a matrix and what is added to its result, `[rows]`.
 pub(crate) type Term<'a> = (&'a Packed, Option<&'a [f32]>);
 
-/// `x`: `[t, columns]`; of each term `[t, rows]`. Rounded once, in one job.
-pub(crate) fn products(terms: &[Term<'_>], x: &[f32]) -> Vec<Vec<f32>> {
-    let Some(columns) = terms.first().map(|(matrix, _)| matrix.columns) else { return Vec::new() };
-    let pool = Pool::get();
-    let x = Activations::round(x, columns, pool);
-    let mut results: Vec<_> =
-        terms.iter().map(|(matrix, _)| vec![0.0; x.t * matrix.rows]).collect();
-    let places: Vec<_> =
-        results.iter_mut().zip(terms).map(|(y, (m, _))| Place::new(y, m.rows)).collect();
-    let tiles: Vec<_> = (0..terms.len())
-        .flat_map(|term| (0..terms[term].0.n_tiles()).map(move |tile| (term, tile)))
-        .collect();
-    each_tile(pool, tiles.len(), x.t, &|index, scratch| {
-        let (term, tile) = tiles[index];
-        let (matrix, bias) = terms[term];
-        matrix.multiply(tile, &x, &mut scratch.unpacked, &mut scratch.first);
-        places[term].put(tile, &mut scratch.first, bias);
-    });
-    results
+/// What products are computed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Many tokens that are known: in 16-bit floats where the processor has a matrix unit for them.
+    Prompt,
+    /// A few that the model writes: in bytes.
+    Completion,
 }
 
-/// The inner vector of a `SwiGLU`, `silu(gate · x) * (up · x)`: `x` is `[t, columns]`, the result `[t, rows]`.
+/// Whether the phases round to different numbers on this machine, so that what was computed in one is not what the
+/// other would have computed.
+pub(crate) fn phases_differ() -> bool {
+    Isa::of_this_machine() == Some(Isa::Amx)
+}
+
+/// `x`: `[t, columns]`; of each term `[t, rows]`. Rounded once, in one job.
+pub(crate) fn products(terms: &[Term<'_>], x: &[f32], phase: Phase) -> Vec<Vec<f32>> {
+    let Some((first, _)) = terms.first() else { return Vec::new() };
+    products_of(terms, &Activations::round(x, first.columns, first.isa, phase, Pool::get()))
+}
+
+fn products_of(terms: &[Term<'_>], x: &Activations) -> Vec<Vec<f32>> {
+    let (t, room) = (x.t(), x.room());
+    let places: Vec<_> = terms.iter().map(|(matrix, _)| Place::new(t, matrix.rows)).collect();
+    let tiles: Vec<_> = terms
+        .iter()
+        .zip(&places)
+        .flat_map(|(term, place)| (0..term.0.n_tiles()).map(move |tile| (term, place, tile)))
+        .collect();
+    each_part(tiles.len(), x, &|part, scratch| {
+        let tiles = &tiles[part];
+        multiply(tiles.iter().map(|((matrix, _), _, tile)| (*matrix, *tile)), x, scratch);
+        let results = scratch.results.chunks_exact_mut(room);
+        for (((_, bias), place, tile), results) in tiles.iter().zip(results) {
+            place.put(*tile, &mut results[..t], *bias);
+        }
+    });
+    // SAFETY: each tile of each term was put.
+    places.into_iter().map(|place| unsafe { place.filled() }).collect()
+}
+
+/// `SwiGLU`, `down · (silu(gate · x) * (up · x))`: `x` is `[t, columns]`, the result `[t, rows of down]`.
+///
+/// A tile of the inner vector is a block of what `down` multiplies: it is rounded where it is made.
 ///
 /// # Source
 /// <https://arxiv.org/abs/2002.05202>
-pub(crate) fn gated(gate: &Packed, up: &Packed, x: &[f32]) -> Vec<f32> {
-    let pool = Pool::get();
-    let x = Activations::round(x, gate.columns, pool);
-    let mut y = vec![0.0; x.t * gate.rows];
-    let place = Place::new(&mut y, gate.rows);
-    each_tile(pool, gate.n_tiles(), x.t, &|tile, scratch| {
-        gate.multiply(tile, &x, &mut scratch.unpacked, &mut scratch.first);
-        up.multiply(tile, &x, &mut scratch.unpacked, &mut scratch.second);
-        product::gate(gate.isa, &mut scratch.first, &scratch.second);
-        place.put(tile, &mut scratch.first, None);
+pub(crate) fn feed_forward(
+    gate: &Packed,
+    up: &Packed,
+    down: &Packed,
+    x: &[f32],
+    phase: Phase,
+) -> Vec<f32> {
+    let x = Activations::round(x, gate.columns, gate.isa, phase, Pool::get());
+    let (t, room) = (x.t(), x.room());
+    let inner = Rounding::new(t, down.columns, down.isa, phase);
+    each_part(gate.n_tiles().min(inner.n_blocks()), &x, &|part, scratch| {
+        let pairs = part.clone().flat_map(|tile| [(gate, tile), (up, tile)]);
+        multiply(pairs, &x, scratch);
+        for (tile, results) in part.zip(scratch.results.chunks_exact_mut(2 * room)) {
+            let (gated, up) = results.split_at_mut(room);
+            product::gate(gate.isa, &mut gated[..t], &up[..t]);
+            inner.put(tile, &gated[..t]);
+        }
     });
-    y
+    products_of(&[(down, None)], &inner.done()).concat()
 }
 
 impl Packed {
@@ -251,38 +270,87 @@ impl Packed {
     }
 }
 
-/// What a thread computes a tile in.
+/// A tile, unpacked for one of the kinds of activations.
 #[derive(Default)]
-struct Scratch {
-    unpacked: product::Unpacked,
-    first: Vec<[f32; ROWS]>,
-    second: Vec<[f32; ROWS]>,
+struct Unpacked {
+    bytes: product::Unpacked,
+    halves: amx::Unpacked,
 }
 
-/// Of each thread so many shares, so that one that is held up holds up nobody.
-const SHARES: usize = 8;
+/// What a thread computes in.
+#[derive(Default)]
+struct Scratch {
+    unpacked: Unpacked,
+    /// `[tiles, room for the tokens, 32]`.
+    results: Vec<[f32; ROWS]>,
+}
 
-/// Calls `work` with each tile and room for the results of `t` tokens.
-fn each_tile(pool: &Pool, n_tiles: usize, t: usize, work: &(dyn Fn(usize, &mut Scratch) + Sync)) {
+/// Leaves in `scratch.results` the products of some tiles with `x`.
+fn multiply<'a>(
+    tiles: impl Iterator<Item = (&'a Packed, usize)> + Clone,
+    x: &Activations,
+    scratch: &mut Scratch,
+) {
+    let Scratch { unpacked, results } = scratch;
+    let room = x.room();
+    results.resize(tiles.clone().count() * room, [0.0; ROWS]);
+    let tiles = tiles.map(|(matrix, tile)| (matrix, matrix.tile(tile)));
+    match x {
+        Activations::Bytes(x) => {
+            let scratch = &mut unpacked.bytes;
+            for ((matrix, tile), out) in tiles.clone().zip(results.chunks_exact_mut(room)) {
+                with_format!(matrix.dtype, F => product::multiply::<F>(matrix.isa, tile, x, scratch, out), ());
+            }
+        }
+        Activations::Halves(x) => {
+            let scratch = &mut unpacked.halves;
+            for start in (0..x.n_blocks).step_by(amx::SLICE) {
+                let blocks = start..(start + amx::SLICE).min(x.n_blocks);
+                for ((matrix, tile), out) in tiles.clone().zip(results.chunks_exact_mut(room)) {
+                    assert_eq!(x.n_blocks * BLOCK, matrix.columns, "vectors as long as rows");
+                    let blocks = blocks.clone();
+                    // SAFETY: there are halves only for the matrix unit; a tile is as long as rows, and they are whole
+                    // units, as a slice is.
+                    with_format!(matrix.dtype, F => unsafe { amx::multiply::<F>(tile, x, blocks, scratch, out) }, ());
+                }
+            }
+        }
+    }
+}
+
+/// Of each thread so many parts, so that one that is held up holds up nobody.
+const SHARES: usize = 8;
+/// The same where tiles that are multiplied together share what is read of activations.
+const SHARES_OF_PROMPTS: usize = 3;
+/// Most tiles of a part: their results stay in the second cache.
+const TOGETHER: usize = 8;
+
+/// Calls `work` with parts of the tiles.
+fn each_part(
+    n_tiles: usize,
+    x: &Activations,
+    work: &(dyn Fn(std::ops::Range<usize>, &mut Scratch) + Sync),
+) {
     thread_local! {
         static SCRATCH: RefCell<Scratch> = RefCell::default();
     }
-    let per_part = n_tiles.div_ceil(pool.n_threads() * SHARES).max(1);
+    let pool = Pool::get();
+    let shares = match x {
+        Activations::Bytes(_) => SHARES,
+        Activations::Halves(_) => SHARES_OF_PROMPTS,
+    };
+    let per_part = n_tiles.div_ceil(pool.n_threads() * shares).clamp(1, TOGETHER);
     pool.run(n_tiles.div_ceil(per_part), &|part| {
         SCRATCH.with_borrow_mut(|scratch| {
-            scratch.first.resize(t, [0.0; ROWS]);
-            scratch.second.resize(t, [0.0; ROWS]);
-            for tile in part * per_part..((part + 1) * per_part).min(n_tiles) {
-                work(tile, scratch);
-            }
+            work(part * per_part..((part + 1) * per_part).min(n_tiles), scratch);
         });
     });
 }
 
 /// Where results go, `[t, rows]`, written by several threads.
 struct Place {
-    y: *mut f32,
-    len: usize,
+    y: Vec<f32>,
+    start: *mut f32,
     rows: usize,
 }
 
@@ -292,8 +360,9 @@ unsafe impl Sync for Place {}
 unsafe impl Send for Place {}
 
 impl Place {
-    fn new(y: &mut [f32], rows: usize) -> Self {
-        Self { y: y.as_mut_ptr(), len: y.len(), rows }
+    fn new(t: usize, rows: usize) -> Self {
+        let mut y = Vec::with_capacity(t * rows);
+        Self { start: y.as_mut_ptr(), y, rows }
     }
 
     /// Writes a tile's results, `[t, 32]`, with what is added to each.
@@ -301,14 +370,30 @@ impl Place {
         let first = tile * ROWS;
         let n_rows = ROWS.min(self.rows - first);
         let bias = bias.and_then(|bias| bias.get(first..first + n_rows));
+        assert!(results.len() * self.rows <= self.y.capacity(), "as many results as tokens");
         for (token, result) in results.iter_mut().enumerate() {
             for (y, bias) in result.iter_mut().zip(bias.unwrap_or_default()) {
                 *y += bias;
             }
             let at = token * self.rows + first;
-            assert!(at + n_rows <= self.len, "as many results as tokens");
             // SAFETY: within `y`, which outlives the job; only this call writes this tile's rows.
-            unsafe { std::ptr::copy_nonoverlapping(result.as_ptr(), self.y.add(at), n_rows) };
+            unsafe {
+                if n_rows == ROWS {
+                    self.start.add(at).cast::<[f32; ROWS]>().write_unaligned(*result);
+                } else {
+                    std::ptr::copy_nonoverlapping(result.as_ptr(), self.start.add(at), n_rows);
+                }
+            }
         }
+    }
+
+    /// The results.
+    ///
+    /// # Safety
+    /// All tiles were put.
+    unsafe fn filled(mut self) -> Vec<f32> {
+        // SAFETY: that is what the caller says.
+        unsafe { self.y.set_len(self.y.capacity()) };
+        self.y
     }
 }

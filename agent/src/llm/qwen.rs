@@ -6,20 +6,23 @@
 //! Qwen2.5, <https://arxiv.org/abs/2412.15115>; Qwen3, <https://arxiv.org/abs/2505.09388>.
 
 use candle_core::{Device, Result, Tensor};
-use candle_nn::ops::rms_norm;
-use candle_nn::rotary_emb::rope_thd;
 
 use crate::llm::Interrupt;
 use crate::llm::attention::attend;
 use crate::llm::config::{Architecture, Config};
 use crate::llm::kv_cache::KvCache;
-use crate::llm::matrix::{Linear, Matrix, gated, products};
+use crate::llm::matrix::{Linear, Matrix, feed_forward, products};
+use crate::llm::norm::Norm;
+use crate::llm::packed::{self, Phase};
 use crate::llm::refusal::Refusal;
+use crate::llm::rope::Angles;
 use crate::llm::weights::Weights;
 use crate::llm::workers;
 
 /// Tokens computed at once by a large model.
 const CHUNK: usize = 256;
+/// The same where a tile of weights is unpacked once for all of them, into more than it takes in memory.
+const CHUNK_OF_HALVES: usize = 512;
 /// candle's `PAR_ELEMWISE_MIN`.
 const ELEMENTS_ON_ONE_THREAD: usize = 64 * 1024;
 
@@ -65,24 +68,6 @@ struct FeedForward {
     down: Linear,
 }
 
-/// Root-mean-square norm over the last dimension.
-struct Norm {
-    weight: Tensor,
-    eps: f32,
-}
-
-impl Norm {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        rms_norm(x, &self.weight, self.eps)
-    }
-}
-
-/// What a chunk of positions shares in all layers.
-struct Positions {
-    cosines: Tensor,
-    sines: Tensor,
-}
-
 impl Qwen {
     /// Takes all weights of `config`'s architecture from `weights`.
     ///
@@ -117,6 +102,12 @@ impl Qwen {
         self.is_packed
     }
 
+    /// Whether it computes a prompt and a completion in different precisions, so that what it wrote is to be computed
+    /// again as part of the next prompt: a text must not depend on what the cache held.
+    pub(crate) fn phases_differ(&self) -> bool {
+        self.is_packed && packed::phases_differ()
+    }
+
     /// Where it computes.
     pub(crate) fn device(&self) -> &Device {
         &self.device
@@ -129,13 +120,13 @@ impl Qwen {
     /// share it out among threads.
     pub(crate) fn chunk(&self) -> usize {
         if !self.config.is_small() {
-            return CHUNK;
+            return if self.phases_differ() { CHUNK_OF_HALVES } else { CHUNK };
         }
         let elements_per_token = self.config.hidden.max(self.config.width);
         ((ELEMENTS_ON_ONE_THREAD - 1) / elements_per_token).clamp(1, CHUNK)
     }
 
-    /// Computes `tokens` behind those that `cache` holds and adds them to it.
+    /// Computes `tokens` of a `phase` behind those that `cache` holds and adds them to it.
     ///
     /// Returns the vectors of the last `wanted` positions, `[wanted, width]`, or nothing when the interrupt was set
     /// meanwhile; the cache then holds what it held before.
@@ -147,6 +138,7 @@ impl Qwen {
         tokens: &[u32],
         wanted: usize,
         cache: &mut KvCache,
+        phase: Phase,
         interrupt: &Interrupt,
     ) -> Result<Option<Tensor>> {
         if self.config.is_small() || self.is_packed {
@@ -154,16 +146,18 @@ impl Qwen {
             workers::stay_on_this_thread();
         }
         cache.reserve(tokens.len(), self.layers.len())?;
-        let positions = self.positions(cache.len(), tokens.len())?;
+        let angles = self.config.rope.angles(self.config.head_size, cache.len(), tokens.len());
         let mut x = self.embedding.rows(tokens, &self.device)?;
+        let mut more = x.zeros_like()?;
         for (index, layer) in self.layers.iter().enumerate() {
             if interrupt.is_set() {
                 return Ok(None);
             }
-            x = layer.forward(&x, &positions, &self.config, cache, index)?;
+            (x, more) = layer.forward(&x, &more, &angles, cache, index, phase)?;
         }
-        cache.commit(tokens);
-        x.narrow(0, tokens.len() - wanted, wanted).map(Some)
+        cache.commit(tokens, phase);
+        let first = tokens.len() - wanted;
+        (x.narrow(0, first, wanted)? + more.narrow(0, first, wanted)?).map(Some)
     }
 
     /// Logits of the tokens after some positions, `[t, vocabulary]`, from their vectors `[t, width]`.
@@ -172,13 +166,7 @@ impl Qwen {
     /// When memory runs out.
     pub(crate) fn logits(&self, vectors: &Tensor) -> Result<Vec<Vec<f32>>> {
         let x = self.norm.forward(&vectors.contiguous()?)?;
-        self.head.forward(&x)?.to_vec2()
-    }
-
-    fn positions(&self, start: usize, t: usize) -> Result<Positions> {
-        let (cosines, sines) =
-            self.config.rope.angles(self.config.head_size, start, t, &self.device)?;
-        Ok(Positions { cosines, sines })
+        self.head.forward(&x, Phase::Completion)?.to_vec2()
     }
 }
 
@@ -217,19 +205,20 @@ impl Layer {
         [query, key, value, output, gate, up, down].into_iter().all(Linear::is_packed)
     }
 
-    /// `x`: `[t, width]`, and so the result.
+    /// The vectors are `x + more`, each `[t, width]`, and so those of the result: each sum is made where its norm is.
     fn forward(
         &self,
         x: &Tensor,
-        positions: &Positions,
-        config: &Config,
+        more: &Tensor,
+        angles: &Angles,
         cache: &KvCache,
         index: usize,
-    ) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        let x = (x + self.attention.forward(&normed, positions, config, cache, index)?)?;
-        let normed = self.feed_forward_norm.forward(&x)?;
-        &x + self.feed_forward.forward(&normed)?
+        phase: Phase,
+    ) -> Result<(Tensor, Tensor)> {
+        let (x, normed) = self.attention_norm.of_sum(x, more)?;
+        let more = self.attention.forward(&normed, angles, cache, index, phase)?;
+        let (x, normed) = self.feed_forward_norm.of_sum(&x, &more)?;
+        Ok((x, self.feed_forward.forward(&normed, phase)?))
     }
 }
 
@@ -261,31 +250,25 @@ impl Attention {
     fn forward(
         &self,
         x: &Tensor,
-        positions: &Positions,
-        config: &Config,
+        angles: &Angles,
         cache: &KvCache,
         index: usize,
+        phase: Phase,
     ) -> Result<Tensor> {
-        let (t, d) = (x.dim(0)?, config.head_size);
-        let [query, key, value] = products([&self.query, &self.key, &self.value], x)?;
-        let query = query.reshape((1, t, config.n_heads, d))?;
-        let key = key.reshape((1, t, config.n_kv_heads, d))?;
-        let value = value.reshape((t, config.n_kv_heads, d))?;
-        let (query, key) = match &self.head_norms {
-            Some((query_norm, key_norm)) => (query_norm.forward(&query)?, key_norm.forward(&key)?),
-            None => (query, key),
-        };
-        let rotate = |x: &Tensor| rope_thd(x, &positions.cosines, &positions.sines)?.squeeze(0);
-        let (query, key) = (rotate(&query)?, rotate(&key)?);
+        let [query, key, value] = products([&self.query, &self.key, &self.value], x, phase)?;
+        let (query_norm, key_norm) =
+            self.head_norms.as_ref().map(|(query, key)| (query, key)).unzip();
+        let (query, key) = (angles.turn(&query, query_norm)?, angles.turn(&key, key_norm)?);
+        let value = value.reshape(key.shape())?;
         let (keys, values) = cache.extend(index, &key.transpose(0, 1)?, &value.transpose(0, 1)?)?;
-        self.output.forward(&attend(&query, &keys, &values)?)
+        self.output.forward(&attend(&query, &keys, &values)?, phase)
     }
 }
 
 impl FeedForward {
     /// `x`: `[t, width]`, and so the result.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.down.forward(&gated(&self.gate, &self.up, x)?)
+    fn forward(&self, x: &Tensor, phase: Phase) -> Result<Tensor> {
+        feed_forward(&self.gate, &self.up, &self.down, x, phase)
     }
 }
 

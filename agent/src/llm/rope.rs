@@ -1,9 +1,15 @@
-//! Rotary position embedding: the angles, with `YaRN` where a model asks for it.
+//! Rotary position embedding, with `YaRN` where a model asks for it.
 
-use candle_core::{Device, Result, Tensor};
+use std::sync::Mutex;
+
+use candle_core::{Device, Result, Tensor, bail};
+use candle_nn::rotary_emb::rope_thd;
 use serde_json::Value as Json;
 
 use crate::llm::gguf::Metadata;
+use crate::llm::matrix::on_cpu;
+use crate::llm::norm::{Norm, rows_of_a_part};
+use crate::llm::pool::Pool;
 use crate::llm::refusal::Refusal;
 
 /// How positions become angles.
@@ -118,17 +124,8 @@ impl Rope {
         Ok(Self { base, scaling })
     }
 
-    /// Cosines and sines for `t` positions from `start`, each `[t, head_size / 2]`.
-    ///
-    /// # Errors
-    /// When `device` has no memory left.
-    pub(crate) fn angles(
-        &self,
-        head_size: usize,
-        start: usize,
-        t: usize,
-        device: &Device,
-    ) -> Result<(Tensor, Tensor)> {
+    /// The angles of `t` positions from `start`, for heads of `head_size`.
+    pub(crate) fn angles(&self, head_size: usize, start: usize, t: usize) -> Angles {
         let frequencies = self.frequencies(head_size);
         let magnitude = self.magnitude();
         let mut cosines = Vec::with_capacity(t * frequencies.len());
@@ -144,8 +141,7 @@ impl Rope {
                 sines.push(angle.sin() * magnitude);
             }
         }
-        let shape = (t, frequencies.len());
-        Ok((Tensor::from_vec(cosines, shape, device)?, Tensor::from_vec(sines, shape, device)?))
+        Angles { cosines, sines, pairs: frequencies.len() }
     }
 
     fn magnitude(&self) -> f32 {
@@ -187,4 +183,109 @@ impl Rope {
 #[expect(clippy::cast_possible_truncation, reason = "f32 is the precision of the computation")]
 fn narrow(number: f64) -> f32 {
     number as f32
+}
+
+/// Cosines and sines of some positions, each `[t, head_size / 2]`; all layers use the same.
+pub(crate) struct Angles {
+    cosines: Vec<f32>,
+    sines: Vec<f32>,
+    /// Of elements, of a head: the first with the first of the second half.
+    pairs: usize,
+}
+
+impl Angles {
+    /// Turns the heads of `x`, `[t, heads * head_size]`, after each was normalised if there is a `norm`. Returns
+    /// `[t, heads, head_size]`.
+    ///
+    /// # Source
+    /// <https://arxiv.org/abs/2104.09864>, with halves instead of neighbours as pairs, as models of this family are
+    /// stored.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub(crate) fn turn(&self, x: &Tensor, norm: Option<&Norm>) -> Result<Tensor> {
+        let (t, n) = x.dims2()?;
+        let size = 2 * self.pairs;
+        if t * self.pairs != self.cosines.len() || n == 0 || !n.is_multiple_of(size) {
+            bail!("expected {} angles for heads of {size}, found {t} of {n}", self.cosines.len());
+        }
+        let shape = (t, n / size, size);
+        if !matches!(x.device(), Device::Cpu) {
+            return self.turn_elsewhere(&x.reshape(shape)?, norm);
+        }
+        let mut turned = vec![0.0; t * n];
+        {
+            let x = x.contiguous()?;
+            let x = x.storage_and_layout();
+            let x = on_cpu(&x.0, x.1)?;
+            let weight = norm.map(|norm| norm.weight.storage_and_layout());
+            let weight = weight.as_ref().map(|(storage, layout)| on_cpu(storage, layout));
+            let norm = norm.zip(weight.transpose()?);
+            let rows = rows_of_a_part(t, n);
+            let parts = x.chunks(rows * n).zip(turned.chunks_mut(rows * n));
+            let parts: Vec<_> = parts.map(Mutex::new).collect();
+            Pool::get().run(parts.len(), &|index| {
+                let Some(Ok(mut part)) = parts.get(index).map(Mutex::lock) else { return };
+                let (x, turned) = &mut *part;
+                let first = index * rows * self.pairs;
+                let cosines = self.cosines.get(first..).unwrap_or_default();
+                let sines = self.sines.get(first..).unwrap_or_default();
+                let angles = cosines.chunks_exact(self.pairs).zip(sines.chunks_exact(self.pairs));
+                for ((x, turned), angles) in
+                    x.chunks_exact(n).zip(turned.chunks_exact_mut(n)).zip(angles)
+                {
+                    for (x, turned) in x.chunks_exact(size).zip(turned.chunks_exact_mut(size)) {
+                        match norm {
+                            Some((norm, weight)) => norm.row(x, weight, turned),
+                            None => turned.copy_from_slice(x),
+                        }
+                        turn(turned, angles);
+                    }
+                }
+            });
+        }
+        Tensor::from_vec(turned, shape, &Device::Cpu)
+    }
+
+    /// By candle. `x`: `[t, heads, head_size]`.
+    fn turn_elsewhere(&self, x: &Tensor, norm: Option<&Norm>) -> Result<Tensor> {
+        let x = norm.map_or_else(|| Ok(x.clone()), |norm| norm.forward(x))?;
+        let shape = (x.dim(0)?, self.pairs);
+        let angles = |of: &Vec<f32>| Tensor::from_slice(of, shape, x.device());
+        rope_thd(&x.unsqueeze(0)?, &angles(&self.cosines)?, &angles(&self.sines)?)?.squeeze(0)
+    }
+}
+
+/// Turns one head.
+fn turn(head: &mut [f32], (cosines, sines): (&[f32], &[f32])) {
+    let (first, second) = head.split_at_mut(cosines.len());
+    for ((first, second), (cosine, sine)) in
+        first.iter_mut().zip(second).zip(cosines.iter().zip(sines))
+    {
+        (*first, *second) = (*first * cosine - *second * sine, *first * sine + *second * cosine);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_turned_as_candle_turns_them() {
+        let rope = Rope { base: 1e4, scaling: Scaling::None };
+        // The last is shared out among threads.
+        for (t, heads, size) in [(1, 1, 2), (5, 3, 16), (300, 14, 64)] {
+            let noise = |shape| Tensor::randn(0.0_f32, 1.0, shape, &Device::Cpu).unwrap();
+            let x = noise((t, heads * size));
+            let norm = Norm { weight: noise((1, size)).squeeze(0).unwrap(), eps: 1e-6 };
+            let angles = rope.angles(size, 7, t);
+            for norm in [None, Some(&norm)] {
+                let found = angles.turn(&x, norm).unwrap();
+                let x = x.reshape((t, heads, size)).unwrap();
+                let expected = angles.turn_elsewhere(&x, norm).unwrap();
+                let distance = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
+                assert!(distance.to_scalar::<f32>().unwrap() < 1e-5);
+            }
+        }
+    }
 }

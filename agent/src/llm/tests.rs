@@ -14,6 +14,7 @@ use super::Interrupt;
 use super::config::Config;
 use super::gguf::Gguf;
 use super::kv_cache::KvCache;
+use super::packed::Phase;
 use super::qwen::Qwen;
 use super::weights::{GgufWeights, SafetensorsWeights};
 
@@ -53,8 +54,19 @@ fn new_cache(model: &Qwen) -> KvCache {
 
 /// Feeds `ids` in chunks of `chunk`; the logits after each chunk.
 fn run(model: &Qwen, cache: &mut KvCache, ids: &[u32], chunk: usize) -> Vec<Vec<f32>> {
+    run_as(Phase::Completion, model, cache, ids, chunk)
+}
+
+fn run_as(
+    phase: Phase,
+    model: &Qwen,
+    cache: &mut KvCache,
+    ids: &[u32],
+    chunk: usize,
+) -> Vec<Vec<f32>> {
+    let interrupt = Interrupt::default();
     let logits = |ids: &[u32]| {
-        let vector = model.extend(ids, 1, cache, &Interrupt::default()).unwrap().unwrap();
+        let vector = model.extend(ids, 1, cache, phase, &interrupt).unwrap().unwrap();
         model.logits(&vector).unwrap().remove(0)
     };
     ids.chunks(chunk).map(logits).collect()
@@ -87,7 +99,7 @@ fn check(name: &str, model: &Qwen, tolerance: f32) {
         assert!(found <= tolerance, "{name} at {position}: {found}");
     }
     let mut cache = new_cache(model);
-    let whole = run(model, &mut cache, &ids, ids.len());
+    let whole = run_as(Phase::Prompt, model, &mut cache, &ids, ids.len());
     let found = distance(&whole[0], &logits[2]);
     assert!(found <= tolerance, "{name} in one chunk: {found}");
     if tolerance < 1e-3 {
@@ -188,6 +200,9 @@ fn k_quants_compute_what_their_dequantised_weights_do() {
             let found = distance(found.last().unwrap(), &exact[0]);
             assert!(found < 0.1, "{dtype:?} in chunks of {chunk}: {found}");
         }
+        let found = run_as(Phase::Prompt, &stored, &mut new_cache(&stored), &ids, 6);
+        let found = distance(&found[0], &exact[0]);
+        assert!(found < 0.1, "{dtype:?} as a prompt: {found}");
     }
 }
 
@@ -212,12 +227,28 @@ fn prefill_of_n_tokens_equals_n_single_steps_and_any_chunks() {
     for name in ["qwen2-f32.gguf", "qwen3-f32.gguf", "qwen2-q8_0.gguf"] {
         let model = from_gguf(name);
         let single = run(&model, &mut new_cache(&model), &ids, 1);
+        let prompt = run_as(Phase::Prompt, &model, &mut new_cache(&model), &ids, 150);
         for chunk in [7, 128, 150] {
             let chunked = run(&model, &mut new_cache(&model), &ids, chunk);
             let found = distance(chunked.last().unwrap(), single.last().unwrap());
             assert!(found < 1e-4, "{name} in chunks of {chunk}: {found}");
+            let chunked = run_as(Phase::Prompt, &model, &mut new_cache(&model), &ids, chunk);
+            let found = distance(chunked.last().unwrap(), prompt.last().unwrap());
+            assert!(found < 1e-4, "{name} as a prompt in chunks of {chunk}: {found}");
         }
     }
+}
+
+#[test]
+fn a_cache_knows_what_was_computed_as_part_of_a_prompt() {
+    let model = from_gguf("qwen3-f32.gguf");
+    let mut cache = new_cache(&model);
+    run_as(Phase::Prompt, &model, &mut cache, &[1, 2, 3, 4], 2);
+    run(&model, &mut cache, &[5, 6], 1);
+    run_as(Phase::Prompt, &model, &mut cache, &[7], 1);
+    assert_eq!((cache.n_prompt(), cache.len()), (4, 7), "what follows a completion does not count");
+    cache.truncate(3);
+    assert_eq!(cache.n_prompt(), 3);
 }
 
 #[test]
@@ -241,6 +272,7 @@ fn an_interrupted_chunk_leaves_the_cache_as_it_was() {
     run(&model, &mut cache, &[1, 2, 3], 3);
     let interrupt = Interrupt::default();
     interrupt.set();
-    assert!(model.extend(&[4, 5], 1, &mut cache, &interrupt).unwrap().is_none());
+    let stopped = model.extend(&[4, 5], 1, &mut cache, Phase::Prompt, &interrupt).unwrap();
+    assert!(stopped.is_none());
     assert_eq!(cache.tokens(), [1, 2, 3]);
 }

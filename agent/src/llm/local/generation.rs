@@ -6,6 +6,7 @@ use super::{draft, guard};
 use crate::llm::choice::{Branches, Choice};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::memory;
+use crate::llm::packed::Phase;
 use crate::llm::qwen::Qwen;
 use crate::llm::sampler::Sampler;
 use crate::llm::tokenizer::{TextStream, Tokenizer};
@@ -62,7 +63,8 @@ impl<'a> Generation<'a> {
             return Err(ModelError::ContextFull { tokens: prompt.len(), context_length });
         }
         // The last token is computed again if need be, since its logits are not held.
-        cache.truncate(common(cache.tokens(), &prompt).min(prompt.len() - 1));
+        let held = common(cache.tokens(), &prompt).min(prompt.len() - 1);
+        cache.truncate(if model.phases_differ() { held.min(cache.n_prompt()) } else { held });
         let usage = Usage {
             prompt_tokens: prompt.len(),
             prefilled_tokens: prompt.len() - cache.len(),
@@ -341,7 +343,9 @@ impl<'a> Generation<'a> {
             chunk.extend_from_slice(guess);
             require_room(self.model, self.cache, chunk.len())?;
             let (model, cache, interrupt) = (self.model, &mut *self.cache, self.request.interrupt);
-            let vectors = guard::computing(|| model.extend(&chunk, wanted, cache, interrupt))?;
+            let phase = if end <= self.n_prompt { Phase::Prompt } else { Phase::Completion };
+            let vectors =
+                guard::computing(|| model.extend(&chunk, wanted, cache, phase, interrupt))?;
             let Some(vectors) = vectors else { return Ok(false) };
             if end == len {
                 let logits = guard::computing(|| model.logits(&vectors))?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::generation::require_room;
 use super::{LocalModel, guard};
 use crate::llm::kv_cache::KvCache;
+use crate::llm::packed::Phase;
 use crate::llm::{Interrupt, ModelError, seconds};
 
 /// What is to be measured.
@@ -72,7 +73,7 @@ impl LocalModel {
             let mut timed = || {
                 self.cache.truncate(0);
                 let start = Instant::now();
-                self.read(tokens)?;
+                self.read(tokens, Phase::Prompt)?;
                 Ok(rate(tokens, start))
             };
             let tokens_per_second =
@@ -84,10 +85,10 @@ impl LocalModel {
         for depth in depths {
             let mut timed = || {
                 self.cache.truncate(depth);
-                self.read(depth - self.cache.len())?;
+                self.read(depth - self.cache.len(), Phase::Prompt)?;
                 let start = Instant::now();
                 for _ in 0..what.decode {
-                    self.read(1)?;
+                    self.read(1, Phase::Completion)?;
                 }
                 Ok(rate(what.decode, start))
             };
@@ -100,7 +101,7 @@ impl LocalModel {
     }
 
     /// Reads so many more tokens, and looks what would follow them.
-    fn read(&mut self, mut tokens: usize) -> Result<(), ModelError> {
+    fn read(&mut self, mut tokens: usize, phase: Phase) -> Result<(), ModelError> {
         let n_ids = self.tokenizer.n_ids().max(1);
         while tokens > 0 {
             let held = self.cache.len();
@@ -111,7 +112,8 @@ impl LocalModel {
             let ids: Vec<u32> = ids.collect();
             require_room(&self.model, &self.cache, count)?;
             let (model, cache) = (&self.model, &mut self.cache);
-            let vector = guard::computing(|| model.extend(&ids, 1, cache, &Interrupt::default()))?;
+            let vector =
+                guard::computing(|| model.extend(&ids, 1, cache, phase, &Interrupt::default()))?;
             tokens -= count;
             if let Some(vector) = vector.filter(|_| tokens == 0) {
                 guard::computing(|| model.logits(&vector))?;

@@ -1,23 +1,32 @@
-//! What a matrix is multiplied with, rounded to eight bits.
+//! What a matrix is multiplied with, rounded.
 //!
 //! # Source
-//! Rounding by blocks of 32: `quantize_row_q8_0`, <https://github.com/ggml-org/ggml/blob/master/src/ggml-quants.c>
+//! Rounding to bytes by blocks of 32: `quantize_row_q8_0`, <https://github.com/ggml-org/ggml/blob/master/src/ggml-quants.c>
 
 #![expect(
     unsafe_code,
-    reason = "functions for processors that are known to have their instructions"
+    reason = "functions for processors that are known to have their instructions, and several threads that write"
 )]
 
-use std::sync::Mutex;
+use std::arch::x86_64::{_mm512_cvtne2ps_pbh, _mm512_loadu_ps};
 
-use super::{BLOCK, GROUP};
+use super::simd::Isa;
+use super::{BLOCK, GROUP, Phase};
 use crate::llm::pool::Pool;
 
-/// Vectors of `t` tokens, each `[columns]`, by blocks of 32 columns: `x ≈ scale * bytes`.
+/// Vectors of some tokens, each `[columns]`.
+pub(super) enum Activations {
+    /// For all instruction sets.
+    Bytes(Bytes),
+    /// For the matrix unit.
+    Halves(Halves),
+}
+
+/// `t` tokens by blocks of 32 columns: `x ≈ scale * bytes`.
 ///
 /// Tokens lie in groups of `width`, 16 or all there are if fewer; the last group is filled up with zeros. In a group a
 /// block's bytes of all its tokens follow each other, so that their distance is the same for every matrix.
-pub(super) struct Activations {
+pub(super) struct Bytes {
     /// Number of tokens.
     pub(super) t: usize,
     /// Tokens of a group.
@@ -32,76 +41,165 @@ pub(super) struct Activations {
     pub(super) sums: Vec<i32>,
 }
 
+/// `t` tokens as 16-bit floats with the exponent of 32-bit ones.
+pub(super) struct Halves {
+    /// Number of tokens.
+    t: usize,
+    /// Blocks of a token.
+    pub(super) n_blocks: usize,
+    /// `[groups, blocks, 16, 32]`, filled up with zeros.
+    numbers: Vec<u16>,
+}
+
 /// From so many tokens on other threads help.
 const MANY: usize = 8;
 
 impl Activations {
     /// Rounds `x`, `[t, columns]`; `columns` is a multiple of 32.
-    pub(super) fn round(x: &[f32], columns: usize, pool: &Pool) -> Self {
-        let (t, n_blocks) = (x.len() / columns, columns / BLOCK);
-        let width = t.min(GROUP);
-        let n_slots = t.div_ceil(width.max(1)) * width * n_blocks;
-        let mut bytes = vec![0; n_slots * BLOCK];
-        let mut scales = vec![0.0; n_slots];
-        let mut sums = vec![0; n_slots * 2];
-        let per_group = width * n_blocks;
-        if per_group > 0 {
-            let groups = x.chunks(width * columns).zip(bytes.chunks_mut(per_group * BLOCK));
-            let groups =
-                groups.zip(scales.chunks_mut(per_group)).zip(sums.chunks_mut(per_group * 2));
-            let groups: Vec<_> = groups.map(Mutex::new).collect();
-            let round = |index: usize| {
-                let Some(Ok(mut group)) = groups.get(index).map(Mutex::lock) else {
-                    return;
-                };
-                let (((x, bytes), scales), sums) = &mut *group;
-                // SAFETY: there are no packed matrices without AVX2.
-                unsafe { round_group(x, columns, width, bytes, scales, sums) };
-            };
-            if t < MANY {
-                (0..groups.len()).for_each(round);
-            } else {
-                pool.run(groups.len(), &round);
-            }
-        }
-        Self { t, width, n_blocks, bytes, scales, sums }
-    }
-}
-
-/// Rounds the tokens of a group.
-#[target_feature(enable = "avx2,fma")]
-fn round_group(
-    x: &[f32],
-    columns: usize,
-    width: usize,
-    bytes: &mut [i8],
-    scales: &mut [f32],
-    sums: &mut [i32],
-) {
-    for (token, x) in x.chunks_exact(columns).enumerate() {
-        let (blocks, _) = x.as_chunks::<BLOCK>();
-        for (block, x) in blocks.iter().enumerate() {
-            let slot = block * width + token;
-            let (rounded, scale) = round_block(x);
-            if let (Some(bytes), Some(to), Some(sums)) = (
-                bytes.get_mut(slot * BLOCK..(slot + 1) * BLOCK),
-                scales.get_mut(slot),
-                sums.get_mut(slot * 2..slot * 2 + 2),
-            ) {
-                bytes.copy_from_slice(&rounded);
-                *to = scale;
-                for (sum, half) in sums.iter_mut().zip(rounded.chunks_exact(BLOCK / 2)) {
-                    *sum = half.iter().map(|&byte| i32::from(byte)).sum();
+    pub(super) fn round(x: &[f32], columns: usize, isa: Isa, phase: Phase, pool: &Pool) -> Self {
+        let t = x.len() / columns;
+        let rounding = Rounding::new(t, columns, isa, phase);
+        let round = |group: usize| {
+            let tokens = x.chunks_exact(columns).enumerate().skip(group * GROUP).take(GROUP);
+            for (token, x) in tokens {
+                for (block, x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
+                    rounding.put_block(token, block, x);
                 }
             }
+        };
+        if t < MANY {
+            (0..t.div_ceil(GROUP)).for_each(round);
+        } else {
+            pool.run(t.div_ceil(GROUP), &round);
+        }
+        rounding.done()
+    }
+
+    /// Number of tokens.
+    pub(super) fn t(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.t,
+            Self::Halves(halves) => halves.t,
+        }
+    }
+
+    /// How many tokens a product needs room for: whole groups.
+    pub(super) fn room(&self) -> usize {
+        self.t().next_multiple_of(GROUP)
+    }
+}
+
+impl Bytes {
+    /// `t` tokens, all zero.
+    fn new(t: usize, n_blocks: usize) -> Self {
+        let width = t.min(GROUP);
+        let n_slots = t.div_ceil(width.max(1)) * width * n_blocks;
+        Self {
+            t,
+            width,
+            n_blocks,
+            bytes: vec![0; n_slots * BLOCK],
+            scales: vec![0.0; n_slots],
+            sums: vec![0; n_slots * 2],
         }
     }
 }
 
-/// Bytes from -127 to 127, and their scale; what is not finite becomes zero.
-#[inline]
+impl Halves {
+    /// `t` tokens, all zero.
+    fn new(t: usize, n_blocks: usize) -> Self {
+        Self { t, n_blocks, numbers: vec![0; t.div_ceil(GROUP) * GROUP * n_blocks * BLOCK] }
+    }
+
+    /// Number of groups of 16 tokens.
+    pub(super) fn n_groups(&self) -> usize {
+        self.t.div_ceil(GROUP)
+    }
+
+    /// The blocks of a group, `[blocks, 16, 32]`.
+    pub(super) fn group(&self, group: usize) -> &[u16] {
+        let len = self.n_blocks * GROUP * BLOCK;
+        self.numbers.get(group * len..(group + 1) * len).unwrap_or_default()
+    }
+}
+
+/// Activations that several threads make.
+pub(super) struct Rounding {
+    activations: Activations,
+    places: Places,
+    t: usize,
+    n_blocks: usize,
+}
+
+/// Where blocks of tokens go.
+enum Places {
+    Bytes { width: usize, bytes: *mut [i8; BLOCK], scales: *mut f32, sums: *mut [i32; 2] },
+    Halves(*mut [u16; BLOCK]),
+}
+
+// SAFETY: threads write different blocks, and nobody reads before all have.
+unsafe impl Sync for Rounding {}
+
+impl Rounding {
+    /// For `t` tokens of `columns`, all zero.
+    pub(super) fn new(t: usize, columns: usize, isa: Isa, phase: Phase) -> Self {
+        let n_blocks = columns / BLOCK;
+        let (activations, places) = if isa == Isa::Amx && phase == Phase::Prompt {
+            let mut halves = Halves::new(t, n_blocks);
+            let places = Places::Halves(halves.numbers.as_mut_ptr().cast());
+            (Activations::Halves(halves), places)
+        } else {
+            let mut made = Bytes::new(t, n_blocks);
+            let bytes = made.bytes.as_mut_ptr().cast();
+            let (scales, sums) = (made.scales.as_mut_ptr(), made.sums.as_mut_ptr().cast());
+            let places = Places::Bytes { width: made.width, bytes, scales, sums };
+            (Activations::Bytes(made), places)
+        };
+        Self { activations, places, t, n_blocks }
+    }
+
+    /// Blocks of a token.
+    pub(super) fn n_blocks(&self) -> usize {
+        self.n_blocks
+    }
+
+    /// Rounds the block `block` of all tokens, `[t, 32]`.
+    pub(super) fn put(&self, block: usize, x: &[[f32; BLOCK]]) {
+        for (token, x) in x.iter().enumerate() {
+            self.put_block(token, block, x);
+        }
+    }
+
+    /// Rounds a block of a token; one thread for each.
+    #[inline]
+    fn put_block(&self, token: usize, block: usize, x: &[f32; BLOCK]) {
+        let Self { t, n_blocks, .. } = *self;
+        assert!(token < t && block < n_blocks, "a block that there is");
+        let slot = |width: usize| (token / width * n_blocks + block) * width + token % width;
+        // SAFETY: there are no packed matrices without AVX2, and no halves without the matrix unit; the slot is one of
+        // those that `new` made.
+        unsafe {
+            match self.places {
+                Places::Bytes { width, bytes, scales, sums } => {
+                    let rounded = round_block(x);
+                    bytes.add(slot(width)).write(rounded.0);
+                    scales.add(slot(width)).write(rounded.1);
+                    sums.add(slot(width)).write(rounded.2);
+                }
+                Places::Halves(numbers) => numbers.add(slot(GROUP)).write(halves(x)),
+            }
+        }
+    }
+
+    /// What was rounded.
+    pub(super) fn done(self) -> Activations {
+        self.activations
+    }
+}
+
+/// Bytes from -127 to 127, their scale, and the sums of both halves; what is not finite becomes zero.
 #[target_feature(enable = "avx2,fma")]
-fn round_block(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32) {
+fn round_block(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32, [i32; 2]) {
     let mut most = [0.0_f32; 8];
     for x in x.as_chunks::<8>().0 {
         for (most, x) in most.iter_mut().zip(x) {
@@ -118,5 +216,18 @@ fn round_block(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32) {
         let whole = if x.is_finite() { whole.to_bits() } else { 0 };
         *rounded = whole.to_le_bytes()[0].cast_signed();
     }
-    (rounded, if scale.is_finite() { scale } else { 0.0 })
+    let (first, second) = rounded.split_at(BLOCK / 2);
+    let sums = [first, second].map(|half| half.iter().map(|&byte| i32::from(byte)).sum());
+    (rounded, if scale.is_finite() { scale } else { 0.0 }, sums)
+}
+
+/// The nearest 16-bit floats.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn halves(x: &[f32; BLOCK]) -> [u16; BLOCK] {
+    // SAFETY: twice 16 numbers are read; 512 bits are 32 numbers of 16.
+    unsafe {
+        let (first, second) =
+            (_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(BLOCK / 2)));
+        std::mem::transmute(_mm512_cvtne2ps_pbh(second, first))
+    }
 }

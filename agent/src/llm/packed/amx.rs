@@ -1,32 +1,47 @@
-//! Products for many tokens by the matrix unit of Intel's servers, AMX.
+//! Products of prompts by the matrix unit of Intel's servers, AMX, in 16-bit floats.
+//!
+//! The unit multiplies bytes no quicker where each block of 32 has a scale of its own: sums of a block cannot stay in its
+//! registers, and moving and scaling them takes two thirds of the time. So weights become 16-bit floats with their scales
+//! in them, once for all tokens, and sums stay where they are made until the last column.
 //!
 //! # Source
-//! Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18; the permission:
+//! Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18, and `TDPBF16PS`; the permission:
 //! <https://docs.kernel.org/arch/x86/xstate.html>
 #![expect(unsafe_code, reason = "instructions that Rust has no functions for yet")]
-#![expect(
-    clippy::inline_always,
-    reason = "else a function is compiled without its caller's features"
-)]
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __cpuid_count, _mm512_cvtepi32_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __cpuid_count, __m512, __m512i, _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh,
+    _mm512_fmadd_ps, _mm512_fnmsub_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_permutexvar_epi16,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_srli_epi32, _mm512_storeu_si512,
 };
+use std::ops::Range;
 
-use super::activations::Activations;
+use super::activations::Halves;
 use super::format::Format;
-use super::product::{Out, Unpacked, scaled_sum};
+use super::product::Out;
+use super::simd::Avx512;
 use super::{BLOCK, GROUP, ROWS};
+
+/// Numbers of a register: 16 lines of 32.
+const REGISTER: usize = 16 * 32;
+
+/// Blocks that are multiplied at a time, whole units of every format: 32 KiB of a tile as 16-bit floats.
+pub(super) const SLICE: usize = 16;
+
+/// Some blocks of a tile as 16-bit floats, `[blocks, 2, 16, 16, 2]`: of each block and half of the rows, pairs of columns,
+/// rows, columns of the pair.
+#[derive(Default)]
+pub(super) struct Unpacked(Vec<u16>);
 
 /// Whether the processor has the unit and the system lets this process use it.
 pub(super) fn is_there() -> bool {
     static THERE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *THERE.get_or_init(|| {
-        // Bits 24 and 25: tiles, and their products of bytes. `is_x86_feature_detected` does not know them yet.
+        // Bits 22 and 24: products of 16-bit floats, and tiles. `is_x86_feature_detected` does not know them yet.
         let leaf = __cpuid_count(7, 0);
-        leaf.edx >> 24 & 3 == 3 && is_permitted()
+        let has_unit = leaf.edx >> 22 & 1 == 1 && leaf.edx >> 24 & 1 == 1;
+        has_unit && is_x86_feature_detected!("avx512bf16") && is_permitted()
     })
 }
 
@@ -44,179 +59,215 @@ fn is_permitted() -> bool {
     false
 }
 
-/// Shapes of the registers: sums 0 to 3 of 16 tokens × 16 rows, activations 4 and 5 of 16 tokens × `columns`, weights
-/// 6 and 7 of `columns / 4` × 16 rows × 4.
+/// Shapes of the registers: all are 16 lines of 64 bytes.
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
-    bytes_of_a_row: [u16; 16],
-    rows: [u8; 16],
+    bytes_of_a_line: [u16; 16],
+    lines: [u8; 16],
 }
 
-impl Shapes {
-    #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
-    const fn new(columns: usize) -> Self {
-        let mut shapes = Self {
-            palette: 1,
-            start_row: 0,
-            reserved: [0; 14],
-            bytes_of_a_row: [0; 16],
-            rows: [0; 16],
-        };
-        let mut tile = 0;
-        while tile < 8 {
-            let (rows, bytes) = match tile {
-                0..4 => (16, 64),
-                4 | 5 => (16, columns as u16),
-                _ => (columns as u8 / 4, 64),
-            };
-            shapes.rows[tile] = rows;
-            shapes.bytes_of_a_row[tile] = bytes;
-            tile += 1;
-        }
-        shapes
+static SHAPES: Shapes = {
+    let mut shapes = Shapes {
+        palette: 1,
+        start_row: 0,
+        reserved: [0; 14],
+        bytes_of_a_line: [0; 16],
+        lines: [0; 16],
+    };
+    let mut register = 0;
+    while register < 8 {
+        shapes.bytes_of_a_line[register] = 64;
+        shapes.lines[register] = 16;
+        register += 1;
     }
-}
+    shapes
+};
 
-/// Sums of two groups of tokens with 32 rows: for each group, for each half of the rows, `[16, 16]`.
-#[repr(align(64))]
-struct Sums([i32; 4 * 256]);
-
-/// All tokens, with a tile whose bytes were unpacked as signed ones.
+/// Adds to `out`, which has a place for each token of `x`'s groups, what `blocks` of a tile of the format `F` give; the
+/// first of them do not add but write.
+///
+/// The tile's blocks stay in the nearest cache while all tokens pass.
 ///
 /// # Safety
-/// The unit [is there](is_there), and so is AVX-512; tokens lie in groups of 16; the tile has as many blocks as `x`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn many<F: Format>(tile: &Unpacked, x: &Activations, out: &mut Out) {
-    let shapes = const { Shapes::new(BLOCK / F::SCALES) };
-    // SAFETY: 64 bytes are read.
-    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly)) };
-    let n_groups = x.t.div_ceil(GROUP);
-    for first in (0..n_groups).step_by(2) {
-        let second = (first + 1).min(n_groups - 1);
-        // SAFETY: both groups are there.
-        unsafe { two_groups::<F>(tile, x, [first, second], out) };
-    }
-    // SAFETY: leaves no state behind that a switch of threads would have to save.
-    unsafe { asm!("tilerelease", options(nostack, nomem)) };
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn two_groups<F: Format>(
-    tile: &Unpacked,
-    x: &Activations,
-    groups: [usize; 2],
+/// The unit [is there](is_there); the tile has as many blocks as `x`, and `blocks` are whole units of it.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")]
+pub(super) unsafe fn multiply<F: Format>(
+    tile: &[u8],
+    x: &Halves,
+    blocks: Range<usize>,
+    scratch: &mut Unpacked,
     out: &mut Out,
 ) {
-    let mut results = [[0.0_f32; ROWS]; 2 * GROUP];
-    // While the unit works on one part, the results of the part before are scaled.
-    let mut sums = [Sums([0; 1024]), Sums([0; 1024])];
-    let n_parts = x.n_blocks * F::SCALES;
-    for part in 0..=n_parts {
-        // SAFETY: the part is there; registers have the shapes that `many` set.
-        unsafe {
-            if part < n_parts {
-                multiply::<F>(tile, x, groups, part, &mut sums[part % 2]);
+    assert!(out.len() >= x.n_groups() * GROUP, "a place for each token");
+    // SAFETY: that of this function; registers have the shapes of `SHAPES`.
+    unsafe {
+        unpack::<F>(tile, &blocks, &mut scratch.0);
+        asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly));
+        for first in (0..x.n_groups()).step_by(2) {
+            let second = (first + 1).min(x.n_groups() - 1);
+            let places =
+                [first, second].map(|group| out.as_mut_ptr().add(group * GROUP).cast::<f32>());
+            let groups =
+                [first, second].map(|group| x.group(group).as_ptr().add(blocks.start * REGISTER));
+            if blocks.start == 0 {
+                asm!(
+                    "tilezero tmm0",
+                    "tilezero tmm1",
+                    "tilezero tmm2",
+                    "tilezero tmm3",
+                    options(nostack)
+                );
+            } else {
+                load(places);
             }
-            if part > 0 {
-                scale::<F>(tile, x, groups, part - 1, &sums[(part - 1) % 2], &mut results);
-            }
+            two_groups(&scratch.0, groups, blocks.len());
+            store(places);
         }
+        // Leaves no state behind that a switch of threads would have to save.
+        asm!("tilerelease", options(nostack, nomem));
     }
-    for (group, results) in groups.iter().zip(results.chunks_exact(GROUP)) {
-        for (out, result) in out.iter_mut().take(x.t).skip(group * GROUP).zip(results) {
-            *out = *result;
+}
+
+/// Adds to the sums of the first group in registers 0 and 1, to those of the second in 2 and 3; each for a half of the
+/// rows.
+#[target_feature(enable = "avx512f")]
+unsafe fn two_groups(tile: &[u16], groups: [*const u16; 2], n_blocks: usize) {
+    for block in 0..n_blocks {
+        // SAFETY: of the tile, and of both groups, as many blocks are there.
+        unsafe {
+            asm!(
+                "tileloadd tmm4, [{first} + {line}*1]",
+                "tileloadd tmm6, [{weights} + {line}*1]",
+                "tileloadd tmm7, [{weights} + {line}*1 + 1024]",
+                "tileloadd tmm5, [{second} + {line}*1]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                first = in(reg) groups[0].add(block * REGISTER),
+                second = in(reg) groups[1].add(block * REGISTER),
+                weights = in(reg) tile.as_ptr().add(block * 2 * REGISTER),
+                line = in(reg) 64_usize,
+                options(nostack, readonly)
+            );
         }
     }
 }
 
-/// Block `part / SCALES`, half `part % SCALES` where halves have scales of their own.
-#[inline(always)]
-unsafe fn multiply<F: Format>(
-    tile: &Unpacked,
-    x: &Activations,
-    groups: [usize; 2],
-    part: usize,
-    sums: &mut Sums,
-) {
-    let (block, half) = (part / F::SCALES, part % F::SCALES);
-    let slot =
-        |group: usize| (group * x.n_blocks + block) * GROUP * BLOCK + half * BLOCK / F::SCALES;
-    // SAFETY: two groups of 16 tokens of the block, and its weights, are read; `sums` is written.
+/// Reads the sums of two groups, each `[16, 32]`.
+unsafe fn load([first, second]: [*mut f32; 2]) {
+    // SAFETY: at each place are those of 16 tokens.
     unsafe {
-        let weights = tile.bytes.as_ptr().add(block * ROWS * BLOCK + half * ROWS * BLOCK / 2);
         asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "tileloadd tmm4, [{first} + {token}*1]",
-            "tileloadd tmm6, [{weights} + {four_columns}*1]",
-            "tdpbssd tmm0, tmm4, tmm6",
-            "tileloadd tmm7, [{weights} + {four_columns}*1 + 64]",
-            "tdpbssd tmm1, tmm4, tmm7",
-            "tileloadd tmm5, [{second} + {token}*1]",
-            "tdpbssd tmm2, tmm5, tmm6",
-            "tdpbssd tmm3, tmm5, tmm7",
-            "tilestored [{sums} + {line}*1], tmm0",
-            "tilestored [{sums} + {line}*1 + 1024], tmm1",
-            "tilestored [{sums} + {line}*1 + 2048], tmm2",
-            "tilestored [{sums} + {line}*1 + 3072], tmm3",
-            first = in(reg) x.bytes.as_ptr().add(slot(groups[0])),
-            second = in(reg) x.bytes.as_ptr().add(slot(groups[1])),
-            weights = in(reg) weights,
-            sums = in(reg) sums.0.as_mut_ptr(),
-            token = in(reg) BLOCK,
-            four_columns = in(reg) 4 * ROWS,
-            line = in(reg) 64_usize,
+            "tileloadd tmm0, [{first} + {token}*1]",
+            "tileloadd tmm1, [{first} + {token}*1 + 64]",
+            "tileloadd tmm2, [{second} + {token}*1]",
+            "tileloadd tmm3, [{second} + {token}*1 + 64]",
+            first = in(reg) first,
+            second = in(reg) second,
+            token = in(reg) 4 * ROWS,
+            options(nostack, readonly)
+        );
+    }
+}
+
+/// Writes the sums of two groups, which may be the same one.
+unsafe fn store([first, second]: [*mut f32; 2]) {
+    // SAFETY: at each place is room for those of 16 tokens.
+    unsafe {
+        asm!(
+            "tilestored [{first} + {token}*1], tmm0",
+            "tilestored [{first} + {token}*1 + 64], tmm1",
+            "tilestored [{second} + {token}*1], tmm2",
+            "tilestored [{second} + {token}*1 + 64], tmm3",
+            first = in(reg) first,
+            second = in(reg) second,
+            token = in(reg) 4 * ROWS,
             options(nostack)
         );
     }
 }
 
-/// Adds a part to the results.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn scale<F: Format>(
-    tile: &Unpacked,
-    x: &Activations,
-    groups: [usize; 2],
-    part: usize,
-    sums: &Sums,
-    results: &mut [[f32; ROWS]; 2 * GROUP],
-) {
-    let (block, half) = (part / F::SCALES, part % F::SCALES);
-    let has_minimum = F::HAS_MINIMUM && half == 0;
-    // SAFETY: as in `multiply`.
+/// Unpacks some blocks of a tile.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")]
+unsafe fn unpack<F: Format>(tile: &[u8], blocks: &Range<usize>, to: &mut Vec<u16>) {
+    to.resize(blocks.len() * ROWS * BLOCK, 0);
+    let offset = _mm512_set1_ps(small(F::OFFSET));
+    // SAFETY: `multiply` has a tile with these blocks; `to` was just made as long.
     unsafe {
-        for rows in 0..2 {
-            let place = rows * 16;
-            let scales = _mm512_loadu_ps(tile.scales.as_ptr().add(part * ROWS + place));
-            let minima = if has_minimum {
-                _mm512_loadu_ps(tile.minima.as_ptr().add(block * ROWS + place))
-            } else {
-                _mm512_setzero_ps()
-            };
-            for (index, group) in groups.into_iter().enumerate() {
-                let slot = (group * x.n_blocks + block) * GROUP;
-                let sums = sums.0.as_ptr().add((index * 2 + rows) * 256);
-                for token in 0..GROUP {
-                    let own = _mm512_set1_ps(*x.scales.as_ptr().add(slot + token));
-                    let dot = _mm512_cvtepi32_ps(_mm512_load_si512(sums.add(token * 16).cast()));
-                    let to =
-                        results.as_mut_ptr().add(index * GROUP + token).cast::<f32>().add(place);
-                    let mut sum =
-                        _mm512_fmadd_ps(dot, _mm512_mul_ps(scales, own), _mm512_loadu_ps(to));
-                    if has_minimum {
-                        let whole = _mm512_set1_ps(scaled_sum(x, slot + token));
-                        sum = _mm512_fnmadd_ps(minima, whole, sum);
+        let mut at =
+            tile.as_ptr().add(blocks.start / F::BLOCKS * (F::HEADER + F::BLOCKS * F::BYTES));
+        let mut to = to.as_mut_ptr();
+        for _ in 0..blocks.len() / F::BLOCKS {
+            let header = at;
+            at = at.add(F::HEADER);
+            for _ in 0..F::BLOCKS {
+                for rows in 0..2 {
+                    for half in 0..F::SCALES {
+                        let scale = F::scales::<Avx512>(header, at, half, rows);
+                        // weight = scale * byte + added
+                        let added = if F::HAS_MINIMUM {
+                            let minimum = F::minima::<Avx512>(header, at, rows);
+                            _mm512_fnmsub_ps(scale, offset, minimum)
+                        } else {
+                            _mm512_mul_ps(scale, _mm512_set1_ps(-small(F::OFFSET)))
+                        };
+                        for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
+                            let bytes = F::bytes::<Avx512>(at, group, rows);
+                            let pairs = to.add(group * 2 * 32);
+                            let [first, second] =
+                                [pair::<0>(bytes, scale, added), pair::<16>(bytes, scale, added)];
+                            _mm512_storeu_si512(pairs.cast(), first);
+                            _mm512_storeu_si512(pairs.add(32).cast(), second);
+                        }
                     }
-                    _mm512_storeu_ps(to, sum);
+                    to = to.add(REGISTER);
                 }
+                at = at.add(F::BYTES);
             }
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 128")]
+const fn small(number: i32) -> f32 {
+    number as f32
+}
+
+/// Of 16 rows of four bytes, the two at the bit `AT` as weights, row by row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn pair<const AT: u32>(bytes: __m512i, scale: __m512, added: __m512) -> __m512i {
+    let mask = _mm512_set1_epi32(0xFF);
+    let first = _mm512_and_si512(_mm512_srli_epi32::<AT>(bytes), mask);
+    let second = match AT {
+        0 => _mm512_and_si512(_mm512_srli_epi32::<8>(bytes), mask),
+        _ => _mm512_srli_epi32::<24>(bytes),
+    };
+    let weights = |bytes| _mm512_fmadd_ps(_mm512_cvtepi32_ps(bytes), scale, added);
+    let both = _mm512_cvtne2ps_pbh(weights(second), weights(first));
+    // SAFETY: both are 512 bits of anything.
+    let both: __m512i = unsafe { std::mem::transmute(both) };
+    _mm512_permutexvar_epi16(interleaved(), both)
+}
+
+/// 0, 16, 1, 17, …
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn interleaved() -> __m512i {
+    const ORDER: [u16; 32] = {
+        let mut order = [0; 32];
+        let mut at = 0_u16;
+        while at < 16 {
+            order[at as usize * 2] = at;
+            order[at as usize * 2 + 1] = at + 16;
+            at += 1;
+        }
+        order
+    };
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_loadu_si512(ORDER.as_ptr().cast()) }
 }

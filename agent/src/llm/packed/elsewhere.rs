@@ -10,6 +10,20 @@ pub(crate) enum Packed {}
 /// A matrix and what is added to its result.
 pub(crate) type Term<'a> = (&'a Packed, Option<&'a [f32]>);
 
+/// What products are computed for; all the same here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Many tokens that are known.
+    Prompt,
+    /// A few that the model writes.
+    Completion,
+}
+
+/// No.
+pub(crate) fn phases_differ() -> bool {
+    false
+}
+
 impl Packed {
     /// Never.
     pub(crate) fn takes(_dtype: GgmlDType, _columns: usize) -> bool {
@@ -48,11 +62,17 @@ impl Packed {
 }
 
 /// Of no terms, no results.
-pub(crate) fn products(_terms: &[Term<'_>], _x: &[f32]) -> Vec<Vec<f32>> {
+pub(crate) fn products(_terms: &[Term<'_>], _x: &[f32], _phase: Phase) -> Vec<Vec<f32>> {
     Vec::new()
 }
 
 /// Of no matrices.
-pub(crate) fn gated(gate: &Packed, _up: &Packed, _x: &[f32]) -> Vec<f32> {
+pub(crate) fn feed_forward(
+    gate: &Packed,
+    _up: &Packed,
+    _down: &Packed,
+    _x: &[f32],
+    _phase: Phase,
+) -> Vec<f32> {
     match *gate {}
 }

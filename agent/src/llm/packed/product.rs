@@ -8,8 +8,7 @@
     reason = "else a function is compiled without its caller's features"
 )]
 
-use super::activations::Activations;
-use super::amx;
+use super::activations::Bytes;
 use super::format::Format;
 use super::simd::{Avx2, Avx512, Isa, Simd};
 use super::{BLOCK, GROUP, ROWS};
@@ -27,9 +26,9 @@ pub(super) type Out = [[f32; ROWS]];
 /// A tile unpacked: bytes `[blocks, 8, 32, 4]`, scales `[blocks, SCALES, 32]`, minima `[blocks, 32]`.
 #[derive(Default)]
 pub(super) struct Unpacked {
-    pub(super) bytes: Vec<u8>,
-    pub(super) scales: Vec<f32>,
-    pub(super) minima: Vec<f32>,
+    bytes: Vec<u8>,
+    scales: Vec<f32>,
+    minima: Vec<f32>,
 }
 
 /// What a tile of the format `F` is multiplied by.
@@ -38,7 +37,7 @@ pub(super) struct Unpacked {
 pub(super) fn multiply<F: Format>(
     isa: Isa,
     tile: &[u8],
-    x: &Activations,
+    x: &Bytes,
     scratch: &mut Unpacked,
     out: &mut Out,
 ) {
@@ -52,7 +51,6 @@ pub(super) fn multiply<F: Format>(
     // SAFETY: the processor has the instruction set, or there would be no such `isa`; lengths are checked above.
     unsafe {
         match isa {
-            Isa::Amx if x.width == GROUP => with_amx::<F>(tile, x, scratch, out),
             Isa::Amx | Isa::Avx512 => with_avx512::<F>(tile, x, scratch, out),
             Isa::AvxVnni => with_avx_vnni::<F>(tile, x, scratch, out),
             Isa::Avx2 => with_avx2::<F>(tile, x, scratch, out),
@@ -61,43 +59,19 @@ pub(super) fn multiply<F: Format>(
 }
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn with_amx<F: Format>(tile: &[u8], x: &Activations, scratch: &mut Unpacked, out: &mut Out) {
-    // SAFETY: that of `multiply`.
-    unsafe {
-        unpack::<F, Avx512, true>(tile, x.n_blocks, scratch);
-        amx::many::<F>(scratch, x, out);
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn with_avx512<F: Format>(
-    tile: &[u8],
-    x: &Activations,
-    scratch: &mut Unpacked,
-    out: &mut Out,
-) {
+unsafe fn with_avx512<F: Format>(tile: &[u8], x: &Bytes, scratch: &mut Unpacked, out: &mut Out) {
     // SAFETY: that of `multiply`.
     unsafe { either::<F, Avx512>(tile, x, scratch, out) }
 }
 
 #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
-unsafe fn with_avx_vnni<F: Format>(
-    tile: &[u8],
-    x: &Activations,
-    scratch: &mut Unpacked,
-    out: &mut Out,
-) {
+unsafe fn with_avx_vnni<F: Format>(tile: &[u8], x: &Bytes, scratch: &mut Unpacked, out: &mut Out) {
     // SAFETY: that of `multiply`.
     unsafe { either::<F, Avx2<true>>(tile, x, scratch, out) }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn with_avx2<F: Format>(
-    tile: &[u8],
-    x: &Activations,
-    scratch: &mut Unpacked,
-    out: &mut Out,
-) {
+unsafe fn with_avx2<F: Format>(tile: &[u8], x: &Bytes, scratch: &mut Unpacked, out: &mut Out) {
     // SAFETY: that of `multiply`.
     unsafe { either::<F, Avx2<false>>(tile, x, scratch, out) }
 }
@@ -105,7 +79,7 @@ unsafe fn with_avx2<F: Format>(
 #[inline(always)]
 unsafe fn either<F: Format, S: Simd>(
     tile: &[u8],
-    x: &Activations,
+    x: &Bytes,
     scratch: &mut Unpacked,
     out: &mut Out,
 ) {
@@ -118,7 +92,7 @@ unsafe fn either<F: Format, S: Simd>(
             3 => few::<F, S, 3>(tile, x, out),
             FEW => few::<F, S, FEW>(tile, x, out),
             _ => {
-                unpack::<F, S, false>(tile, x.n_blocks, scratch);
+                unpack::<F, S>(tile, x.n_blocks, scratch);
                 for group in 0..x.t.div_ceil(GROUP) {
                     let n_tokens = x.width.min(x.t - group * GROUP);
                     let mut first = 0;
@@ -216,18 +190,18 @@ pub(super) fn row<F: Format>(
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn unpack_with_avx512<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
     // SAFETY: that of `row`.
-    unsafe { unpack::<F, Avx512, false>(tile, n_blocks, to) }
+    unsafe { unpack::<F, Avx512>(tile, n_blocks, to) }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn unpack_with_avx2<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
     // SAFETY: that of `row`.
-    unsafe { unpack::<F, Avx2<false>, false>(tile, n_blocks, to) }
+    unsafe { unpack::<F, Avx2<false>>(tile, n_blocks, to) }
 }
 
 /// `M` tokens, all there are, straight from the packed tile.
 #[inline(always)]
-unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Activations, out: &mut Out) {
+unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Bytes, out: &mut Out) {
     // SAFETY: every pointer stays within the tile or the activations, whose lengths `multiply` has compared.
     unsafe {
         let zero = S::splat_f32(0.0);
@@ -288,7 +262,7 @@ unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Activations, 
 
 /// The sum of a slot's bytes, of the half `half` where halves have scales of their own.
 #[inline(always)]
-unsafe fn sum<F: Format>(x: &Activations, slot: usize, half: usize) -> i32 {
+unsafe fn sum<F: Format>(x: &Bytes, slot: usize, half: usize) -> i32 {
     if F::OFFSET == 0 {
         return 0;
     }
@@ -301,7 +275,7 @@ unsafe fn sum<F: Format>(x: &Activations, slot: usize, half: usize) -> i32 {
 
 /// The sum of what a slot's bytes stand for.
 #[inline(always)]
-pub(super) unsafe fn scaled_sum(x: &Activations, slot: usize) -> f32 {
+unsafe fn scaled_sum(x: &Bytes, slot: usize) -> f32 {
     // SAFETY: `slot` is below the number of slots.
     unsafe {
         let sums = x.sums.as_ptr().add(slot * 2);
@@ -311,13 +285,9 @@ pub(super) unsafe fn scaled_sum(x: &Activations, slot: usize) -> f32 {
     }
 }
 
-/// Unpacks a tile; with `SIGNED` zero is zero.
+/// Unpacks a tile.
 #[inline(always)]
-unsafe fn unpack<F: Format, S: Simd, const SIGNED: bool>(
-    tile: &[u8],
-    n_blocks: usize,
-    to: &mut Unpacked,
-) {
+unsafe fn unpack<F: Format, S: Simd>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
     to.bytes.resize(n_blocks * ROWS * BLOCK, 0);
     to.scales.resize(n_blocks * ROWS * F::SCALES, 0.0);
     to.minima.resize(if F::HAS_MINIMUM { n_blocks * ROWS } else { 0 }, 0.0);
@@ -332,11 +302,7 @@ unsafe fn unpack<F: Format, S: Simd, const SIGNED: bool>(
                 for group in 0..8 {
                     for index in 0..S::PER_GROUP {
                         let place = (group * S::PER_GROUP + index) * S::LANES * 4;
-                        let mut weights = F::bytes::<S>(at, group, index);
-                        if SIGNED {
-                            weights = S::sub(weights, S::splat_byte(F::ZERO));
-                        }
-                        S::store(bytes.add(place), weights);
+                        S::store(bytes.add(place), F::bytes::<S>(at, group, index));
                     }
                 }
                 for index in 0..S::PER_GROUP {
@@ -361,7 +327,7 @@ unsafe fn unpack<F: Format, S: Simd, const SIGNED: bool>(
 #[inline(always)]
 unsafe fn many<F: Format, S: Simd, const M: usize>(
     tile: &Unpacked,
-    x: &Activations,
+    x: &Bytes,
     group: usize,
     first: usize,
     out: &mut Out,

@@ -16,18 +16,17 @@ use std::arch::x86_64::{
     _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
     _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256,
     _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_sign_epi8,
-    _mm256_sll_epi16, _mm256_srl_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi8,
-    _mm256_xor_si256, _mm512_and_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi16, _mm512_srli_epi16, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_sub_epi8,
+    _mm256_sll_epi16, _mm256_srl_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_xor_si256,
+    _mm512_and_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
+    _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi16, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 /// The instruction sets that products are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
-    /// As [`Isa::Avx512`], with a matrix unit for bytes: Intel's servers from Sapphire Rapids on.
+    /// As [`Isa::Avx512`], with a matrix unit for 16-bit floats: Intel's servers from Sapphire Rapids on.
     Amx,
     /// AVX-512 with VNNI: Intel from Ice Lake on, AMD from Zen 4 on.
     Avx512,
@@ -99,8 +98,6 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn splat_f32(number: f32) -> Self::Float;
     unsafe fn and(a: Self::Int, b: Self::Int) -> Self::Int;
     unsafe fn or(a: Self::Int, b: Self::Int) -> Self::Int;
-    /// Byte by byte.
-    unsafe fn sub(a: Self::Int, b: Self::Int) -> Self::Int;
     /// Each 16-bit lane to the right.
     unsafe fn shift_right<const BITS: u32>(a: Self::Int) -> Self::Int;
     /// Each 16-bit lane to the left.
@@ -181,10 +178,6 @@ unsafe impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn or(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_or_si512(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_sub_epi8(a, b) }
     }
     #[inline(always)]
     unsafe fn shift_right<const BITS: u32>(a: __m512i) -> __m512i {
@@ -283,10 +276,6 @@ unsafe impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
         unsafe { _mm256_or_si256(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_sub_epi8(a, b) }
     }
     #[inline(always)]
     unsafe fn shift_right<const BITS: u32>(a: __m256i) -> __m256i {

@@ -78,7 +78,8 @@ fn a_product_is_the_sum_that_the_format_stands_for() {
                 let (matrix, weights) = packed(dtype, rows, columns, isa);
                 for t in [1, 2, 3, 4, 5, 7, 8, 16, 17, 31, 50] {
                     let x = noise(t * columns, 1.3);
-                    let [found] = products(&[(&matrix, None)], &x).try_into().unwrap();
+                    let [found] =
+                        products(&[(&matrix, None)], &x, Phase::Completion).try_into().unwrap();
                     let found = distance(&found, &weights, &rounded(&x, columns), rows, columns);
                     assert!(
                         found < 2e-6,
@@ -101,7 +102,9 @@ fn the_largest_weights_and_activations_do_not_overflow() {
         for sign in [1.0, -1.0] {
             for t in [1, 6] {
                 let [found] =
-                    products(&[(&matrix, None)], &vec![sign; t * columns]).try_into().unwrap();
+                    products(&[(&matrix, None)], &vec![sign; t * columns], Phase::Completion)
+                        .try_into()
+                        .unwrap();
                 assert!(
                     found.iter().all(|y| (y + sign * 128.0 * 64.0).abs() < 0.1),
                     "{isa:?}: {found:?}"
@@ -118,25 +121,58 @@ fn terms_share_their_vector_and_have_their_own_bias() {
     let (first, _) = packed(GgmlDType::Q4K, 40, columns, isa);
     let (second, _) = packed(GgmlDType::Q6K, 64, columns, isa);
     let bias = noise(40, 2.0);
-    let both = products(&[(&first, Some(&bias)), (&second, None)], &x);
-    let [plain] = products(&[(&first, None)], &x).try_into().unwrap();
-    let [alone] = products(&[(&second, None)], &x).try_into().unwrap();
+    let both = products(&[(&first, Some(&bias)), (&second, None)], &x, Phase::Completion);
+    let [plain] = products(&[(&first, None)], &x, Phase::Completion).try_into().unwrap();
+    let [alone] = products(&[(&second, None)], &x, Phase::Completion).try_into().unwrap();
     assert_eq!(both[1], alone);
     let expected: Vec<f32> =
         plain.iter().zip(bias.iter().cycle()).map(|(y, bias)| y + bias).collect();
     assert_eq!(both[0], expected);
 }
 
+/// What numbers stand for as 16-bit floats.
+fn halved(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|x| half::bf16::from_f32(*x).to_f64()).collect()
+}
+
 #[test]
-fn a_gated_product_is_that_of_its_parts() {
+fn a_product_of_a_prompt_is_the_sum_that_the_format_stands_for() {
+    let Some(isa) = Isa::all().find(|isa| *isa == Isa::Amx) else {
+        println!("NOT RUN: this processor has no matrix unit, so prompts are products like others");
+        return;
+    };
+    for dtype in TYPES {
+        let block = dtype.block_size();
+        for (rows, columns) in [(32, block), (1, block), (70, 3 * block), (33, 2 * block)] {
+            let (matrix, weights) = packed(dtype, rows, columns, isa);
+            for t in [1, 2, 15, 16, 17, 31, 32, 33, 50] {
+                let x = noise(t * columns, 1.3);
+                let [found] = products(&[(&matrix, None)], &x, Phase::Prompt).try_into().unwrap();
+                // Each weight is rounded to eight bits, and the sum of a register of columns to 24.
+                let found = distance(&found, &weights, &halved(&x), rows, columns);
+                assert!(found < 1.0 / 256.0, "{dtype:?} {rows} x {columns}, {t} tokens: {found}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_feed_forward_is_made_of_its_products() {
     let isa = Isa::of_this_machine().unwrap();
-    let x = noise(5 * 64, 0.4);
     let (gate, _) = packed(GgmlDType::Q8_0, 96, 64, isa);
     let (up, _) = packed(GgmlDType::Q5_0, 96, 64, isa);
-    let parts = products(&[(&gate, None), (&up, None)], &x);
-    for ((found, gate), up) in gated(&gate, &up, &x).iter().zip(&parts[0]).zip(&parts[1]) {
-        let expected = gate / (1.0 + (-gate).exp()) * up;
-        assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, {expected}");
+    let (down, weights) = packed(GgmlDType::Q4_0, 40, 96, isa);
+    for t in [1, 5, 40] {
+        let x = noise(t * 64, 0.4);
+        let parts = products(&[(&gate, None), (&up, None)], &x, Phase::Completion);
+        let silu = |x: f32| x / (1.0 + (-x).exp());
+        let inner: Vec<_> = parts[0].iter().zip(&parts[1]).map(|(g, up)| silu(*g) * up).collect();
+        let found = feed_forward(&gate, &up, &down, &x, Phase::Completion);
+        // A number on the border between two bytes may be rounded to either.
+        assert!(distance(&found, &weights, &rounded(&inner, 96), 40, 96) < 1e-3, "{t}");
+        let found = feed_forward(&gate, &up, &down, &x, Phase::Prompt);
+        let exact: Vec<_> = inner.iter().map(|x| f64::from(*x)).collect();
+        assert!(distance(&found, &weights, &exact, 40, 96) < 2e-2, "{t} as a prompt");
     }
 }
 
