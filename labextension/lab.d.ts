@@ -94,6 +94,7 @@ export interface Notebook extends Widget {
   readonly activeCell: Cell | null;
   activeCellIndex: number;
   mode: "command" | "edit";
+  isSelectedOrActive(cell: Cell): boolean;
   readonly notebookConfig?: { recordTiming?: boolean };
 }
 

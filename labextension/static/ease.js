@@ -63,6 +63,39 @@ export function trimSelectionsAlone(notebook, isOurs) {
   };
 }
 
+/**
+ * When anything in a notebook changes, JupyterLab marks anew which of all cells are active or selected, by writes to
+ * each of them: some 40 ms of a frame in a notebook of 1,000 cells. Those that are marked right already are left out.
+ *
+ * # Source
+ * `Notebook.onUpdateRequest`, <https://github.com/jupyterlab/jupyterlab/blob/v4.6.0/packages/notebook/src/widget.ts>
+ *
+ * @param {Notebook} notebook
+ * @param {() => boolean} isOurs whether its kernel is ours, now
+ */
+export function markChangedCells(notebook, isOurs) {
+  const own = /** @type {any} */ (notebook);
+  const mark = own.onUpdateRequest;
+  own.onUpdateRequest = (/** @type {unknown} */ message) => {
+    if (!isOurs()) return mark.call(notebook, message);
+    const due = notebook.widgets.filter((cell) => isMarked(cell) || notebook.isSelectedOrActive(cell));
+    Object.defineProperty(notebook, "widgets", { configurable: true, value: due });
+    try {
+      mark.call(notebook, message);
+    } finally {
+      delete own.widgets;
+    }
+  };
+}
+
+/** Whether a cell shows itself as active or selected. @param {Cell} cell */
+function isMarked({ node }) {
+  const { classList } = node;
+  return node.tabIndex !== -1 || MARKS.some((mark) => classList.contains(mark));
+}
+
+const MARKS = ["jp-mod-active", "jp-mod-selected", "jp-mod-multiSelected"];
+
 /** @param {Cell} cell */
 function hasSelection({ isDisposed, editor }) {
   if (isDisposed || !editor) return false;

@@ -3,7 +3,7 @@
 
 import { Anchor } from "./anchor.js";
 import * as cells from "./cells.js";
-import { keepStyles, trimSelectionsAlone } from "./ease.js";
+import { keepStyles, markChangedCells, trimSelectionsAlone } from "./ease.js";
 import { isEdited, isOwnStep } from "./facts.js";
 import { ask, badge, bar, step, tools } from "./parts.js";
 import { colour, follow, isStep, roleOf, setRole } from "./roles.js";
@@ -37,6 +37,8 @@ export class View {
   #isAwaited = false;
   /** @type {boolean | undefined} */
   #isReviewShown;
+  /** What the toolbar says of the sandbox. @type {Json | undefined} */
+  #sandboxShown;
 
   /** @param {Lab} lab @param {Live} live @param {NotebookPanel} panel */
   constructor(lab, live, panel) {
@@ -46,6 +48,7 @@ export class View {
     panel.toolbar.addItem("datarus-review", this.review);
     new Anchor(panel.content, () => live.turns.size > 0);
     trimSelectionsAlone(panel.content, () => live.ours);
+    markChangedCells(panel.content, () => live.ours);
     live.model.cells.changed.connect((_, { newValues }) => this.#onCells(newValues));
     this.refreshSoon();
   }
@@ -84,7 +87,7 @@ export class View {
     this.#showReview();
     const shown = /** @type {HTMLSelectElement} */ (this.review.node.firstElementChild);
     shown.value = this.live.review;
-    describeSandbox(/** @type {HTMLElement} */ (this.review.node.lastElementChild), this.live.sandbox);
+    this.#showSandbox();
     this.#renewTurns();
     for (const cell of this.#dueCells()) this.#renew(cell);
   }
@@ -105,6 +108,14 @@ export class View {
     // The arrows of JupyterLab 4.1 lead to what could be seen when it came into the toolbar.
     const { node } = this.review;
     node.parentElement?.insertBefore(node, node.nextSibling);
+  }
+
+  /** JupyterLab looks through all of a toolbar whenever something is written to it, and lays the page out for that. */
+  #showSandbox() {
+    const { sandbox } = this.live;
+    if (sandbox === this.#sandboxShown) return;
+    this.#sandboxShown = sandbox;
+    describeSandbox(/** @type {HTMLElement} */ (this.review.node.lastElementChild), sandbox);
   }
 
   /** What is shown on any cell may hang on the turns there are. */

@@ -1,9 +1,10 @@
 // Times the page: from a token to the screen, frames while a turn grows, large notebooks beside JupyterLab's own, memory.
 //
-//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|memory|kept]
+//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|turn|memory|kept]
 //
 // Needs what the tests in a browser need (see CONTRIBUTING.md) and a machine that does nothing else. The kernel's
-// model follows a script; a token of it is the moment at which it was given.
+// model follows a script; a token of it is the moment at which it was given. `turn` is the part of `large` that a turn
+// is about, and is left out where all is measured.
 
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -139,8 +140,11 @@ async function appends(scene) {
   printFrames("50 appends a second", frames);
 }
 
-/** A notebook of many cells, with our kernel and, as its peer, with `python3`, where JupyterLab is left to itself. */
-async function large(stage) {
+/**
+ * A notebook of many cells, with our kernel and, as its peer, with `python3`, where JupyterLab is left to itself.
+ * @param {number} [count] of the deeds at each place
+ */
+async function large(stage, count) {
   const middle = COUNT >> 1;
   const texts = [...Array(COUNT).keys()].map((n) => `value_${n} = ${n}\nprint(value_${n})`);
   texts[middle] = texts[COUNT - 1] = "";
@@ -158,14 +162,14 @@ async function large(stage) {
       }, undefined, { timeout: 600_000, polling: 1000 });
       print(`${kernel}: until JupyterLab has made all ${COUNT} cells`, ms(Date.now() - start));
       for (const [place, at] of [["end", COUNT - 1], ["middle", middle]]) {
-        await within(scene, `cell-${at + 1}`, (what) => `${kernel}: ${what} at the ${place}`, kernel === "datarus" ? ask : imitate);
+        await within(scene, `cell-${at + 1}`, (what) => `${kernel}: ${what} at the ${place}`, kernel === "datarus" ? ask : imitate, count);
       }
     });
   }
 }
 
 /** What is done at one cell of a large notebook, and how long its frames take. */
-async function within(scene, cell, name, turn) {
+async function within(scene, cell, name, turn, count) {
   await scene.page.evaluate((id) => {
     const { content } = window.jupyterapp.shell.currentWidget;
     return content.scrollToItem(content.widgets.findIndex(({ model }) => model.id === id), "center");
@@ -178,7 +182,7 @@ async function within(scene, cell, name, turn) {
     ["JupyterLab's own new cell", () => scene.command("notebook:insert-cell-below")],
     ["going to the cell above", () => scene.command("notebook:move-cursor-up")],
   ];
-  for (const [what, act] of deeds) {
+  for (const [what, act] of deeds.slice(0, count)) {
     const before = await busy(scene);
     const { frames } = await watching(scene, async () => {
       await act();
@@ -256,8 +260,16 @@ await writeFile(join(folder, "script.json"), JSON.stringify(script));
 const stage = await Stage.open(join(folder, "script.json"));
 try {
   const alone = (measure) => () => stage.once([""], measure);
-  const measures = { tokens: alone(tokens), appends: alone(appends), large: () => large(stage), memory: alone((scene) => memory(scene, true)), kept: alone((scene) => memory(scene, false)) };
-  for (const [name, measure] of Object.entries(measures)) if ([undefined, name].includes(values.only)) await measure();
+  const measures = {
+    tokens: alone(tokens),
+    appends: alone(appends),
+    large: () => large(stage),
+    turn: () => large(stage, 2),
+    memory: alone((scene) => memory(scene, true)),
+    kept: alone((scene) => memory(scene, false)),
+  };
+  const chosen = values.only ? [values.only] : Object.keys(measures).filter((name) => name !== "turn");
+  for (const name of chosen) await measures[name]();
 } finally {
   await stage.close();
   await rm(folder, { recursive: true, force: true });

@@ -43,6 +43,28 @@ scene("another cell becomes active: only one that shows a selection is told to l
   assert.ok(!told.includes("cell-6") || left.start.column === left.end.column, `expected no selection, found ${JSON.stringify(left)}`);
 });
 
+scene("another cell becomes active: only those whose marks change are written to", many(20), async (notebook) => {
+  await made(notebook);
+  await notebook.select(2);
+  await notebook.mark();
+  await notebook.page.evaluate(async () => {
+    await new Promise(requestAnimationFrame);
+    window.written = new Set();
+    const observer = new MutationObserver((changes) => changes.forEach(({ target }) => window.written.add(target.dataset.sceneCell)));
+    for (const { node } of window.jupyterapp.shell.currentWidget.content.widgets) {
+      observer.observe(node, { attributes: true, attributeFilter: ["class", "tabindex"] });
+    }
+  });
+  await notebook.command("notebook:move-cursor-down");
+  await notebook.command("notebook:extend-marked-cells-below");
+  const isMarked = (mark) => `.jp-Cell.${mark}`;
+  await notebook.panel().locator(isMarked("jp-mod-multiSelected")).waitFor();
+  const marked = (mark) => notebook.panel().locator(isMarked(mark)).evaluateAll((nodes) => nodes.map((node) => node.dataset.sceneCell));
+  assert.deepEqual([await marked("jp-mod-active"), await marked("jp-mod-selected")], [["cell-5"], ["cell-4", "cell-5"]]);
+  const written = await notebook.page.evaluate(() => [...window.written]);
+  assert.deepEqual(written.sort(), ["cell-3", "cell-4", "cell-5"]);
+});
+
 scene("the styles of editors are written once, however many cells come in", many(3).concat(""), async (notebook) => {
   await made(notebook);
   await notebook.page.evaluate(() => {
@@ -55,6 +77,19 @@ scene("the styles of editors are written once, however many cells come in", many
   await notebook.answered();
   await notebook.command("notebook:insert-cell-below");
   assert.equal(await notebook.page.evaluate(() => window.written), 0);
+});
+
+scene("while a turn writes, nothing is written to the notebook's toolbar", [""], async (notebook) => {
+  await notebook.ask(0, "Say how slowly you think");
+  await notebook.phaseIs("Thinking");
+  await notebook.page.evaluate(() => {
+    window.written = [];
+    const toolbar = document.querySelector(".jp-NotebookPanel:not(.lm-mod-hidden) .datarus-review");
+    const note = (changes) => window.written.push(...changes.map(({ target }) => target.outerHTML ?? target.textContent));
+    new MutationObserver(note).observe(toolbar, { subtree: true, childList: true, attributes: true, characterData: true });
+  });
+  await notebook.phaseIs("Writing");
+  assert.deepEqual(await notebook.page.evaluate(() => window.written), []);
 });
 
 scene("while a turn writes, nothing is asked of cells that are not its own", many(60).concat(""), async (notebook) => {
