@@ -21,9 +21,17 @@ export interface SharedCell {
   readonly changed: Signal<SharedCell, { sourceChange?: { insert?: string; delete?: number; retain?: number }[] }>;
 }
 
+/** The undo history of a shared document, `yjs`. */
+export interface UndoManager {
+  readonly undoing: boolean;
+  readonly undoStack: readonly { readonly meta: Map<unknown, any> }[];
+  stopCapturing(): void;
+}
+
 export interface SharedNotebook {
   readonly cells: readonly SharedCell[];
-  readonly undoManager?: { stopCapturing(): void };
+  readonly undoManager?: UndoManager;
+  readonly ydoc?: { on(event: "beforeTransaction", slot: (transaction: { origin: unknown }) => void): void };
   transact(change: () => void, undoable?: boolean): void;
   insertCell(index: number, cell: Json): SharedCell;
   deleteCell(index: number): void;

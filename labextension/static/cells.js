@@ -147,28 +147,63 @@ export function hasFailed(cell) {
   return cell.getMetadata("tags")?.includes("datarus-failed") ?? false;
 }
 
-/** Ids of the cells that a turn made, from top to bottom. @param {NotebookModel} model @param {string} turn */
+/** Ids of the cells that a turn made, from top to bottom. @param {NotebookModel} model @param {string | undefined} turn */
 export function turnCells(model, turn) {
+  if (turn === undefined) return [];
   return [...model.cells].filter((cell) => madeBy(cell) === turn).map((cell) => cell.id);
 }
 
+/** What is kept with an undoable step that took an answer's cells away. */
+const GAVE_WAY = "datarus";
+
 /**
- * Takes cells away in one undoable step; `also` belongs to that step.
+ * Takes cells of a question's answer away in one undoable step; `also` belongs to that step.
  * @param {NotebookModel} model
  * @param {string[]} ids
- * @param {() => void} [also]
+ * @param {string | undefined} prompt
+ * @param {(prompt: CellModel | undefined) => void} [also]
  */
-export function remove(model, ids, also) {
+export function remove(model, ids, prompt, also) {
   const shared = model.sharedModel;
   const indices = ids.map((id) => indexOf(model, id)).filter((index) => index >= 0);
   if (indices.length === 0 && !also) return;
-  shared.undoManager?.stopCapturing();
+  const asked = cellOf(model, prompt ?? "");
+  const facts = asked && factsOf(asked);
+  const gone = new Set(ids);
+  const kept = turnCells(model, facts?.turn).filter((id) => !gone.has(id));
+  const { undoManager } = shared;
+  const before = undoManager?.undoStack.at(-1);
+  undoManager?.stopCapturing();
   shared.transact(() => {
-    also?.();
+    also?.(asked);
     for (const index of indices.sort((a, b) => b - a)) shared.deleteCell(index);
   });
-  shared.undoManager?.stopCapturing();
+  undoManager?.stopCapturing();
   model.deletedCells.push(...ids);
+  const item = undoManager?.undoStack.at(-1);
+  if (item !== before) item?.meta.set(GAVE_WAY, { prompt, facts, kept: new Set(kept) });
+}
+
+/**
+ * Keeps one answer to a question when a reader undoes what made it give way: what came in its place since goes in the
+ * same step, so that a redo brings it back. While the question is being answered anew, both stay.
+ * @param {NotebookModel} model
+ * @param {(turn: string) => boolean} isRunning
+ */
+export function keepOneAnswer(model, isRunning) {
+  const shared = model.sharedModel;
+  const { ydoc, undoManager } = shared;
+  // What is changed here belongs to the transaction that is about to undo.
+  ydoc?.on("beforeTransaction", ({ origin }) => {
+    const gaveWay = undoManager?.undoing && origin === undoManager && undoManager.undoStack.at(-1)?.meta.get(GAVE_WAY);
+    const prompt = gaveWay && cellOf(model, gaveWay.prompt);
+    const turn = prompt && factsOf(prompt)?.turn;
+    if (turn === undefined || isRunning(turn)) return;
+    const came = turnCells(model, turn).filter((id) => !gaveWay.kept.has(id));
+    for (const id of came.reverse()) shared.deleteCell(indexOf(model, id));
+    model.deletedCells.push(...came);
+    if (came.length > 0 && gaveWay.facts) prompt.setMetadata("datarus", gaveWay.facts);
+  });
 }
 
 /** The notebook as the message `state` tells it. @param {NotebookModel} model */

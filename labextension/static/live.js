@@ -50,6 +50,7 @@ export class Live {
     sessionContext.kernelChanged.connect(() => this.connect());
     sessionContext.statusChanged.connect((_, status) => this.#onStatus(status));
     context.pathChanged.connect(() => this.connect());
+    cells.keepOneAnswer(context.model, (turn) => this.turns.has(turn));
     context.saveState.connect((_, saving) => this.#onSave(saving));
     // Where notebooks are shared, the server saves.
     context.model.stateChanged.connect((model, { name, newValue }) => {
@@ -158,7 +159,7 @@ export class Live {
     },
     /** @param {Json} m */
     begin: (m) => {
-      cells.remove(this.model, m.remove ?? []);
+      cells.remove(this.model, m.remove ?? [], m.prompt);
       this.#turn(m.turn, m.prompt);
       this.#ended.delete(m.turn);
       cells.patch(this.model, m.prompt, { datarus: { role: "prompt" } });
@@ -214,7 +215,7 @@ export class Live {
     },
     /** @param {Json} m */
     restore: (m) => {
-      cells.remove(this.model, m.remove ?? []);
+      cells.remove(this.model, m.remove ?? [], m.prompt);
       const prompt = cells.cellOf(this.model, m.prompt);
       // One that still runs has no outputs yet.
       if (prompt && m.outputs.length > 0) cells.fill(prompt, m);
@@ -314,8 +315,7 @@ export class Live {
 
   /** Takes a turn's cells away, which Lab can undo, and the kernel's memory of it. @param {string} turn */
   undo(turn) {
-    const prompt = cells.cellOf(this.model, this.#promptOfTurn(turn) ?? "");
-    cells.remove(this.model, cells.turnCells(this.model, turn), () => {
+    cells.remove(this.model, cells.turnCells(this.model, turn), this.#promptOfTurn(turn), (prompt) => {
       if (!prompt) return;
       prompt.setMetadata("datarus", { role: "prompt" });
       prompt.outputs?.fromJSON([]);
