@@ -16,6 +16,8 @@ export interface SharedCell {
   updateSource(start: number, end: number, value?: string): void;
   getMetadata(): Json;
   transact(change: () => void, undoable?: boolean): void;
+  /** Of the cell alone, or that of its notebook. */
+  readonly undoManager?: UndoManager | null;
   execution_count?: number | null;
   setOutputs?(outputs: Json[]): void;
   readonly changed: Signal<SharedCell, { sourceChange?: { insert?: string; delete?: number; retain?: number }[] }>;
@@ -24,7 +26,10 @@ export interface SharedCell {
 /** The undo history of a shared document, `yjs`. */
 export interface UndoManager {
   readonly undoing: boolean;
-  readonly undoStack: readonly { readonly meta: Map<unknown, any> }[];
+  readonly undoStack: { readonly meta: Map<unknown, any> }[];
+  readonly redoStack: unknown[];
+  readonly scope: unknown[];
+  readonly trackedOrigins: Set<unknown>;
   stopCapturing(): void;
 }
 

@@ -1,7 +1,7 @@
 // Spares the page of a large notebook what JupyterLab does again for each cell though nothing has changed. What it
 // does is the same, only not where it makes no difference; an application that does otherwise is left as it is.
 
-/** @import { Cell, Notebook } from "../lab.js" */
+/** @import { Cell, Notebook, NotebookModel } from "../lab.js" */
 
 /** The style elements that are cared for already. @type {WeakSet<Node>} */
 const eased = new WeakSet();
@@ -95,6 +95,32 @@ function isMarked({ node }) {
 }
 
 const MARKS = ["jp-mod-active", "jp-mod-selected", "jp-mod-multiSelected"];
+
+/**
+ * JupyterLab gives each cell an undo history of its own, which the shared document remembers for ever, and with it the
+ * cell and its texts. What an undo of the notebook brings back is a new cell, so that the history of one that is gone
+ * need hold nothing.
+ *
+ * # Source
+ * `UndoManager`, <https://github.com/yjs/yjs/blob/main/src/utils/UndoManager.js>: its constructor listens to the end of
+ * the document, and `destroy` does not stop that.
+ *
+ * @param {NotebookModel} model
+ * @param {() => boolean} isOurs whether its kernel is ours, now
+ */
+export function emptyHistories({ cells, sharedModel }, isOurs) {
+  const own = () => new Map(sharedModel.cells.map((cell) => [cell, cell.undoManager]));
+  let known = own();
+  cells.changed.connect(() => {
+    const there = own();
+    for (const [cell, history] of known) {
+      if (there.has(cell) || !history || history === sharedModel.undoManager || !isOurs()) continue;
+      history.trackedOrigins.clear();
+      history.scope.length = history.undoStack.length = history.redoStack.length = 0;
+    }
+    known = there;
+  });
+}
 
 /** @param {Cell} cell */
 function hasSelection({ isDisposed, editor }) {

@@ -2,6 +2,7 @@
 // The messages are listed, one example each, in tests/fixtures/comm.json.
 
 import * as cells from "./cells.js";
+import { emptyHistories } from "./ease.js";
 import { VERSION } from "./facts.js";
 
 /** @import { Cell, Comm, Context, Json, Lab, NotebookPanel } from "../lab.js" */
@@ -50,6 +51,7 @@ export class Live {
     sessionContext.kernelChanged.connect(() => this.connect());
     sessionContext.statusChanged.connect((_, status) => this.#onStatus(status));
     context.pathChanged.connect(() => this.connect());
+    emptyHistories(context.model, () => this.ours);
     cells.keepOneAnswer(context.model, (turn) => this.turns.has(turn));
     context.saveState.connect((_, saving) => this.#onSave(saving));
     // Where notebooks are shared, the server saves.
@@ -286,7 +288,8 @@ export class Live {
     this.#executing.set(id, undefined);
     const execution = this.lab.cells.CodeCell.execute(cell, this.context.sessionContext, { deletedCells, recordTiming, ...more });
     // A step that fails or whose kernel dies shows that itself.
-    execution.catch(() => {}).then(() => {
+    const told = execution.then(() => deletedCells.splice(0, deletedCells.length));
+    told.catch(() => {}).then(() => {
       const known = this.#executing.get(id);
       this.#executing.delete(id);
       if (known && !cell.isDisposed) cells.fill(cell.model, known);

@@ -54,19 +54,21 @@ export function bar(turn, onStop) {
   numbers.className = "datarus-numbers";
   const stop = button(text("stop"), onStop, text("stopTitle"));
   const node = box("datarus-part datarus-bar", spinner, phase, numbers, stop);
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
   const update = () => {
     const doing = phaseOf(turn);
     // A status that is set again is read aloud again.
     if (phase.textContent !== doing) phase.textContent = doing;
     numbers.textContent = numbersOf(turn);
     stop.disabled = turn.stopping;
+    if (node.isConnected) timer ??= setInterval(tick, TICK);
   };
-  let attached = false;
-  const timer = setInterval(() => {
-    if (attached && !node.isConnected) clearInterval(timer);
-    attached = node.isConnected;
-    if (attached) update();
-  }, TICK);
+  const tick = () => {
+    if (node.isConnected) return update();
+    clearInterval(timer);
+    timer = undefined;
+  };
   return { node, update };
 }
 

@@ -19,7 +19,7 @@ async function connected(cells = []) {
   const kernel = { info: Promise.resolve({ implementation: "datarus" }), createComm: () => comm };
   const model = {
     sharedModel: { cells: cells.map((cell) => cell.sharedModel), transact: (change) => change(), insertCell: () => {} },
-    cells: Object.assign([...cells], { get: (at) => cells[at] }),
+    cells: Object.assign([...cells], { get: (at) => cells[at], changed: signal }),
     deletedCells: [],
     stateChanged: signal,
     getMetadata: () => undefined,

@@ -83,6 +83,62 @@ scene("the choice of review is reached and made with the keyboard alone, as Jupy
   assert.equal(await review.inputValue(), "guard");
 });
 
+scene("a bar that is gone ticks no more, however soon it went", [""], async (notebook) => {
+  await notebook.ask(0, SUM);
+  const [before] = await notebook.answered();
+  await notebook.page.evaluate(() => {
+    const { setInterval, clearInterval } = window;
+    window.ticking = new Set();
+    window.setInterval = (act, pause) => {
+      const timer = setInterval(act, pause);
+      if (pause === 250) window.ticking.add(timer);
+      window.started ||= pause === 250;
+      return timer;
+    };
+    window.clearInterval = (timer) => {
+      window.ticking.delete(timer);
+      clearInterval(timer);
+    };
+  });
+  await notebook.run(0);
+  await notebook.until(([prompt]) => !prompt.running && prompt.execution_count > before.execution_count);
+  await notebook.page.waitForFunction(() => window.started && window.ticking.size === 0);
+});
+
+scene("the history of a cell that was taken away holds nothing of it, and undo brings the cell back", [""], async (notebook) => {
+  await notebook.ask(0, SUM);
+  const cells = await notebook.answered();
+  await notebook.page.evaluate(() => {
+    const { sharedModel } = window.jupyterapp.shell.currentWidget.context.model;
+    window.histories = sharedModel.cells.map(({ undoManager }) => undoManager);
+    if (new Set(window.histories).has(sharedModel.undoManager)) throw new Error("expected each cell to have its own");
+  });
+  const held = () => notebook.page.evaluate(() => window.histories.map(({ scope, trackedOrigins }) => scope.length + trackedOrigins.size));
+  assert.ok((await held()).every((count) => count > 0));
+  await notebook.click("Undo turn");
+  await notebook.until((cells) => cells.length === 1);
+  const [asked, ...gone] = await held();
+  assert.deepEqual([asked > 0, ...gone], [true, ...gone.map(() => 0)]);
+  await notebook.command("notebook:undo-cell-action");
+  const back = await notebook.until((found) => found.length === cells.length);
+  assert.deepEqual(sources(back), sources(cells));
+  await notebook.enter(back[2].id);
+  await notebook.page.keyboard.type("#");
+  await notebook.page.keyboard.press("Control+z");
+  const [, , step] = await notebook.cells();
+  assert.equal(step.source, cells[2].source, "it has a history of its own again");
+});
+
+scene("cells that were taken away are told to the kernel once", [""], async (notebook) => {
+  await notebook.ask(0, SUM);
+  const [{ metadata }] = await notebook.answered();
+  await notebook.click("Ask again");
+  await notebook.until(
+    ([prompt, ...cells]) => prompt.metadata.datarus?.turn !== metadata.datarus.turn && cells.at(-1)?.rendered && cells.every((cell) => !cell.running) && !prompt.running,
+  );
+  assert.deepEqual(await notebook.page.evaluate(() => window.jupyterapp.shell.currentWidget.context.model.deletedCells), []);
+});
+
 scene("what a cell was is noted when it has run, and judged anew when all of it is typed anew", ["1 + 1"], async (notebook) => {
   await notebook.run(0);
   await notebook.until((cells) => cells[0].metadata.datarus?.role === "code");
