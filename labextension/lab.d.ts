@@ -44,6 +44,7 @@ export interface SharedNotebook {
 
 export interface CellModel {
   readonly id: string;
+  readonly isDisposed: boolean;
   readonly type: string;
   trusted: boolean;
   mimeType: string;

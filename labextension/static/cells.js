@@ -206,6 +206,32 @@ export function keepOneAnswer(model, isRunning) {
   });
 }
 
+/** How long sources are hashed at a time, in milliseconds: about half of a frame. */
+const SLICE = 8;
+
+/** Hashes the sources that `state` tells of, with room for frames between. @param {NotebookModel} model */
+export async function hashSources(model) {
+  let until = performance.now() + SLICE;
+  for (const cell of [...model.cells]) {
+    if (!cell.isDisposed) hashOf(cell, cell.sharedModel.source);
+    if (performance.now() < until) continue;
+    await nextTask();
+    until = performance.now() + SLICE;
+  }
+}
+
+/** A timer would be held back for a second where the page is hidden. */
+function nextTask() {
+  return /** @type {Promise<void>} */ (new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  }));
+}
+
 /** The notebook as the message `state` tells it. @param {NotebookModel} model */
 export function state(model) {
   return [...model.cells].map((cell) => {

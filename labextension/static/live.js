@@ -165,8 +165,8 @@ export class Live {
       this.#turn(m.turn, m.prompt);
       this.#ended.delete(m.turn);
       cells.patch(this.model, m.prompt, { datarus: { role: "prompt" } });
-      this.#send({ op: "state", turn: m.turn, cells: cells.state(this.model) });
       this.changed();
+      this.#tellState(m.turn);
     },
     /** @param {Json} m */
     read: (m) => this.#send({ op: "texts", turn: m.turn, cells: cells.texts(this.model, m.ids) }),
@@ -235,6 +235,13 @@ export class Live {
       this.changed();
     },
   };
+
+  /** @param {string} turn */
+  async #tellState(turn) {
+    const comm = this.#comm;
+    await cells.hashSources(this.model);
+    if (comm === this.#comm) this.#send({ op: "state", turn, cells: cells.state(this.model) });
+  }
 
   /** The turn, noted as running. @param {string} turn @param {string | undefined} prompt */
   #turn(turn, prompt) {

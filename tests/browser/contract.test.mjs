@@ -47,6 +47,8 @@ test("what the page says has the shape that the kernel expects", async () => {
   const { turn } = contract.to_kernel.stop;
   const { id } = contract.to_kernel.choice;
   live.handlers.begin({ ...contract.to_page.begin, remove: [] });
+  // The notebook is told of when its sources are hashed.
+  await new Promise(setImmediate);
   live.handlers.ask(contract.to_page.ask);
   live.choose(id, "edit", contract.to_kernel.choice.source);
   live.stop(turn);
