@@ -198,6 +198,13 @@ export class Scene {
     this.page = undefined;
   }
 
+  /** The page is closed, and what it says then gets lost. */
+  async mute() {
+    await this.page.evaluate(() => (WebSocket.prototype.send = () => {}));
+    await this.page.close();
+    this.page = undefined;
+  }
+
   /** The notebook is opened again. */
   async back() {
     await this.open();

@@ -1,6 +1,8 @@
 // More than one notebook, and more than one tab on one notebook.
 
 import assert from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { roles, sources } from "./scene.mjs";
 import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
@@ -42,4 +44,19 @@ scene("a tab that stays takes over the turn of one that was closed", [""], async
   const cells = await notebook.answered();
   assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "answer"]);
   assert.equal(cells[2].outputs[0].text, "16\n");
+});
+
+scene("a tab that stays takes over the turn of one that was closed without a word", [""], async (notebook) => {
+  const go = join(notebook.stage.root, "go");
+  await rm(go, { force: true });
+  const other = await notebook.tab();
+  await other.ask(0, "Say how it waits");
+  await other.phaseIs("Running");
+  await other.mute();
+  await notebook.phaseIs("Running");
+  await writeFile(go, "");
+  // The question's own facts come after the answer.
+  const cells = await notebook.until(([prompt]) => prompt.metadata.datarus?.status === "done");
+  assert.deepEqual(roles(cells), ["prompt", "thought", "code", "thought", "answer"]);
+  assert.equal(cells[2].outputs[0].text, "gone on\n");
 });

@@ -221,3 +221,93 @@ async fn the_turn_of_a_page_that_is_closed_goes_on_in_one_that_is_open() {
     assert_eq!(second.cell("p").outputs.len(), 1, "the prompt's own");
     assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
 }
+
+/// A second page on the notebook, and the question in it.
+async fn beside(client: &Frontend, question: &str) -> (Frontend, Page) {
+    let mut other = client.beside().await;
+    let mut page = open(&mut other).await;
+    page.write("p", question);
+    (other, page)
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_in_a_page_that_fell_silent_waits_in_one_that_is_open() {
+    let state = tempfile::tempdir().unwrap();
+    let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;
+    let settings = json!({"review": "all"});
+    let mut page = Page::open(&mut client, "a.ipynb", settings).await;
+    let (mut other, mut second) = beside(&client, "> go").await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    page.until(&mut client, "ask").await;
+    // Its tab was closed, and that word was lost.
+    let ask = second.until(&mut other, "ask").await;
+    let choice = json!({"op": "choice", "turn": ask["turn"], "id": ask["id"], "choice": "run"});
+    second.say(&mut other, choice).await;
+    second.until(&mut other, "restore").await;
+    assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
+    assert_eq!(second.ran.len(), 1);
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+    // It lives after all: it is given what it missed.
+    page.until(&mut client, "done").await;
+    assert_eq!((roles(&page), page.ran.len()), (roles(&second), 0));
+    assert_eq!(page.cells[2].outputs[0]["text"], "one\n");
+}
+
+#[tokio::test]
+async fn a_step_of_a_page_that_fell_silent_runs_once_and_stands_in_one_that_is_open() {
+    let state = tempfile::tempdir().unwrap();
+    let slow = "import time; n = globals().get('n', 0) + 1; time.sleep(8); print(n)";
+    let mut client = kernel(state.path(), &[step("Slow.", slow), answer("Done.")]).await;
+    let mut page = open(&mut client).await;
+    let (mut other, mut second) = beside(&client, "> go").await;
+    page.runs = false;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    let execute = page.until(&mut client, "execute").await;
+    second.until(&mut other, "begin").await;
+    let late = page.run(&mut client, execute["id"].as_str().unwrap()).await;
+    second.until(&mut other, "restore").await;
+    assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
+    assert_eq!((second.cells[2].outputs[0]["text"].as_str(), second.ran.len()), (Some("1\n"), 0));
+    assert_eq!(client.end_of(&late).await.text("stdout"), "1\n");
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_step_that_a_silent_page_was_told_to_run_is_not_run_when_it_speaks_again() {
+    let state = tempfile::tempdir().unwrap();
+    let count = "n = globals().get('n', 0) + 1";
+    let mut client = kernel(state.path(), &[step("Count.", count), answer("Done.")]).await;
+    let mut page = Page::open(&mut client, "a.ipynb", json!({"review": "all"})).await;
+    page.runs = false;
+    page.write("p", "> go");
+    page.run(&mut client, "p").await;
+    let ask = page.until(&mut client, "ask").await;
+    let choice = json!({"op": "choice", "turn": ask["turn"], "id": ask["id"], "choice": "run"});
+    page.say(&mut client, choice).await;
+    page.until(&mut client, "execute").await;
+    // Another page opens, and the first does not say that it lives.
+    let mut fresh = client.beside().await;
+    let mut again = reopen(&mut fresh, "> go").await;
+    again.runs = false;
+    again.until(&mut fresh, "execute").await;
+    let late = page.run(&mut client, ask["id"].as_str().unwrap()).await;
+    assert_eq!(client.end_of(&late).await.reply["status"], "aborted");
+    again.until(&mut fresh, "done").await;
+    assert_eq!(client.run("print(n)").await.text("stdout"), "1\n");
+}
+
+#[tokio::test]
+async fn a_page_that_says_little_keeps_its_turn() {
+    let state = tempfile::tempdir().unwrap();
+    let slow = step("Slow.", "import time; time.sleep(8)");
+    let mut client = kernel(state.path(), &[slow, answer("Done.")]).await;
+    let mut page = open(&mut client).await;
+    let (other, second) = beside(&client, "> go").await;
+    page.runs = false;
+    page.ask(&mut client, "p", "> go").await;
+    let asked = page.told.iter().filter(|data| data["op"] == "read").count();
+    assert!(asked >= 1, "{:?}", page.told);
+    assert_eq!((second.waiting(&other), second.told.len()), (0, 1), "{:?}", second.told);
+}

@@ -98,6 +98,11 @@ impl LiveTurn {
         Naming { turn: &self.turn, pass }.step(number)
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.turn
+    }
+
     /// The prompt's cell.
     pub(crate) fn prompt(&self) -> &str {
         &self.prompt

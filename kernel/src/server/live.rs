@@ -53,8 +53,12 @@ pub(super) struct Live {
     pub(super) removed: Vec<String>,
     /// Whether it is not the page whose request the prompt is: the prompt's outputs do not reach it by themselves.
     pub(super) moved: bool,
+    /// When the page said something last.
+    pub(super) heard: Instant,
     /// Another page that may have to take the turn over.
     pub(super) rival: Option<Rival>,
+    /// Pages that the turn was taken from since they were silent.
+    pub(super) left: Vec<String>,
     /// A step that has not begun.
     pub(super) pending: Option<PendingStep>,
     /// What the model was told of the step beyond its outputs.
@@ -102,7 +106,8 @@ impl PendingStep {
         self.timeout
     }
 
-    fn until(&self) -> Option<Instant> {
+    /// Until when the page may run it, if it was told to.
+    pub(super) fn until(&self) -> Option<Instant> {
         match self.stage {
             Stage::Asked(_) | Stage::Installing(_) => None,
             Stage::Told(until) => Some(until),
@@ -126,7 +131,9 @@ impl Live {
             opening: Some(opening),
             removed: Vec::new(),
             moved: false,
+            heard: Instant::now(),
             rival: None,
+            left: Vec::new(),
             pending: None,
             note: None,
             unseen: None,
@@ -143,8 +150,16 @@ impl Live {
         self.session.clone_from(&page.session);
         self.review = page.settings.review;
         self.moved = true;
+        self.heard = Instant::now();
         self.rival = None;
+        self.left.retain(|comm| *comm != page.comm);
         self.unseen = running;
+    }
+
+    /// The last word to a page.
+    pub(super) fn done(&self) -> ToPage {
+        let (turn, prompt) = (self.turn.name().to_owned(), self.turn.prompt().to_owned());
+        ToPage::Done { turn, prompt, status: self.status.to_owned() }
     }
 
     /// Notes that the user wrote another code for a step, and that the page has it.
@@ -281,10 +296,12 @@ impl Server {
     /// interrupt.
     fn run_issued(&mut self, request: Request, code: &str, pending: PendingStep) {
         let PendingStep { number, timeout, outcome, .. } = pending;
-        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut())
-            && code.trim_end() != pending.code
-        {
-            live.note_edit(number, code);
+        if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
+            if code.trim_end() != pending.code {
+                live.note_edit(number, code);
+            }
+            let comm = live.comm.clone();
+            self.note_life(&comm);
         }
         let msg_id = request.header.msg_id.clone();
         self.sift_step(&msg_id);
@@ -308,6 +325,7 @@ impl Server {
     pub(super) fn on_live_deadline(&mut self, now: Instant) {
         self.on_opening_deadline(now);
         self.on_rival_deadline(now);
+        self.doubt_quiet_page(now);
         self.on_closing_deadline(now);
         let late = |live: &Live| {
             let until = live.pending.as_ref().and_then(PendingStep::until);
@@ -338,6 +356,7 @@ impl Server {
         if let Some(prompt) = &mut self.prompt {
             prompt.step = Some(step);
         }
+        self.doubt_page(Instant::now());
     }
 
     /// A step that has not begun will not be run any more, also if the page's request for it is on its way.
@@ -378,10 +397,9 @@ impl Server {
 
     /// Tells the page that the turn is over: the last thing before the reply.
     pub(super) fn close_live(&mut self) {
-        let Some(prompt) = &self.prompt else { return };
-        let Some(live) = &prompt.live else { return };
-        let (turn, cell) = (prompt.view.turn().to_owned(), live.turn.prompt().to_owned());
-        self.tell_page(vec![ToPage::Done { turn, prompt: cell, status: live.status.to_owned() }]);
+        let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
+        let done = live.map(|live| live.done());
+        self.tell_page(done.into_iter().collect());
     }
 
     /// Ends the agent of a turn, and nothing else.

@@ -52,8 +52,6 @@ impl Server {
     /// Takes what stands in the notebook.
     pub(super) fn on_state(&mut self, comm: &str, turn: &str, cells: Vec<CellState>) {
         let Some(live) = self.live_in(comm, turn) else { return };
-        // It lives.
-        live.rival = None;
         let opening = live.opening.take_if(|opening| opening.cells.is_none());
         let Some(Opening { numbered, .. }) = opening else { return };
         let Some(prompt) = &self.prompt else { return };

@@ -31,6 +31,8 @@ pub(super) struct Page {
     pub(super) path: String,
     /// What the user chose.
     pub(super) settings: Settings,
+    /// Whether it gave no sign of life when it was asked, and none since.
+    silent: bool,
 }
 
 impl Pages {
@@ -56,9 +58,17 @@ impl Pages {
         self.0.iter().map(|page| page.comm.clone()).collect()
     }
 
-    /// The page of this notebook that opened last, besides the one with this comm.
+    /// The page of this notebook that opened last, besides the one with this comm and those that seem to be gone.
     pub(super) fn besides(&self, path: &str, comm: &str) -> Option<&Page> {
-        self.0.iter().rev().find(|page| page.path == path && page.comm != comm)
+        let fits = |page: &&Page| page.path == path && page.comm != comm && !page.silent;
+        self.0.iter().rev().find(fits)
+    }
+
+    /// Notes whether a page seems to be gone.
+    pub(super) fn set_silent(&mut self, comm: &str, silent: bool) {
+        if let Some(page) = self.0.iter_mut().find(|page| page.comm == comm) {
+            page.silent = silent;
+        }
     }
 
     fn add(&mut self, page: Page) {
@@ -125,7 +135,7 @@ impl Server {
         };
         let Open { path, settings, .. } = open;
         let session = request.header.session.clone();
-        let page = Page { comm: comm.id, session, path, settings };
+        let page = Page { comm: comm.id, session, path, settings, silent: false };
         self.pages.add(page.clone());
         if *self.companion.settings() != self.config.sandbox {
             // What the page was told with the `kernel_info_reply` may be of before.
@@ -135,6 +145,7 @@ impl Server {
     }
 
     fn on_page_message(&mut self, comm: &str, data: Value) {
+        self.note_life(comm);
         match serde_json::from_value::<ToKernel>(data) {
             Ok(ToKernel::State { turn, cells }) => self.on_state(comm, &turn, cells),
             Ok(ToKernel::Texts { turn, cells }) => self.on_texts(comm, &turn, cells),

@@ -1,7 +1,8 @@
 //! What a page gets back when it opens: the turns that its notebook has not been saved with, and the one that runs.
 //!
 //! A page that is closed or loaded again says so, but that word may be lost. When another page of the notebook opens
-//! while a turn runs, the page that shows it is asked for a sign of life; without one, the turn goes on in the new page.
+//! while a turn runs, or is open and the page that shows the turn has fallen silent, that page is asked for a sign of
+//! life; without one, the turn goes on in the other page.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::live::Live;
+use super::owed::Owed;
 use super::pages::Page;
 use crate::cells::{End, step_cells, turn_cells};
 use crate::display::Shown;
@@ -23,11 +25,27 @@ use crate::page::view::{prompt_patch, upserts};
 /// How long a page may take to show that it lives.
 const LIFE: Duration = Duration::from_secs(1);
 
+/// How long a page may say nothing before it is asked, where another one could go on.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// How long it may then take: its machine may be busy, and the other page is not waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// A page that takes the turn over unless the one that shows it gives a sign of life.
 #[derive(Debug)]
 pub(super) struct Rival {
     comm: String,
     pub(super) until: Instant,
+}
+
+impl Live {
+    /// The step that another page than `page` was told to run: should its request still come, it must not run.
+    fn told_elsewhere(&self, page: &Page) -> Option<Owed> {
+        let pending = self.pending.as_ref().filter(|_| self.session != page.session)?;
+        pending.until()?;
+        let (cell_id, code) = (pending.cell_id.clone(), pending.code.clone());
+        Some(Owed::withdrawn(cell_id, self.session.clone(), code))
+    }
 }
 
 impl Server {
@@ -65,21 +83,60 @@ impl Server {
         self.tell_page(vec![ToPage::Begin { turn, prompt, remove: Vec::new() }]);
     }
 
-    /// The page that shows the turn has been silent for too long.
-    pub(super) fn on_rival_deadline(&mut self, now: Instant) {
+    /// A page has said something.
+    pub(super) fn note_life(&mut self, comm: &str) {
+        self.pages.set_silent(comm, false);
         let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
-        let silent = live.and_then(|live| live.rival.take_if(|rival| rival.until <= now));
-        if let Some(rival) = silent {
-            self.move_turn(&rival.comm);
+        if let Some(live) = live.filter(|live| live.comm == comm) {
+            live.heard = Instant::now();
+            live.rival = None;
         }
     }
 
-    /// A turn has ended: a page that had taken it over gets the prompt's own outputs.
+    /// Asks the page that shows the turn for a sign of life, if it has said nothing for long.
+    pub(super) fn doubt_quiet_page(&mut self, now: Instant) {
+        let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
+        if live.is_some_and(|live| now.duration_since(live.heard) >= QUIET) {
+            self.doubt_page(now);
+        }
+    }
+
+    /// Asks the page that shows the turn for a sign of life, if the turn could go on in another one.
+    pub(super) fn doubt_page(&mut self, now: Instant) {
+        let Some(turn) = self.running_turn().map(str::to_owned) else { return };
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        // A turn that begins is asked for already, and does not wait long.
+        let Some(live) = live.filter(|live| live.rival.is_none() && live.opening.is_none()) else {
+            return;
+        };
+        let Some(other) = self.pages.besides(&live.path, &live.comm) else { return };
+        live.rival = Some(Rival { comm: other.comm.clone(), until: now + PATIENCE });
+        self.tell_page(vec![ToPage::Read { turn, ids: Vec::new() }]);
+    }
+
+    /// The page that shows the turn has been silent for too long.
+    pub(super) fn on_rival_deadline(&mut self, now: Instant) {
+        let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
+        let Some(live) = live else { return };
+        let Some(rival) = live.rival.take_if(|rival| rival.until <= now) else { return };
+        tracing::info!("a page that shows a turn gives no sign of life");
+        // It may be slow and not gone.
+        live.left.push(live.comm.clone());
+        let silent = live.comm.clone();
+        self.pages.set_silent(&silent, true);
+        self.move_turn(&rival.comm);
+    }
+
+    /// A turn has ended: a page that had taken it over gets the prompt's own outputs, and one that it was taken from,
+    /// should it live, all.
     pub(super) fn hand_on(&mut self, ended: Option<&Live>) {
-        let moved = ended.filter(|live| live.moved);
-        let page = moved.and_then(|live| self.pages.of_comm(&live.comm)).cloned();
-        if let Some(page) = page {
+        let Some(live) = ended.filter(|live| live.moved) else { return };
+        for comm in std::iter::once(&live.comm).chain(&live.left) {
+            let Some(page) = self.pages.of_comm(comm).cloned() else { continue };
             self.restore(&page);
+            if *comm != live.comm {
+                self.tell(comm, &NO_PARENT, vec![live.done()]);
+            }
         }
     }
 
@@ -100,6 +157,9 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return };
         let running = prompt.step.is_some().then(|| prompt.view.newest_step());
         let Some(live) = &mut prompt.live else { return };
+        if let Some(withdrawn) = live.told_elsewhere(&page) {
+            self.owed.add(withdrawn);
+        }
         live.move_to(&page, running);
         let (cell, remove) = (live.turn.prompt().to_owned(), live.removed.clone());
         let mut told = vec![ToPage::Begin { turn, prompt: cell, remove }];
