@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty
 
 import nbformat
 import psutil
@@ -29,6 +30,8 @@ from kernel_under_test import Kernel, content_of  # noqa: E402
 from notebook_client import running  # noqa: E402
 
 GIB = 1_000_000_000
+SILENCE = 120
+"""Seconds without a message after which a cell that prints counts as one whose end is lost."""
 PATIENCE = 12.0
 """Seconds after which an interrupted cell counts as one that does not stop."""
 
@@ -124,7 +127,10 @@ class Peak:
 
     def watch(self) -> None:
         while not self.ended.wait(0.02):
-            self.most = max(self.most, self.process.memory_info().rss)
+            try:
+                self.most = max(self.most, self.process.memory_info().rss)
+            except psutil.NoSuchProcess:
+                return
 
     def mib(self) -> float:
         self.ended.set()
@@ -137,9 +143,15 @@ def flood(kernel_name: str, source: str, datarus: str) -> str:
         kernel.run("1")
         peak = Peak(kernel.pid)
         request = kernel.client.execute(source, stop_on_error=False)
-        begun, seen = time.monotonic(), 0
+        begun, seen, last = time.monotonic(), 0, time.monotonic()
         while True:
-            message = kernel.client.get_iopub_msg(timeout=600)
+            try:
+                message = kernel.client.get_iopub_msg(timeout=SILENCE)
+            except Empty:
+                seconds = last - begun
+                mib = peak.mib()
+                return f"**no end**: {mib:.0f} MiB more memory, {seen / 1e6:.1f} MB sent on in {seconds:.0f} s, then nothing for {SILENCE} s"
+            last = time.monotonic()
             if message["parent_header"].get("msg_id") == request:
                 seen += len(message["content"].get("text", ""))
                 if message["content"].get("execution_state") == "idle":

@@ -67,6 +67,15 @@ def test_200_megabytes_show_their_beginning_and_their_end(
     assert grown < 32, f"expected at most 32 MiB more, found {grown:.1f}"
 
 
+def test_one_text_may_be_more_pieces_than_a_queue_of_the_companion_holds(kernel: Kernel) -> None:
+    # In real pieces it would be a text of 400 MB.
+    source = "import datarus_companion.streams as streams\nstreams.PIECE = 64\nprint('x' * 64 * 3_000)\n"
+    messages = kernel.run(source + "print('end')")
+    assert content_of(messages, "execute_reply")["status"] == "ok"
+    shown = "".join(content["text"] for kind, content in messages if kind == "stream")
+    assert shown == "x" * 64 * 3_000 + "\nend\n"
+
+
 def test_an_interrupt_ends_a_flood(state: Path, kernel: Kernel) -> None:
     request = kernel.client.execute("while True: print('x' * 99_999)", stop_on_error=False)
     kernel.wait_for(request, lambda kind, content: "longer than 8 MiB" in content.get("text", ""))

@@ -49,8 +49,10 @@ def load_app():
 
 
 def companion_app(base):
-    """Returns `base` with an IOPub socket whose queue has no limit."""
+    """Returns `base` with an IOPub socket whose queue has no limit, and a thread for it that does not stop itself."""
     import zmq
+    from datarus_companion.streams import DirectThread
+    from ipykernel import kernelapp
     from traitlets import default
 
     class CompanionApp(base):
@@ -62,6 +64,7 @@ def companion_app(base):
             # libzmq drops what is over 1,000 messages while the reader is busy: 28 % of 30,000 flushed prints.
             # The option must be set before `bind`, so it is a default for the one socket made here.
             context.setsockopt(zmq.SNDHWM, 0)
+            theirs, kernelapp.IOPubThread = kernelapp.IOPubThread, DirectThread
             try:
                 with warnings.catch_warnings():
                     # Landlock forbids the port; SECURITY.md says what is missing then.
@@ -69,6 +72,7 @@ def companion_app(base):
                     super().init_iopub(context)
             finally:
                 context.sockopts.pop(zmq.SNDHWM, None)
+                kernelapp.IOPubThread = theirs
 
     return CompanionApp
 

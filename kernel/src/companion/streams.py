@@ -5,8 +5,9 @@ only so much of a stream through, would have to take each whole into memory firs
 """
 
 import os
+import threading
 
-from ipykernel.iostream import OutStream
+from ipykernel.iostream import IOPubThread, OutStream
 
 # Both in characters. A piece is long enough that what people print goes out as one message.
 PIECE = 1 << 17
@@ -68,7 +69,44 @@ class PiecewiseStream(OutStream):
         with self._buffer_lock:
             return sum(buffer.tell() for buffer in self._buffers.values())
 
+    def _flush(self):
+        thread = self.pub_thread
+        if isinstance(thread, DirectThread) and threading.current_thread() is thread.thread:
+            # Before the text is taken from its buffer: what comes out of it must not be overtaken.
+            return thread.in_order(super()._flush)
+        super()._flush()
+
     def _flush_buffers(self):
         for parent, text in super()._flush_buffers():
             for start in range(0, len(text), PIECE):
                 yield parent, text[start : start + PIECE]
+
+
+class DirectThread(IOPubThread):
+    """An `IOPubThread` that sends at once what is sent from itself, as the pieces of a stream are.
+
+    ipykernel's own puts a note to itself into a pipe for each message. The pipe holds 2,000, and nobody else reads it: a
+    flush into more pieces, or many that followed each other quickly, stopped all output for ever.
+    """
+
+    # Whether what is sent now has its place already.
+    _is_in_order = False
+
+    def _handle_event(self, msg):
+        self.in_order(super()._handle_event, msg)
+
+    def in_order(self, act, *args, **kwargs):
+        """Calls `act` in this thread, after all that other threads have asked for so far."""
+        if self._is_in_order:
+            return act(*args, **kwargs)
+        self._is_in_order = True
+        try:
+            super()._handle_event(None)
+            act(*args, **kwargs)
+        finally:
+            self._is_in_order = False
+
+    def send_multipart(self, *args, **kwargs):
+        if threading.current_thread() is not self.thread:
+            return super().send_multipart(*args, **kwargs)
+        self.in_order(self._really_send, *args, **kwargs)
