@@ -59,11 +59,21 @@ impl Chat {
 
     /// What a step did, inside the model's message.
     pub(crate) fn observed(&mut self, observation: String) {
-        let glue = self.dialect.glue();
-        self.wrote(Segment::Markup(glue.before.to_owned()));
-        self.wrote(Segment::Data(observation));
+        self.begin_observation(observation);
         self.remember_observation();
-        self.wrote(Segment::Markup(glue.after.to_owned()));
+        self.wrote(Segment::Markup(self.dialect.glue().after.to_owned()));
+    }
+
+    /// The chat as it will begin when a step that runs has ended, of which this much is known.
+    pub(crate) fn observing(&self, so_far: String) -> Vec<ChatMessage> {
+        let mut chat = self.clone();
+        chat.begin_observation(so_far);
+        chat.messages
+    }
+
+    fn begin_observation(&mut self, text: String) {
+        self.wrote(Segment::Markup(self.dialect.glue().before.to_owned()));
+        self.wrote(Segment::Data(text));
     }
 
     /// What we say to the model after its message; nothing for what a small model has not learnt to hear.

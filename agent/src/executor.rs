@@ -5,17 +5,29 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::llm::Interrupt;
+
+/// What is done while a cell runs, on the thread that waits for it: called with its outputs so far when it begins and
+/// again when there are more. Returns soon after the interrupt is set, which says that the cell has ended.
+pub type Meanwhile<'a> = dyn FnMut(&[Output], &Interrupt) + 'a;
+
 /// Runs one cell and waits for its end.
 pub trait Executor {
     /// Runs `code` as one cell and returns what it did.
     ///
     /// Blocks until the cell has ended, at most about `timeout`: a cell that takes longer is interrupted, and the
-    /// code runner started afresh if that does not help; either way nothing of it runs on.
+    /// code runner started afresh if that does not help; either way nothing of it runs on. Until then this thread may
+    /// do something else `meanwhile`.
     ///
     /// # Errors
     /// Only when no result can be had at all (the code runner cannot be started). An exception in the cell, a
     /// time-out, an interrupt and a death of the code runner are values of [`Status`].
-    fn execute(&mut self, code: &str, timeout: Duration) -> Result<Execution, ExecutorError>;
+    fn execute(
+        &mut self,
+        code: &str,
+        timeout: Duration,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<Execution, ExecutorError>;
 
     /// The `DataFrames` that exist in the namespace now.
     fn variables(&mut self) -> Vec<Variable>;

@@ -62,6 +62,15 @@ pub trait Model: Send {
         constraint: &mut dyn Constraint,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError>;
+
+    /// Reads ahead what a later call will probably begin with, until `interrupt` is set from another thread: a wrong
+    /// guess costs nothing but the time. Leaves one processor to others.
+    ///
+    /// Called while code runs, so it returns at once when it is told to: a model on this machine between two layers.
+    /// What fails here fails again where its result is needed, and is told there.
+    fn read_ahead(&mut self, messages: &[ChatMessage], interrupt: &Interrupt) {
+        let _ = (messages, interrupt);
+    }
 }
 
 /// What is known of a model before it runs.
@@ -166,6 +175,9 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Of these, tokens computed now because the KV-cache did not hold them.
     pub prefilled_tokens: usize,
+    /// Of those that it held, tokens that were read ahead while code ran.
+    #[serde(default)]
+    pub prefilled_meanwhile: usize,
     /// Tokens written, forced ones included.
     pub completion_tokens: usize,
     /// Of these, tokens that the constraint left no choice about: no decode step of their own.
@@ -183,6 +195,7 @@ impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.prompt_tokens += other.prompt_tokens;
         self.prefilled_tokens += other.prefilled_tokens;
+        self.prefilled_meanwhile += other.prefilled_meanwhile;
         self.completion_tokens += other.completion_tokens;
         self.forced_tokens += other.forced_tokens;
         self.guessed_tokens += other.guessed_tokens;

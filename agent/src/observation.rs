@@ -42,22 +42,48 @@ pub fn observe(code: &str, execution: &Execution, profile: Profile) -> String {
     shorten(&disarm(&text), limit(profile))
 }
 
+/// The beginning of what [`observe`] will say of `code`, as far as its outputs so far tell: whole lines, since the last
+/// one may go on or be written anew.
+///
+/// Nothing is promised: a cell can take back what it has shown.
+pub fn observe_so_far(code: &str, outputs: &[Output], profile: Profile) -> String {
+    let execution = Execution {
+        execution_count: None,
+        status: Status::Ok,
+        outputs: outputs.to_vec(),
+        figures: Vec::new(),
+        seconds: 0.0,
+        lost: false,
+    };
+    let text = disarm(&texts(code, &execution, profile).join("\n"));
+    let limit = limit(profile);
+    let head = match text.char_indices().nth(limit) {
+        Some(_) => text.chars().take(n_head(limit)).collect(),
+        None => text,
+    };
+    head.rsplit_once('\n').map_or_else(String::new, |(lines, _)| lines.to_owned())
+}
+
 /// Whether the cell did not do what was asked. What it printed before does not make it a success.
 pub fn failed(execution: &Execution) -> bool {
     execution.status != Status::Ok
 }
 
-/// Cuts `text` in the middle if it is longer than `limit` characters, and says how many are left out. Two thirds of
-/// what is kept are from its head.
+/// Cuts `text` in the middle if it is longer than `limit` characters, and says how many are left out.
 pub fn shorten(text: &str, limit: usize) -> String {
     let total = text.chars().count();
     if total <= limit {
         return text.to_owned();
     }
-    let n_head = limit * 2 / 3;
+    let n_head = n_head(limit);
     let head: String = text.chars().take(n_head).collect();
     let tail: String = text.chars().skip(total - (limit - n_head)).collect();
     format!("{head}\n… [{} characters left out] …\n{tail}", total - limit)
+}
+
+/// How much of what is kept of a long text is from its beginning.
+fn n_head(limit: usize) -> usize {
+    limit * 2 / 3
 }
 
 fn limit(profile: Profile) -> usize {

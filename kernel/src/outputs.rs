@@ -14,6 +14,9 @@ const TAIL: usize = 64 << 10;
 /// How many outputs are kept; those after are dropped.
 const MAX_ITEMS: usize = 1000;
 
+/// How much of the outputs so far is told, in bytes: more than a model is shown.
+const SO_FAR: usize = 64 << 10;
+
 /// The outputs of a cell so far.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
@@ -61,6 +64,28 @@ impl Outputs {
     /// The outputs, each stream shortened to its beginning and end.
     pub(crate) fn finish(self) -> Vec<Output> {
         self.items.into_iter().map(Item::into_output).collect()
+    }
+
+    /// The beginning of the outputs, for whoever wants to know early what they will be: up to a picture, which is
+    /// described at the end, to what is shortened, or to [`SO_FAR`] bytes of text.
+    pub(crate) fn so_far(&self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let mut room = SO_FAR;
+        for item in &self.items {
+            let (output, bytes) = match item {
+                Item::Stream(Stream { name, head, .. }) => {
+                    let head = &head[..floor_char_boundary(head, room)];
+                    (Output::Stream { name: name.clone(), text: head.to_owned() }, head.len())
+                }
+                Item::Shown { output, .. } => match text_bytes(output) {
+                    Some(bytes) if bytes <= room => (output.clone(), bytes),
+                    _ => break,
+                },
+            };
+            outputs.push(output);
+            room -= bytes;
+        }
+        outputs
     }
 
     fn stream(&mut self, name: &str, text: &str) {
@@ -156,6 +181,16 @@ fn output(msg_type: &str, mut content: Map<String, Value>) -> Output {
         "execute_result" => Output::ExecuteResult { execution_count, data, metadata },
         _ => Output::DisplayData { data, metadata },
     }
+}
+
+/// How long the texts of an output are, if it has no picture.
+fn text_bytes(output: &Output) -> Option<usize> {
+    let (Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. }) = output else {
+        return Some(0);
+    };
+    let bytes = |value: &Value| value.as_str().map_or(0, str::len);
+    let picture = data.keys().any(|mime| mime.starts_with("image/"));
+    (!picture).then(|| data.values().map(bytes).sum())
 }
 
 fn display_id(content: &Map<String, Value>) -> Option<String> {

@@ -7,7 +7,7 @@ use std::sync::mpsc as blocking;
 use std::time::Duration;
 
 use datarus_agent::agent::{Agent, AgentError, AgentEvent, Task, Turn};
-use datarus_agent::executor::{Execution, Executor, ExecutorError, Variable};
+use datarus_agent::executor::{Execution, Executor, ExecutorError, Meanwhile, Output, Variable};
 use datarus_agent::llm::{self, Interrupt, Model, ModelError, ModelInfo, Sampling};
 use tokio::sync::mpsc;
 
@@ -43,12 +43,54 @@ pub(crate) enum FromAgent {
         /// How long it may take.
         timeout: Duration,
         /// Where its outcome goes; dropped when there is nobody who runs it.
-        outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+        outcome: Outcome,
     },
+    /// Say what that cell puts out beyond what was said.
+    More,
     /// Name the DataFrames.
     Variables(blocking::Sender<Vec<Variable>>),
     /// The turn is over.
     Ended(Result<Box<Ended>, Failure>),
+}
+
+/// Where the agent's thread waits for a step. It reads meanwhile, and stops that when this is gone.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    news: blocking::Sender<News>,
+    over: Interrupt,
+    /// Whether it waits for outputs.
+    listens: bool,
+}
+
+/// What is said of a step.
+#[derive(Debug)]
+enum News {
+    SoFar(Vec<Output>),
+    Ended(Result<Execution, ExecutorError>),
+}
+
+impl Outcome {
+    /// Says how the step ended. The agent is gone when its turn was given up.
+    pub(crate) fn end(self, outcome: Result<Execution, ExecutorError>) {
+        let _ = self.news.send(News::Ended(outcome));
+    }
+
+    /// Says what there is so far, if that is waited for: once until it is [asked for](FromAgent::More) again, so that
+    /// nothing piles up.
+    pub(crate) fn tell(&mut self, so_far: impl FnOnce() -> Vec<Output>) -> bool {
+        std::mem::take(&mut self.listens) && self.news.send(News::SoFar(so_far())).is_ok()
+    }
+
+    /// Notes that outputs are waited for.
+    pub(crate) fn listen(&mut self) {
+        self.listens = true;
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.over.set();
+    }
 }
 
 /// A turn that came to an end, and who answered.
@@ -157,11 +199,25 @@ impl Worker {
 struct Remote<'a>(&'a dyn Fn(FromAgent) -> bool);
 
 impl Executor for Remote<'_> {
-    fn execute(&mut self, code: &str, timeout: Duration) -> Result<Execution, ExecutorError> {
-        let (outcome, result) = blocking::channel();
+    fn execute(
+        &mut self,
+        code: &str,
+        timeout: Duration,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<Execution, ExecutorError> {
+        let (news, said) = blocking::channel();
+        let over = Interrupt::default();
+        let outcome = Outcome { news, over: over.clone(), listens: true };
         (self.0)(FromAgent::Execute { code: code.to_owned(), timeout, outcome });
-        let gone = || ExecutorError { reason: "the turn was stopped".into() };
-        result.recv().unwrap_or_else(|_| Err(gone()))
+        meanwhile(&[], &over);
+        loop {
+            match said.recv() {
+                Ok(News::SoFar(outputs)) => meanwhile(&outputs, &over),
+                Ok(News::Ended(outcome)) => return outcome,
+                Err(_) => return Err(ExecutorError { reason: "the turn was stopped".into() }),
+            }
+            (self.0)(FromAgent::More);
+        }
     }
 
     fn variables(&mut self) -> Vec<Variable> {

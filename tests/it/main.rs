@@ -5,6 +5,7 @@
 mod agent_begun;
 mod agent_context;
 mod agent_loop;
+mod ahead;
 mod death;
 mod go_on;
 mod headless;

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use datarus_agent::executor::{Execution, Executor, ExecutorError, Output, Status, Variable};
+use datarus_agent::executor::{
+    Execution, Executor, ExecutorError, Meanwhile, Output, Status, Variable,
+};
 use datarus_agent::llm::{
-    Completion, Constraint, FinishReason, GenerateRequest, Model, ModelError, ModelInfo, Profile,
-    Usage,
+    Completion, Constraint, FinishReason, GenerateRequest, Interrupt, Model, ModelError, ModelInfo,
+    Profile, Usage,
 };
 use datarus_agent::transcript::ChatMessage;
 
@@ -22,6 +24,8 @@ pub struct ScriptedModel {
     pub cuts_stop_strings: bool,
     /// What it was asked, call by call.
     pub asked: Vec<Vec<ChatMessage>>,
+    /// What it was told to read ahead, with the number of calls before.
+    pub read_ahead: Vec<(usize, Vec<ChatMessage>)>,
     /// Sets the interrupt when this many characters were written in all.
     pub interrupt_after: Option<usize>,
     n_written: usize,
@@ -47,6 +51,7 @@ impl ScriptedModel {
             script,
             cuts_stop_strings: false,
             asked: Vec::new(),
+            read_ahead: Vec::new(),
             interrupt_after: None,
             n_written: 0,
         }
@@ -114,6 +119,10 @@ impl Model for ScriptedModel {
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
         Ok(Completion { text, tokens: Vec::new(), finish_reason, usage })
     }
+
+    fn read_ahead(&mut self, messages: &[ChatMessage], _interrupt: &Interrupt) {
+        self.read_ahead.push((self.asked.len(), messages.to_vec()));
+    }
 }
 
 /// Replays results, and prints the code back when there are none left.
@@ -135,9 +144,17 @@ impl ScriptedExecutor {
 }
 
 impl Executor for ScriptedExecutor {
-    fn execute(&mut self, code: &str, _timeout: Duration) -> Result<Execution, ExecutorError> {
+    fn execute(
+        &mut self,
+        code: &str,
+        _timeout: Duration,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<Execution, ExecutorError> {
         self.ran.push(code.to_owned());
         let mut execution = self.script.pop_front().unwrap_or_else(|| printed(code));
+        for n_outputs in 0..=execution.outputs.len() {
+            meanwhile(&execution.outputs[..n_outputs], &Interrupt::default());
+        }
         execution.execution_count = Some(self.ran.len() as u64);
         Ok(execution)
     }

@@ -15,7 +15,7 @@ use crate::llm::{
     Completion, FinishReason, GenerateRequest, ModelError, ModelInfo, Profile, Usage,
 };
 use crate::names::Names;
-use crate::observation::{failed, observe};
+use crate::observation::{failed, observe, observe_so_far};
 use crate::prompt::Reply;
 use crate::transcript::Segment;
 
@@ -31,6 +31,9 @@ const MAX_SAME: usize = 3;
 
 /// Share of the context, in percent, from which on old observations are shortened.
 const FULL_PERCENT: usize = 85;
+
+/// Bytes of an output that are worth a pass over a model's weights while its cell runs: some thirty tokens.
+const WORTH_READING: usize = 100;
 
 /// Tokens without which a completion is not worth a start.
 const MIN_ROOM: usize = 48;
@@ -229,7 +232,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         let ready =
             AgentEvent::StepReady { step: number, thought: thought.clone(), code: code.clone() };
         (self.on_event)(ready);
-        let execution = self.agent.executor.execute(&code, self.agent.limits.cell_timeout)?;
+        let execution = self.execute(&code)?;
         let same = self.same_as_before(&code, &execution);
         self.n_same = if same { self.n_same + 1 } else { 1 };
         let step = Step { number, thought, code, execution };
@@ -240,6 +243,22 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             return Ok(Break(Outcome::Interrupted));
         }
         Ok(Continue(step))
+    }
+
+    /// Runs a cell; meanwhile the model reads what is known of the observation.
+    fn execute(&mut self, code: &str) -> Result<Execution, AgentError> {
+        let Agent { model, executor, limits, .. } = &mut *self.agent;
+        let (chat, profile) = (&self.chat, self.profile);
+        let mut n_read = None;
+        let execution = executor.execute(code, limits.cell_timeout, &mut |outputs, ended| {
+            let so_far = observe_so_far(code, outputs, profile);
+            let n_known = so_far.len();
+            if n_read.is_none_or(|n_read| n_known >= n_read + WORTH_READING) {
+                model.read_ahead(&chat.observing(so_far), ended);
+                n_read = Some(n_known);
+            }
+        })?;
+        Ok(execution)
     }
 
     fn same_as_before(&self, code: &str, execution: &Execution) -> bool {

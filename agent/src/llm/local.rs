@@ -1,5 +1,6 @@
 //! The model host: a model file computed on this machine.
 
+use std::cell::RefCell;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -9,10 +10,14 @@ use crate::llm::chat_template::{ChatTemplate, Renderer};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::qwen::Qwen;
 use crate::llm::tokenizer::Tokenizer;
-use crate::llm::{Completion, Constraint, GenerateRequest, Model, ModelError, ModelInfo};
+use crate::llm::{
+    Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo,
+};
 use crate::transcript::{ChatMessage, Segment};
 
+mod ahead;
 mod draft;
+mod encoded;
 mod generation;
 mod guard;
 mod hash;
@@ -22,6 +27,7 @@ mod speed;
 #[cfg(test)]
 mod tests;
 
+use encoded::Encoded;
 use generation::Generation;
 use hash::FileHash;
 pub use speed::{Measure, Speed, Speeds};
@@ -37,8 +43,27 @@ pub struct LocalModel {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     cache: KvCache,
-    /// Whether tokens are guessed while it writes: where a few are computed in about the time of one.
-    guesses: bool,
+    /// Whose tokens are known.
+    encoded: RefCell<Encoded>,
+    /// Where what was read ahead begins in the cache.
+    ahead_from: Option<usize>,
+    /// What is spared.
+    pub reuse: Reuse,
+}
+
+/// What is not computed because it was computed before, or can be computed more cheaply: each can be turned off, to
+/// measure what it spares. None of it changes what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Reuse {
+    /// What the KV-cache holds of a prompt is kept from call to call.
+    pub keep: bool,
+    /// What is known of the next prompt is read while code runs; needs `keep`.
+    pub meanwhile: bool,
+    /// Text that the constraint leaves no choice about is computed at once, with the token that follows it.
+    pub forced_batch: bool,
+    /// Tokens are guessed while the model writes: where a few are computed in about the time of one.
+    pub guesses: bool,
 }
 
 impl LocalModel {
@@ -97,22 +122,37 @@ impl LocalModel {
 
     /// The token ids of a chat, each segment encoded by its own degree of trust.
     fn encode(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, ModelError> {
+        let mut encoded = self.encoded.borrow_mut();
+        if !encoded.is_of(messages) {
+            let tokens = self.encode_segments(&self.template.render(messages)?)?;
+            *encoded = Encoded::new(messages, tokens);
+        }
+        Ok(encoded.tokens().to_vec())
+    }
+
+    fn encode_segments(&self, segments: &[Segment]) -> Result<Vec<u32>, ModelError> {
         let mut tokens = Vec::new();
-        for segment in self.template.render(messages)? {
+        for segment in segments {
             match segment {
-                Segment::Markup(text) => tokens.extend(self.tokenizer.encode_markup(&text)?),
-                Segment::Data(text) => tokens.extend(self.tokenizer.encode_data(&text)?),
+                Segment::Markup(text) => tokens.extend(self.tokenizer.encode_markup(text)?),
+                Segment::Data(text) => tokens.extend(self.tokenizer.encode_data(text)?),
                 Segment::Generated { text, tokens: ids } => {
                     // Tokens of another model's vocabulary, after the user switched models, mean something else.
-                    if self.tokenizer.decode(&ids) == text {
+                    if self.tokenizer.decode(ids) == *text {
                         tokens.extend(ids);
                     } else {
-                        tokens.extend(self.tokenizer.encode_data(&text)?);
+                        tokens.extend(self.tokenizer.encode_data(text)?);
                     }
                 }
             }
         }
         Ok(tokens)
+    }
+
+    /// Forgets all that was computed: what the cache holds after a failure is not known.
+    fn forget(&mut self) {
+        self.cache = KvCache::new(self.model.config(), self.model.device());
+        self.ahead_from = None;
     }
 }
 
@@ -131,23 +171,42 @@ impl Model for LocalModel {
         constraint: &mut dyn Constraint,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
-        let prompt = self.encode(request.messages)?;
+        let mut sequence = self.encode(request.messages)?;
+        if !self.reuse.keep {
+            self.cache.truncate(0);
+        }
+        let ahead_from = self.ahead_from.take();
         let mut generation = Generation::new(
             &self.model,
             &self.tokenizer,
             &mut self.cache,
             request,
-            prompt,
-            self.guesses,
+            sequence.clone(),
+            self.reuse,
         )?;
-        let completion = generation.run(constraint, on_text);
-        if completion.is_err() {
-            // What it holds after a failure is not known.
-            self.cache = KvCache::new(self.model.config(), &Device::Cpu);
+        let mut completion = generation.run(constraint, on_text);
+        match &mut completion {
+            Ok(Completion { text, tokens, usage, .. }) => {
+                let held = usage.prompt_tokens - usage.prefilled_tokens;
+                usage.prefilled_meanwhile =
+                    ahead_from.map_or(0, |ahead_from| held.saturating_sub(ahead_from));
+                sequence.extend_from_slice(tokens);
+                self.encoded.borrow_mut().wrote(text, tokens, sequence);
+            }
+            Err(_) => self.forget(),
         }
         if let Some(sha256) = self.hash.finished() {
             self.info.sha256 = Some(sha256);
         }
         completion
+    }
+
+    fn read_ahead(&mut self, messages: &[ChatMessage], interrupt: &Interrupt) {
+        if self.reuse.keep
+            && self.reuse.meanwhile
+            && self.try_read_ahead(messages, interrupt).is_err()
+        {
+            self.forget();
+        }
     }
 }

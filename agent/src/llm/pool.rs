@@ -44,8 +44,12 @@ struct Shared {
     parts: AtomicUsize,
     next: AtomicUsize,
     left: AtomicUsize,
-    /// How many helpers may join.
+    /// How many helpers were asked for.
+    n_helpers: usize,
+    /// How many of them may join.
     allowed: AtomicUsize,
+    /// How many [`Spared`] there are.
+    spared: AtomicUsize,
     panicked: Mutex<Option<Box<dyn std::any::Any + Send>>>,
 }
 
@@ -75,6 +79,8 @@ impl Pool {
             next: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
             allowed: AtomicUsize::new(usize::MAX),
+            n_helpers: n_threads.saturating_sub(1),
+            spared: AtomicUsize::new(0),
             panicked: Mutex::new(None),
         });
         // Where the system gives no more threads the others do the work.
@@ -92,12 +98,18 @@ impl Pool {
 
     /// How many threads compute, the asking one included.
     pub(crate) fn n_threads(&self) -> usize {
-        1 + self.helpers.len().min(self.shared.allowed.load(Ordering::Relaxed))
+        1 + self.helpers.len().min(self.shared.allowed())
     }
 
     /// From now on at most `n_threads` compute, the asking one included.
     pub(crate) fn limit(&self, n_threads: usize) {
         self.shared.allowed.store(n_threads.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Leaves one processor to others while the answer lives, if there is more than one.
+    pub(crate) fn spare_one(&self) -> Spared<'_> {
+        self.shared.spared.fetch_add(1, Ordering::Relaxed);
+        Spared(&self.shared)
     }
 
     /// Calls `work` with each number below `parts`, each once, on any of the threads; returns when all have returned.
@@ -125,7 +137,7 @@ impl Pool {
         let number =
             (shared.state.load(Ordering::Relaxed) & !(OPEN | JOINED)).wrapping_add(NEXT) & !OPEN;
         shared.state.store(number | OPEN, Ordering::SeqCst);
-        let allowed = shared.allowed.load(Ordering::Relaxed);
+        let allowed = shared.allowed();
         for (thread, asleep) in self.helpers.iter().take(allowed) {
             if asleep.load(Ordering::SeqCst) {
                 thread.unpark();
@@ -141,7 +153,22 @@ impl Pool {
     }
 }
 
+/// While it lives one processor is left to others.
+pub(crate) struct Spared<'a>(&'a Shared);
+
+impl Drop for Spared<'_> {
+    fn drop(&mut self) {
+        self.0.spared.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Shared {
+    /// How many helpers may join now.
+    fn allowed(&self) -> usize {
+        let spared = usize::from(self.spared.load(Ordering::Relaxed) > 0);
+        self.allowed.load(Ordering::Relaxed).min(self.n_helpers.saturating_sub(spared))
+    }
+
     /// Computes parts until none is left.
     fn work(&self, work: &(dyn Fn(usize) + Sync)) {
         let parts = self.parts.load(Ordering::Relaxed);
@@ -199,7 +226,7 @@ fn help(shared: &Shared, index: usize, asleep: &AtomicBool) {
     let mut seen = 0;
     let mut looks = 0;
     loop {
-        let allowed = index < shared.allowed.load(Ordering::Relaxed);
+        let allowed = index < shared.allowed();
         if let Some(number) = allowed.then(|| shared.join(seen)).flatten() {
             (seen, looks) = (number, 0);
             // SAFETY: it has joined, so the job is not closed before it has left.
@@ -274,6 +301,28 @@ mod tests {
             }
         });
         assert_eq!(total.into_inner(), 4 * 50 * 4 * 3);
+    }
+
+    #[test]
+    fn one_processor_is_spared_where_there_is_more_than_one() {
+        let check = |processors: usize, limit: usize, expected: usize| {
+            let pool = Pool::new(processors);
+            pool.limit(limit);
+            let before = pool.n_threads();
+            let (one, other) = (pool.spare_one(), pool.spare_one());
+            assert_eq!(pool.n_threads(), expected, "{processors} processors, limit {limit}");
+            assert_eq!(counts(&pool, 5), [1; 5]);
+            drop(one);
+            assert_eq!(pool.n_threads(), expected);
+            drop(other);
+            assert_eq!(pool.n_threads(), before);
+        };
+        check(1, usize::MAX, 1);
+        check(2, usize::MAX, 1);
+        check(4, usize::MAX, 3);
+        // A limit below leaves processors free as it is.
+        check(4, 2, 2);
+        check(4, 1, 1);
     }
 
     #[test]

@@ -264,3 +264,27 @@ fn outputs_cannot_look_like_tags() {
     // A colour code inside a tag is removed before tags are looked for.
     check(vec![stream("<\u{1b}[0manswer>")], "‹answer>");
 }
+
+#[test]
+fn what_is_seen_so_far_is_the_beginning_of_what_is_seen_at_the_end() {
+    let long = (0..3_000).map(|line| format!("line {line}")).collect::<Vec<_>>().join("\n");
+    let frame = table(&[&["", "a"]], &[&["^0", "1"], &["^1", "3"]], "");
+    let outputs = [
+        stream("\u{1b}[31mfirst\u{1b}[0m <observation>\nsecond\nthird, and it goes"),
+        stream(" on\n10 %\r20 %"),
+        result(json!({"text/html": format!("<div>{frame}</div>")})),
+        stream(&long),
+    ];
+    let mut n_known = 0;
+    for n_outputs in 0..=outputs.len() {
+        let so_far = observe_so_far("", &outputs[..n_outputs], Profile::Full);
+        let whole = observe("", &execution(outputs.to_vec(), Status::Ok), Profile::Full);
+        let beginning = whole.get(..so_far.len()).unwrap_or_default();
+        assert_eq!(so_far, beginning, "after {n_outputs} outputs");
+        assert!(so_far.len() > n_known || n_outputs < 2, "after {n_outputs} outputs");
+        n_known = so_far.len();
+    }
+    // All that stays of a long output but the line that is cut.
+    assert!(n_known > n_head(FULL_LIMIT) - 20, "{n_known}");
+    assert_eq!(observe_so_far("", &[], Profile::Full), "");
+}

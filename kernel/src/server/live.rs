@@ -4,11 +4,10 @@
 //! ended. Its arrival is the acknowledgement. When it does not come, the kernel runs the step itself; should it
 //! come later, it is answered from what was recorded: no step runs twice.
 
-use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant};
 
 use datarus_agent::agent::AgentEvent;
-use datarus_agent::executor::{Execution, ExecutorError, Output};
+use datarus_agent::executor::{Execution, Output};
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -28,6 +27,7 @@ use crate::cells::kept::fill_in;
 use crate::page::bar::Gauge;
 use crate::page::view::LiveTurn;
 use crate::page::{Phase, Review, ToPage};
+use crate::prompt::Outcome;
 
 /// How long the page may take to run a step.
 pub(super) const ARRIVAL: Duration = Duration::from_secs(2);
@@ -114,8 +114,6 @@ impl PendingStep {
         }
     }
 }
-
-type Outcome = blocking::Sender<Result<Execution, ExecutorError>>;
 
 impl Live {
     /// A turn in `page`, below the cell `cell_id`.

@@ -116,8 +116,7 @@ impl Server {
         if let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) {
             live.unseen = Some(pending.number);
         }
-        // The agent is gone when its turn was given up.
-        let _ = pending.outcome.send(Ok(not_run(why)));
+        pending.outcome.end(Ok(not_run(why)));
     }
 }
 

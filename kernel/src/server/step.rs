@@ -1,6 +1,5 @@
 //! A step of the agent: a cell that the companion runs, by a request of ours or of the page that shows it.
 
-use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use super::review::not_run;
 use crate::display::without_escapes;
 use crate::message::content::StreamName;
 use crate::outputs::Outputs;
+use crate::prompt::Outcome;
 use crate::wire::Frames;
 
 /// What the user and the model read of a step whose process has ended.
@@ -27,11 +27,13 @@ pub(super) struct RunningStep {
     /// From 1 within the turn.
     number: usize,
     runner: Runner,
-    outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+    outcome: Outcome,
     started: Instant,
     /// When its time is over.
     deadline: Option<Instant>,
     outputs: Outputs,
+    /// Whether there are outputs that the agent was not told.
+    untold: bool,
     execution_count: Option<u64>,
     reply: Option<OwnReply>,
     idle: bool,
@@ -57,7 +59,7 @@ impl RunningStep {
         number: usize,
         runner: Runner,
         timeout: Duration,
-        outcome: blocking::Sender<Result<Execution, ExecutorError>>,
+        outcome: Outcome,
     ) -> RunningStep {
         let started = Instant::now();
         RunningStep {
@@ -68,6 +70,7 @@ impl RunningStep {
             started,
             deadline: started.checked_add(timeout),
             outputs: Outputs::default(),
+            untold: false,
             execution_count: None,
             reply: None,
             idle: false,
@@ -83,6 +86,25 @@ impl RunningStep {
     /// When its time is over, if it has not been told to stop yet.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Takes what was published for it.
+    fn put_out(&mut self, msg_type: &str, content: Map<String, Value>) {
+        self.outputs.push(msg_type, content);
+        self.untold = true;
+        self.tell();
+    }
+
+    /// Notes that the agent wants to know of outputs.
+    pub(super) fn listen(&mut self) {
+        self.outcome.listen();
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if self.untold && self.outcome.tell(|| self.outputs.so_far()) {
+            self.untold = false;
+        }
     }
 
     /// What it did.
@@ -117,12 +139,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 impl Server {
     /// Runs a step for the agent.
-    pub(super) fn run_step(
-        &mut self,
-        code: &str,
-        timeout: Duration,
-        outcome: blocking::Sender<Result<Execution, ExecutorError>>,
-    ) {
+    pub(super) fn run_step(&mut self, code: &str, timeout: Duration, outcome: Outcome) {
         let Some(prompt) = self.prompt.as_ref().filter(|prompt| !prompt.is_interrupted()) else {
             // Dropped: the agent takes it for the end of its turn.
             return;
@@ -130,12 +147,12 @@ impl Server {
         let (parent, number) = (prompt.request.parent().clone(), prompt.view.newest_step());
         self.start_companion_again();
         if let Some(reason) = self.companion.broken() {
-            let _ = outcome.send(Err(ExecutorError { reason: reason.to_owned() }));
+            outcome.end(Err(ExecutorError { reason: reason.to_owned() }));
             return;
         }
         if let Some(reason) = self.why_not_installed(code) {
             self.tell_not_run(number, &parent, &reason);
-            let _ = outcome.send(Ok(not_run(&reason)));
+            outcome.end(Ok(not_run(&reason)));
             return;
         }
         let Err(outcome) = self.issue_step(code, timeout, outcome) else { return };
@@ -220,7 +237,7 @@ impl Server {
                 if let Some(step) = self.step(msg_id)
                     && let Ok(content) = frames.content()
                 {
-                    step.outputs.push(msg_type, content);
+                    step.put_out(msg_type, content);
                 }
             }
         }
@@ -249,7 +266,7 @@ impl Server {
                 if let Some(step) = self.step(msg_id)
                     && let Ok(content) = frames.content()
                 {
-                    step.outputs.push(msg_type, content);
+                    step.put_out(msg_type, content);
                 }
                 // Comms and updates: unchanged but for the request that they belong to.
                 let frames = Frames { parent_header: parent.clone(), ..frames };
@@ -283,7 +300,7 @@ impl Server {
         let turn = self.prompt.as_ref().map(|prompt| prompt.view.turn().to_owned());
         let mut place = None;
         if let Some(step) = self.step(msg_id) {
-            step.outputs.push(msg_type, content.clone());
+            step.put_out(msg_type, content.clone());
             place = turn.map(|turn| (turn, step.number));
         }
         match msg_type {
@@ -361,7 +378,6 @@ impl Server {
         let mut execution = step.execution(died);
         self.record_owed(&step.msg_id, &execution);
         self.annotate(&mut execution);
-        // The agent is gone when its turn was given up.
-        let _ = step.outcome.send(Ok(execution));
+        step.outcome.end(Ok(execution));
     }
 }

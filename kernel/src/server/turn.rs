@@ -151,6 +151,11 @@ impl Server {
                 prompt.variables = None;
                 self.run_step(&code, timeout, outcome);
             }
+            FromAgent::More => {
+                if let Some(step) = &mut prompt.step {
+                    step.listen();
+                }
+            }
             FromAgent::Variables(answer) => match prompt.variables.clone() {
                 Some(variables) => {
                     let _ = answer.send(variables);

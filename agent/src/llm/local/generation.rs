@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{draft, guard};
+use super::{Reuse, draft, guard};
 use crate::llm::choice::{Branches, Choice};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::memory;
@@ -27,8 +27,7 @@ pub(super) struct Generation<'a> {
     n_prompt: usize,
     /// Of the token after the sequence, if computed.
     logits: Option<Vec<f32>>,
-    /// Whether tokens are guessed.
-    guesses: bool,
+    reuse: Reuse,
     /// The same as `logits` for longer sequences, which were guessed: valid as long as the cache holds what was written.
     ahead: Vec<(usize, Vec<f32>)>,
     stream: TextStream,
@@ -53,7 +52,7 @@ impl<'a> Generation<'a> {
         cache: &'a mut KvCache,
         request: &'a GenerateRequest<'a>,
         prompt: Vec<u32>,
-        guesses: bool,
+        reuse: Reuse,
     ) -> Result<Self, ModelError> {
         let context_length = model.config().context_length;
         if prompt.is_empty() {
@@ -79,7 +78,7 @@ impl<'a> Generation<'a> {
             n_prompt: prompt.len(),
             sequence: prompt,
             logits: None,
-            guesses,
+            reuse,
             ahead: Vec::new(),
             stream: TextStream::default(),
             text: String::new(),
@@ -193,7 +192,7 @@ impl<'a> Generation<'a> {
     /// A text without choice: its tokens wait to be computed in one batch.
     fn force(&mut self, text: &str, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
         for token in self.tokenizer.encode_markup(text)? {
-            if let Flow::End(reason) = self.append_forced(token, on_text) {
+            if let Flow::End(reason) = self.append_forced(token, on_text)? {
                 return Ok(Flow::End(reason));
             }
         }
@@ -213,7 +212,7 @@ impl<'a> Generation<'a> {
         loop {
             let (flow, next) = match node.branches() {
                 Branches::None => return Ok(Flow::On),
-                Branches::One(token, rest) => (self.append_forced(token, on_text), Some(rest)),
+                Branches::One(token, rest) => (self.append_forced(token, on_text)?, Some(rest)),
                 Branches::Many | Branches::OrEnd => {
                     if !self.compute()? {
                         return Ok(Flow::End(FinishReason::Cancelled));
@@ -254,12 +253,19 @@ impl<'a> Generation<'a> {
         Ok(tokens)
     }
 
-    fn append_forced(&mut self, token: u32, on_text: &mut dyn FnMut(&str)) -> Flow {
+    fn append_forced(
+        &mut self,
+        token: u32,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Flow, ModelError> {
         if self.sequence.len() >= self.model.config().context_length {
-            return Flow::End(FinishReason::Length);
+            return Ok(Flow::End(FinishReason::Length));
+        }
+        if !self.reuse.forced_batch && !self.compute()? {
+            return Ok(Flow::End(FinishReason::Cancelled));
         }
         self.usage.forced_tokens += 1;
-        self.append(token, on_text)
+        Ok(self.append(token, on_text))
     }
 
     /// Takes a token as written: its text goes out, up to a stop string.
@@ -367,7 +373,7 @@ impl<'a> Generation<'a> {
     fn guess(&self, new: usize) -> &[u32] {
         let context = self.model.config().context_length.saturating_sub(self.sequence.len());
         let wanted = self.request.max_new_tokens.saturating_sub(self.completion().len());
-        if new > 1 || !self.guesses {
+        if new > 1 || !self.reuse.guesses {
             return &[];
         }
         let guess = draft::guess(&self.sequence);
@@ -376,7 +382,7 @@ impl<'a> Generation<'a> {
 }
 
 /// How many tokens `a` and `b` begin with alike.
-fn common(a: &[u32], b: &[u32]) -> usize {
+pub(super) fn common(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 

@@ -1,11 +1,12 @@
 //! Loads a model: sizes first, so that most refusals come quickly, then all else at once.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use candle_core::Device;
 use serde_json::Value as Json;
 
-use super::{FileHash, LocalModel};
+use super::{Encoded, FileHash, LocalModel, Reuse};
 use crate::llm::chat_template::{ChatTemplate, Renderer};
 use crate::llm::config::Config;
 use crate::llm::gguf::{Gguf, Metadata, Source};
@@ -126,8 +127,19 @@ struct Parts {
 fn assemble(model: Qwen, parts: Parts) -> LocalModel {
     let Parts { info, hash, tokenizer, template } = parts;
     let cache = KvCache::new(model.config(), model.device());
-    let guesses = model.is_packed();
-    LocalModel { info, hash, model, tokenizer, template, cache, guesses }
+    let reuse =
+        Reuse { keep: true, meanwhile: true, forced_batch: true, guesses: model.is_packed() };
+    LocalModel {
+        info,
+        hash,
+        model,
+        tokenizer,
+        template,
+        cache,
+        encoded: RefCell::new(Encoded::default()),
+        ahead_from: None,
+        reuse,
+    }
 }
 
 fn room(config: &Config) -> u64 {

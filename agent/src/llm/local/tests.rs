@@ -3,27 +3,41 @@
 use std::path::Path;
 
 use super::*;
-use crate::llm::{Candidate, Interrupt, Next, Sampling};
+use crate::llm::{Candidate, Interrupt, Next, Sampling, Usage};
 use crate::transcript::Role;
 
-/// Leaves two texts, so that what comes next often came before.
+/// Forces a beginning, then leaves two texts, so that what comes next often came before.
 struct AOrB;
 
 impl Constraint for AOrB {
-    fn next(&mut self, _generated: &str) -> Next {
+    fn next(&mut self, generated: &str) -> Next {
+        if generated.is_empty() {
+            return Next::Forced(String::from("<step>\n<thought>"));
+        }
         Next::Among(["a", "b"].map(Candidate::from).to_vec())
     }
 }
 
-fn write(sampling: &Sampling, guesses: bool) -> Completion {
+const EVERYTHING: Reuse = Reuse { keep: true, meanwhile: true, forced_batch: true, guesses: true };
+
+fn model(reuse: Reuse) -> LocalModel {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models");
     let mut model = LocalModel::load(&fixtures.join("qwen2-q8_0.gguf"), Renderer::Here).unwrap();
-    model.guesses = guesses;
-    let content = vec![Segment::Data(String::from("Which?"))];
-    let messages = [ChatMessage { role: Role::User, content }];
+    model.reuse = reuse;
+    model
+}
+
+fn question() -> Vec<ChatMessage> {
+    vec![ChatMessage {
+        role: Role::User,
+        content: vec![Segment::Data(String::from("Which region sold most?"))],
+    }]
+}
+
+fn write(model: &mut LocalModel, messages: &[ChatMessage], sampling: &Sampling) -> Completion {
     let interrupt = Interrupt::default();
     let request = GenerateRequest {
-        messages: &messages,
+        messages,
         stop: &[],
         sampling,
         seed: 5,
@@ -33,8 +47,31 @@ fn write(sampling: &Sampling, guesses: bool) -> Completion {
     model.generate(&request, &mut AOrB, &mut |_| {}).unwrap()
 }
 
+/// The chat after a completion, whose cell has put out `observation`.
+fn observing(completion: &Completion, observation: &str) -> Vec<ChatMessage> {
+    let written =
+        Segment::Generated { text: completion.text.clone(), tokens: completion.tokens.clone() };
+    let glue = Segment::Markup(String::from("\n<observation>\n"));
+    let content = vec![written, glue, Segment::Data(String::from(observation))];
+    [question(), vec![ChatMessage { role: Role::Assistant, content }]].concat()
+}
+
+/// Two completions with a cell between them; `guesses` of what it puts out are read ahead.
+fn episode(reuse: Reuse, sampling: &Sampling, guesses: &[&str]) -> (String, Usage) {
+    let mut model = model(reuse);
+    let first = write(&mut model, &question(), sampling);
+    for guess in guesses {
+        model.read_ahead(&observing(&first, guess), &Interrupt::default());
+    }
+    let second = write(&mut model, &observing(&first, "region\nNorth 7\nSouth 9"), sampling);
+    assert_eq!(model.tokenizer.decode(&second.tokens), second.text);
+    let mut usage = first.usage;
+    usage += second.usage;
+    (first.text + &second.text, usage)
+}
+
 #[test]
-fn guesses_change_nothing_but_the_time() {
+fn what_is_spared_changes_nothing_but_the_time() {
     let random = Sampling::Random {
         temperature: 0.6,
         top_k: Some(8),
@@ -42,10 +79,71 @@ fn guesses_change_nothing_but_the_time() {
         min_p: None,
         repetition_penalty: None,
     };
+    let nothing = Reuse { keep: false, meanwhile: false, forced_batch: false, guesses: false };
     for sampling in [Sampling::Greedy, random] {
-        let (without, with) = (write(&sampling, false), write(&sampling, true));
-        assert_eq!(without.usage.guessed_tokens, 0);
-        assert_eq!((with.tokens, with.text), (without.tokens, without.text), "{sampling:?}");
-        assert!(with.usage.guessed_tokens > 0, "{sampling:?}: all guesses were wrong");
+        let right = ["", "region\nNorth 7"].as_slice();
+        let check = |reuse, guesses: &[&str]| {
+            let (plain, _) = episode(nothing, &sampling, &[]);
+            let (text, usage) = episode(reuse, &sampling, guesses);
+            assert_eq!(text, plain, "{reuse:?}, {sampling:?}");
+            usage
+        };
+        let off = check(nothing, right);
+        assert_eq!(
+            (off.prefilled_tokens, off.prefilled_meanwhile, off.guessed_tokens),
+            (off.prompt_tokens, 0, 0)
+        );
+        let all = check(EVERYTHING, right);
+        assert!(all.guessed_tokens > 0, "{sampling:?}: all guesses were wrong");
+        let kept = check(Reuse { meanwhile: false, ..EVERYTHING }, right);
+        assert_eq!(kept.prefilled_meanwhile, 0);
+        assert_eq!(all.prefilled_tokens + all.prefilled_meanwhile, kept.prefilled_tokens);
+        assert!(kept.prefilled_tokens < off.prefilled_tokens);
+        assert!(all.prefilled_meanwhile > 10);
+        let one = check(Reuse { forced_batch: false, ..EVERYTHING }, right);
+        assert_eq!(one.forced_tokens, all.forced_tokens);
+        let alone = check(Reuse { guesses: false, ..EVERYTHING }, right);
+        assert_eq!(alone.guessed_tokens, 0);
+    }
+}
+
+#[test]
+fn a_wrong_guess_of_an_output_costs_nothing_but_the_time() {
+    let (plain, kept) = episode(EVERYTHING, &Sampling::Greedy, &[]);
+    for guesses in
+        [&["something else"][..], &["region\nNorth 7", "Traceback"], &["region\nNorth 8"]]
+    {
+        let (text, usage) = episode(EVERYTHING, &Sampling::Greedy, guesses);
+        assert_eq!(text, plain, "{guesses:?}");
+        // What both begin with is held all the same.
+        assert!(usage.prefilled_meanwhile > 0, "{guesses:?}");
+        assert_eq!(usage.prefilled_tokens + usage.prefilled_meanwhile, kept.prefilled_tokens);
+    }
+}
+
+#[test]
+fn reading_ahead_ends_when_it_is_told_to_and_where_the_context_does() {
+    let mut model = model(EVERYTHING);
+    let first = write(&mut model, &question(), &Sampling::Greedy);
+    let held = model.cache.tokens().to_vec();
+    let (go_on, stop) = (Interrupt::default(), Interrupt::default());
+    stop.set();
+    model.read_ahead(&observing(&first, "region"), &stop);
+    assert_eq!(model.cache.tokens(), held);
+    model.read_ahead(&observing(&first, &"region ".repeat(600)), &go_on);
+    assert_eq!(model.cache.tokens(), held);
+    model.read_ahead(&observing(&first, "region"), &go_on);
+    assert!(model.cache.len() > held.len());
+}
+
+#[test]
+fn tokens_of_a_chat_are_worked_out_once_and_are_those_of_this_chat() {
+    let model = model(EVERYTHING);
+    let mut longer = question();
+    longer[0].content.push(Segment::Data(String::from(" And which least?")));
+    for messages in [question(), question(), longer, question()] {
+        let fresh = model.encode_segments(&model.template.render(&messages).unwrap()).unwrap();
+        assert_eq!(model.encode(&messages).unwrap(), fresh);
+        assert!(model.encoded.borrow().is_of(&messages));
     }
 }
