@@ -71,6 +71,12 @@ pub trait Model: Send {
     fn read_ahead(&mut self, messages: &[ChatMessage], interrupt: &Interrupt) {
         let _ = (messages, interrupt);
     }
+
+    /// Does what can wait until there is nothing else to do, such as saving what would be computed again by the next
+    /// process. Returns soon after `wanted` is set from another thread.
+    fn rest(&mut self, wanted: &Interrupt) {
+        let _ = wanted;
+    }
 }
 
 /// What is known of a model before it runs.
@@ -175,6 +181,9 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Of these, tokens computed now because the KV-cache did not hold them.
     pub prefilled_tokens: usize,
+    /// Of those that it held, tokens that another process had computed and saved.
+    #[serde(default)]
+    pub restored_tokens: usize,
     /// Of those that it held, tokens that were read ahead while code ran.
     #[serde(default)]
     pub prefilled_meanwhile: usize,
@@ -195,6 +204,7 @@ impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.prompt_tokens += other.prompt_tokens;
         self.prefilled_tokens += other.prefilled_tokens;
+        self.restored_tokens += other.restored_tokens;
         self.prefilled_meanwhile += other.prefilled_meanwhile;
         self.completion_tokens += other.completion_tokens;
         self.forced_tokens += other.forced_tokens;

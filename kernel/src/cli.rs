@@ -229,6 +229,15 @@ pub struct EngineArgs {
     /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS", hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
+    /// Gigabytes of disk for what models have read, which the next kernel need not read again; 0 saves nothing.
+    #[arg(
+        long,
+        value_name = "GB",
+        env = "DATARUS_KV_CACHE",
+        default_value_t = 4,
+        hide_short_help = true
+    )]
+    pub kv_cache: u64,
     /// What holds Python: the best that works here, one of two kinds, or nothing.
     #[arg(long, value_name = "KIND", env = "DATARUS_SANDBOX", default_value = "auto")]
     pub sandbox: Mode,

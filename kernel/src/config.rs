@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
+use datarus_agent::llm::local::Shelf;
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs};
 use crate::sandbox::Settings;
+
+/// Tokens of a KV-cache that are computed sooner than they are worth a file.
+const WORTH_SAVING: usize = 512;
 
 /// What the kernel runs with.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub struct Config {
     /// Where is kept what a notebook does not hold yet, or not at all: turns (`journal`), text that was not shown
     /// (`output`), notebooks that could not be saved (`recover`). Without it nothing is kept.
     pub state: Option<PathBuf>,
+    /// Where the KV-caches of models that are files are saved; without it none is.
+    pub kv_cache: Option<Shelf>,
     /// How much text a cell shows.
     pub max_output: MaxText,
     /// How much text a step of the agent shows.
@@ -98,6 +104,7 @@ impl Config {
             threads: args.threads,
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
+            kv_cache: kv_cache(args),
             max_output: args.max_output,
             max_step_output: args.max_step_output,
             max_cell: args.max_cell,
@@ -126,6 +133,7 @@ impl Config {
             threads: args.threads,
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
+            kv_cache: kv_cache(args),
             max_output: args.max_output,
             max_step_output: args.max_step_output,
             max_cell: args.max_cell,
@@ -166,6 +174,21 @@ fn note_files() -> Vec<PathBuf> {
 fn noted_python(file: &Path) -> Option<PathBuf> {
     let note: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
     executable(Path::new(note["python"].as_str()?))
+}
+
+/// Where KV-caches are saved.
+///
+/// # Source
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
+fn kv_cache(args: &EngineArgs) -> Option<Shelf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let named = set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    (args.kv_cache > 0).then(|| Shelf {
+        folder: caches.join("datarus/kv"),
+        max_bytes: args.kv_cache.saturating_mul(1 << 30),
+        min_tokens: WORTH_SAVING,
+    })
 }
 
 /// The folder for data of this user's programs.

@@ -2,19 +2,28 @@
 
 use std::path::Path;
 
-use datarus_agent::llm::local::LocalModel;
+use datarus_agent::llm::local::{LocalModel, Shelf};
 use datarus_agent::llm::{Model, ModelError, ModelInfo};
 
 pub mod bench;
 pub mod template;
 
 /// Loads a model file or folder, whose chat template `program` renders, which has the command [`template::COMMAND`]; or
-/// the embedded model.
+/// the embedded model. Its KV-cache is saved on the `shelf`.
 ///
 /// # Errors
 /// When it cannot be read or is not supported.
-pub fn load(path: Option<&Path>, program: &Path) -> Result<Box<dyn Model>, ModelError> {
-    Ok(Box::new(load_local(path, program)?))
+pub fn load(
+    path: Option<&Path>,
+    program: &Path,
+    shelf: Option<&Shelf>,
+) -> Result<Box<dyn Model>, ModelError> {
+    let model = load_local(path, program)?;
+    // The embedded model has computed a prompt before its cache would be read.
+    Ok(Box::new(match (path, shelf) {
+        (Some(path), Some(shelf)) => model.saving(shelf.clone(), path),
+        _ => model,
+    }))
 }
 
 fn load_local(path: Option<&Path>, program: &Path) -> Result<LocalModel, ModelError> {
@@ -30,7 +39,7 @@ fn load_local(path: Option<&Path>, program: &Path) -> Result<LocalModel, ModelEr
 /// When it cannot be read or is not supported.
 pub fn describe(path: Option<&Path>) -> Result<ModelInfo, ModelError> {
     let program = std::env::current_exe().unwrap_or_default();
-    Ok(load(path, &program)?.info().clone())
+    Ok(load(path, &program, None)?.info().clone())
 }
 
 /// One line for a list.

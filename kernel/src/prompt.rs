@@ -23,7 +23,8 @@ pub fn configured_model() -> Loader {
         if let Some(threads) = config.threads {
             llm::limit_threads(threads.get());
         }
-        crate::model::load(config.model.as_deref(), &config.sandbox.program)
+        let shelf = config.kv_cache.as_ref();
+        crate::model::load(config.model.as_deref(), &config.sandbox.program, shelf)
     })
 }
 
@@ -113,7 +114,11 @@ pub(crate) struct Failure {
 
 /// A handle on the thread; it ends when this is dropped and its turn is over.
 #[derive(Debug)]
-pub(crate) struct AgentThread(blocking::Sender<Job>);
+pub(crate) struct AgentThread {
+    jobs: blocking::Sender<Job>,
+    /// Set while a job waits.
+    wanted: Interrupt,
+}
 
 #[derive(Debug)]
 struct Job {
@@ -130,18 +135,20 @@ impl AgentThread {
         events: mpsc::UnboundedSender<Event>,
     ) -> AgentThread {
         let (jobs, inbox) = blocking::channel();
-        let worker = Worker { config, loader, events, model: None };
+        let wanted = Interrupt::default();
+        let worker = Worker { config, loader, events, model: None, wanted: wanted.clone() };
         // Without the thread the first task is answered with an error, see `run`.
         let spawned = std::thread::Builder::new().name("agent".into()).spawn(|| worker.work(inbox));
         if let Err(error) = spawned {
             tracing::error!(%error, "cannot start the agent's thread");
         }
-        AgentThread(jobs)
+        AgentThread { jobs, wanted }
     }
 
     /// Runs a task as turn `number`; says false when the thread is gone.
     pub(crate) fn run(&self, number: u64, task: Task, interrupt: Interrupt) -> bool {
-        self.0.send(Job { number, task, interrupt }).is_ok()
+        self.wanted.set();
+        self.jobs.send(Job { number, task, interrupt }).is_ok()
     }
 }
 
@@ -150,11 +157,16 @@ struct Worker {
     loader: Loader,
     events: mpsc::UnboundedSender<Event>,
     model: Option<Box<dyn Model>>,
+    wanted: Interrupt,
 }
+
+/// How long nothing was asked when the model may rest: questions often come one after the other.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl Worker {
     fn work(mut self, inbox: blocking::Receiver<Job>) {
-        for job in inbox {
+        while let Some(job) = self.next(&inbox) {
+            self.wanted.clear();
             let number = job.number;
             let ended = catch_unwind(AssertUnwindSafe(|| self.run(job))).unwrap_or_else(|panic| {
                 // What a panic left behind in the model is not to be trusted.
@@ -166,6 +178,24 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Waits for a job; the model may rest meanwhile. None when the kernel ends.
+    fn next(&mut self, inbox: &blocking::Receiver<Job>) -> Option<Job> {
+        match inbox.recv_timeout(PAUSE) {
+            Ok(job) => return Some(job),
+            Err(blocking::RecvTimeoutError::Disconnected) => return None,
+            Err(blocking::RecvTimeoutError::Timeout) => {}
+        }
+        let rested = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(model) = &mut self.model {
+                model.rest(&self.wanted);
+            }
+        }));
+        if rested.is_err() {
+            self.model = None;
+        }
+        inbox.recv().ok()
     }
 
     fn run(&mut self, job: Job) -> Result<Ended, Failure> {

@@ -3,7 +3,6 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::llm::config::Config;
-use crate::llm::packed::Phase;
 
 /// Room for this many tokens is taken at first; it doubles when it is full.
 const FIRST_CAPACITY: usize = 256;
@@ -12,8 +11,8 @@ const FIRST_CAPACITY: usize = 256;
 pub(crate) struct KvCache {
     layers: Vec<LayerCache>,
     tokens: Vec<u32>,
-    /// How many of the first tokens were computed as part of a prompt.
-    n_prompt: usize,
+    /// How many of the first tokens are what a prompt would compute.
+    n_reusable: usize,
     capacity: usize,
     limit: usize,
     shape: (usize, usize),
@@ -33,7 +32,7 @@ impl KvCache {
         Self {
             layers: Vec::with_capacity(config.n_layers),
             tokens: Vec::new(),
-            n_prompt: 0,
+            n_reusable: 0,
             capacity: 0,
             limit: config.context_length,
             shape: (config.n_kv_heads, config.head_size),
@@ -52,15 +51,15 @@ impl KvCache {
         self.tokens.len()
     }
 
-    /// How many of the first tokens were computed as part of a prompt.
-    pub(crate) fn n_prompt(&self) -> usize {
-        self.n_prompt
+    /// How many of the first tokens a later prompt may begin with: those that it would compute alike.
+    pub(crate) fn n_reusable(&self) -> usize {
+        self.n_reusable
     }
 
     /// Forgets all but the first `len` tokens; costs nothing.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.tokens.truncate(len);
-        self.n_prompt = self.n_prompt.min(len);
+        self.n_reusable = self.n_reusable.min(len);
     }
 
     /// The capacity that holding `additional` more tokens takes.
@@ -142,10 +141,34 @@ impl KvCache {
         x.to_dtype(self.dtype)?.contiguous()
     }
 
-    /// Counts `tokens` of a `phase` as held, after every layer was extended by them.
-    pub(crate) fn commit(&mut self, tokens: &[u32], phase: Phase) {
-        if phase == Phase::Prompt && self.n_prompt == self.len() {
-            self.n_prompt += tokens.len();
+    /// Keys (`2 * layer`) or values (`2 * layer + 1`) of the first `n_tokens`, `[heads_kv, n_tokens, head_size]`.
+    ///
+    /// # Errors
+    /// When there is no such layer, or no memory.
+    pub(crate) fn part(&self, index: usize, n_tokens: usize) -> Result<Tensor> {
+        self.whole_part(index)?.narrow(1, 0, n_tokens)?.contiguous()
+    }
+
+    /// Takes keys or values as [`KvCache::part`] gave them for the first tokens, for which there is room. They count as
+    /// held only after [`KvCache::commit`].
+    ///
+    /// # Errors
+    /// When there is no such layer or the shapes differ.
+    pub(crate) fn set_part(&self, index: usize, part: &Tensor) -> Result<()> {
+        self.whole_part(index)?.slice_set(&part.contiguous()?, 1, 0)
+    }
+
+    fn whole_part(&self, index: usize) -> Result<&Tensor> {
+        let Some(layer) = self.layers.get(index / 2) else {
+            candle_core::bail!("the KV-cache has no layer {}", index / 2);
+        };
+        Ok(if index.is_multiple_of(2) { &layer.keys } else { &layer.values })
+    }
+
+    /// Counts `tokens` as held, after every layer was extended by them; `reusable` as part of a prompt.
+    pub(crate) fn commit(&mut self, tokens: &[u32], reusable: bool) {
+        if reusable && self.n_reusable == self.len() {
+            self.n_reusable += tokens.len();
         }
         self.tokens.extend_from_slice(tokens);
     }

@@ -22,6 +22,7 @@ mod generation;
 mod guard;
 mod hash;
 mod load;
+mod saved;
 mod speed;
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ mod tests;
 use encoded::Encoded;
 use generation::Generation;
 use hash::FileHash;
+use saved::Keeper;
+pub use saved::Shelf;
 pub use speed::{Measure, Speed, Speeds};
 
 /// A Qwen model from a GGUF file or a safetensors folder, on this machine's processor.
@@ -47,6 +50,8 @@ pub struct LocalModel {
     encoded: RefCell<Encoded>,
     /// Where what was read ahead begins in the cache.
     ahead_from: Option<usize>,
+    /// Who saves the cache, if it is saved.
+    keeper: Option<Keeper>,
     /// What is spared.
     pub reuse: Reuse,
 }
@@ -172,10 +177,13 @@ impl Model for LocalModel {
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
         let mut sequence = self.encode(request.messages)?;
-        if !self.reuse.keep {
+        if self.reuse.keep {
+            self.restore(&sequence);
+        } else {
             self.cache.truncate(0);
         }
         let ahead_from = self.ahead_from.take();
+        let n_restored = self.keeper.as_mut().map_or(0, Keeper::take_restored);
         let mut generation = Generation::new(
             &self.model,
             &self.tokenizer,
@@ -188,6 +196,7 @@ impl Model for LocalModel {
         match &mut completion {
             Ok(Completion { text, tokens, usage, .. }) => {
                 let held = usage.prompt_tokens - usage.prefilled_tokens;
+                usage.restored_tokens = n_restored.min(held);
                 usage.prefilled_meanwhile =
                     ahead_from.map_or(0, |ahead_from| held.saturating_sub(ahead_from));
                 sequence.extend_from_slice(tokens);
@@ -207,6 +216,12 @@ impl Model for LocalModel {
             && self.try_read_ahead(messages, interrupt).is_err()
         {
             self.forget();
+        }
+    }
+
+    fn rest(&mut self, wanted: &Interrupt) {
+        if let Err(error) = self.save(wanted) {
+            tracing::warn!(%error, "cannot save the KV-cache");
         }
     }
 }

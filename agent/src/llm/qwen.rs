@@ -104,7 +104,7 @@ impl Qwen {
 
     /// Whether it computes a prompt and a completion in different precisions, so that what it wrote is to be computed
     /// again as part of the next prompt: a text must not depend on what the cache held.
-    pub(crate) fn phases_differ(&self) -> bool {
+    fn phases_differ(&self) -> bool {
         self.is_packed && packed::phases_differ()
     }
 
@@ -155,7 +155,7 @@ impl Qwen {
             }
             (x, more) = layer.forward(&x, &more, &angles, cache, index, phase)?;
         }
-        cache.commit(tokens, phase);
+        cache.commit(tokens, phase == Phase::Prompt || !self.phases_differ());
         let first = tokens.len() - wanted;
         (x.narrow(0, first, wanted)? + more.narrow(0, first, wanted)?).map(Some)
     }

@@ -240,15 +240,16 @@ fn prefill_of_n_tokens_equals_n_single_steps_and_any_chunks() {
 }
 
 #[test]
-fn a_cache_knows_what_was_computed_as_part_of_a_prompt() {
+fn a_cache_knows_what_a_prompt_may_take_up() {
     let model = from_gguf("qwen3-f32.gguf");
     let mut cache = new_cache(&model);
-    run_as(Phase::Prompt, &model, &mut cache, &[1, 2, 3, 4], 2);
-    run(&model, &mut cache, &[5, 6], 1);
-    run_as(Phase::Prompt, &model, &mut cache, &[7], 1);
-    assert_eq!((cache.n_prompt(), cache.len()), (4, 7), "what follows a completion does not count");
+    run(&model, &mut cache, &[1, 2, 3, 4], 2);
+    assert_eq!(cache.n_reusable(), 4, "of a model whose phases do not differ all is");
+    cache.commit(&[5, 6], false);
+    cache.commit(&[7], true);
+    assert_eq!((cache.n_reusable(), cache.len()), (4, 7), "not what follows a completion");
     cache.truncate(3);
-    assert_eq!(cache.n_prompt(), 3);
+    assert_eq!(cache.n_reusable(), 3);
 }
 
 #[test]

@@ -46,7 +46,14 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
     let start = Instant::now();
     let mut model = super::load_local(path, program)?;
     let load_seconds = llm::seconds(start.elapsed());
-    let one = Measure { prompts: vec![1], decode: 0, depths: Vec::new(), repeat: 1 };
+    let folder = tempfile::tempdir().map_err(|error| ModelError::Compute(error.to_string()))?;
+    let one = Measure {
+        prompts: vec![1],
+        decode: 0,
+        depths: Vec::new(),
+        repeat: 1,
+        folder: folder.path().to_owned(),
+    };
     model.measure(&one)?;
     let first_token_seconds = llm::seconds(start.elapsed());
     let speeds = model.measure(&Measure {
@@ -54,6 +61,7 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
         decode: args.decode.get(),
         depths: args.depth.clone(),
         repeat: args.repeat.get(),
+        folder: folder.path().to_owned(),
     })?;
     let file =
         path.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
@@ -97,7 +105,11 @@ impl Report {
         if let Some(bytes) = self.resident_bytes {
             lines.push(format!("memory         {} MiB", bytes >> 20));
         }
-        let speeds = [("reads", &self.speeds.prefill), ("writes", &self.speeds.decode)];
+        let speeds = [
+            ("reads", &self.speeds.prefill),
+            ("writes", &self.speeds.decode),
+            ("restores", &self.speeds.restore),
+        ];
         for (what, speeds) in speeds {
             lines.extend(speeds.iter().map(|speed| line(what, speed)));
         }
@@ -130,7 +142,8 @@ mod tests {
     #[test]
     fn the_verdict_is_in_words_that_fit_the_time() {
         let check = |read, written, expected: &str| {
-            let speeds = Speeds { prefill: vec![speed(read)], decode: vec![speed(written)] };
+            let (prefill, decode) = (vec![speed(read)], vec![speed(written)]);
+            let speeds = Speeds { prefill, decode, ..Speeds::default() };
             let report = Report {
                 model: String::from("small"),
                 threads: 2,

@@ -2,6 +2,7 @@
 
 use super::generation::{common, require_room};
 use super::{LocalModel, guard};
+use crate::llm::packed::Phase;
 use crate::llm::pool::Pool;
 use crate::llm::{Interrupt, ModelError};
 use crate::transcript::ChatMessage;
@@ -23,7 +24,9 @@ impl LocalModel {
         if sequence.len() >= self.info.context_length {
             return Ok(());
         }
-        self.cache.truncate(common(self.cache.tokens(), &sequence));
+        self.restore(&sequence);
+        let held = common(self.cache.tokens(), &sequence);
+        self.cache.truncate(held.min(self.cache.n_reusable()));
         let held = self.cache.len();
         self.ahead_from = Some(self.ahead_from.map_or(held, |from| from.min(held)));
         let _spared = Pool::get().spare_one();
@@ -31,7 +34,7 @@ impl LocalModel {
         for chunk in rest.chunks(CHUNK.min(self.model.chunk())) {
             require_room(&self.model, &self.cache, chunk.len())?;
             let (model, cache) = (&self.model, &mut self.cache);
-            if guard::computing(|| model.extend(chunk, 1, cache, interrupt))?.is_none() {
+            if guard::computing(|| model.extend(chunk, 1, cache, Phase::Prompt, interrupt))?.is_none() {
                 break;
             }
         }

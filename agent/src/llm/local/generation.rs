@@ -63,7 +63,7 @@ impl<'a> Generation<'a> {
         }
         // The last token is computed again if need be, since its logits are not held.
         let held = common(cache.tokens(), &prompt).min(prompt.len() - 1);
-        cache.truncate(if model.phases_differ() { held.min(cache.n_prompt()) } else { held });
+        cache.truncate(held.min(cache.n_reusable()));
         let usage = Usage {
             prompt_tokens: prompt.len(),
             prefilled_tokens: prompt.len() - cache.len(),

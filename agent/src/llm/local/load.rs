@@ -138,6 +138,7 @@ fn assemble(model: Qwen, parts: Parts) -> LocalModel {
         cache,
         encoded: RefCell::new(Encoded::default()),
         ahead_from: None,
+        keeper: None,
         reuse,
     }
 }

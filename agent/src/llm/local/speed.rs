@@ -1,10 +1,12 @@
 //! How quickly a model reads and writes on this machine.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::generation::require_room;
+use super::saved::Keeper;
 use super::{LocalModel, guard};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::packed::Phase;
@@ -21,6 +23,8 @@ pub struct Measure {
     pub depths: Vec<usize>,
     /// How often.
     pub repeat: usize,
+    /// An empty folder to save what was read in, and to restore it from.
+    pub folder: PathBuf,
 }
 
 /// What was measured.
@@ -30,6 +34,8 @@ pub struct Speeds {
     pub prefill: Vec<Speed>,
     /// Writing.
     pub decode: Vec<Speed>,
+    /// Reading of prompts that were saved.
+    pub restore: Vec<Speed>,
 }
 
 /// The speeds of one kind of work.
@@ -79,6 +85,7 @@ impl LocalModel {
             let tokens_per_second =
                 (0..what.repeat).map(|_| timed()).collect::<Result<_, ModelError>>()?;
             speeds.prefill.push(Speed { tokens, depth: 0, tokens_per_second });
+            speeds.restore.extend(self.measure_restore(what));
         }
         let mut depths = what.depths.clone();
         depths.sort_unstable();
@@ -98,6 +105,25 @@ impl LocalModel {
         }
         self.cache = KvCache::new(self.model.config(), self.model.device());
         Ok(speeds)
+    }
+
+    /// Saves what was read, and restores it; nothing where it is not saved, such as a few tokens.
+    fn measure_restore(&mut self, what: &Measure) -> Option<Speed> {
+        let sequence = self.cache.tokens().to_vec();
+        self.keeper = Some(Keeper::in_folder(what.folder.clone()));
+        // What cannot be saved is not timed.
+        let _ = self.save(&Interrupt::default());
+        let mut timed = || {
+            self.forget();
+            let start = Instant::now();
+            self.restore(&sequence);
+            (self.cache.len() == sequence.len()).then(|| rate(sequence.len(), start))
+        };
+        let rates: Option<Vec<_>> = (0..what.repeat).map(|_| timed()).collect();
+        self.keeper = None;
+        let speed =
+            |tokens_per_second| Speed { tokens: sequence.len(), depth: 0, tokens_per_second };
+        rates.map(speed)
     }
 
     /// Reads so many more tokens, and looks what would follow them.

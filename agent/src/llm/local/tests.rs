@@ -1,6 +1,6 @@
 //! What a caller cannot see of a model host.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::llm::{Candidate, Interrupt, Next, Sampling, Usage};
@@ -18,23 +18,32 @@ impl Constraint for AOrB {
     }
 }
 
-const EVERYTHING: Reuse = Reuse { keep: true, meanwhile: true, forced_batch: true, guesses: true };
+pub(super) const EVERYTHING: Reuse =
+    Reuse { keep: true, meanwhile: true, forced_batch: true, guesses: true };
 
-fn model(reuse: Reuse) -> LocalModel {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models");
-    let mut model = LocalModel::load(&fixtures.join("qwen2-q8_0.gguf"), Renderer::Here).unwrap();
+pub(super) fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models/qwen2-q8_0.gguf")
+}
+
+pub(super) fn model(reuse: Reuse) -> LocalModel {
+    let mut model = LocalModel::load(&fixture(), Renderer::Here).unwrap();
     model.reuse = reuse;
     model
 }
 
-fn question() -> Vec<ChatMessage> {
-    vec![ChatMessage {
-        role: Role::User,
-        content: vec![Segment::Data(String::from("Which region sold most?"))],
-    }]
+pub(super) fn asking(text: &str) -> Vec<ChatMessage> {
+    vec![ChatMessage { role: Role::User, content: vec![Segment::Data(String::from(text))] }]
 }
 
-fn write(model: &mut LocalModel, messages: &[ChatMessage], sampling: &Sampling) -> Completion {
+pub(super) fn question() -> Vec<ChatMessage> {
+    asking("Which region sold most?")
+}
+
+pub(super) fn write(
+    model: &mut LocalModel,
+    messages: &[ChatMessage],
+    sampling: &Sampling,
+) -> Completion {
     let interrupt = Interrupt::default();
     let request = GenerateRequest {
         messages,
