@@ -198,6 +198,9 @@ pub struct Usage {
     pub prefill_seconds: f64,
     /// Seconds spent on writing.
     pub decode_seconds: f64,
+    /// Of these, seconds spent on what may stand next, on the choice and on the text, not on computing.
+    #[serde(default)]
+    pub choice_seconds: f64,
 }
 
 impl std::ops::AddAssign for Usage {
@@ -211,6 +214,7 @@ impl std::ops::AddAssign for Usage {
         self.guessed_tokens += other.guessed_tokens;
         self.prefill_seconds += other.prefill_seconds;
         self.decode_seconds += other.decode_seconds;
+        self.choice_seconds += other.choice_seconds;
     }
 }
 

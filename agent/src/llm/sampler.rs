@@ -1,5 +1,7 @@
 //! Chooses the next token from the logits.
 
+use std::collections::BTreeSet;
+
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -22,11 +24,20 @@ impl Sampler {
 
     /// One of the ids `0..logits.len()`; `history` holds the tokens before, latest last.
     pub(crate) fn sample(&mut self, logits: &[f32], history: &[u32]) -> u32 {
-        let candidates = (0..).zip(logits.iter().copied()).collect();
+        let all = (0..).zip(logits.iter().copied());
+        // What would be left out in the end is not even listed: a vocabulary is long.
+        let candidates = match self.sampling {
+            Sampling::Greedy => return first_highest(logits),
+            Sampling::Random { temperature, repetition_penalty: None, .. } if temperature > 0.0 => {
+                let least = noticed_from(highest(logits), temperature);
+                all.filter(|(_, logit)| *logit >= least).collect()
+            }
+            Sampling::Random { .. } => all.collect(),
+        };
         self.choose(candidates, history)
     }
 
-    /// One of the ids `allowed`; `None` if there is none.
+    /// One of the ids `allowed`, which are in order; `None` if there is none.
     pub(crate) fn sample_among(
         &mut self,
         logits: &[f32],
@@ -62,6 +73,40 @@ impl Sampler {
     }
 }
 
+/// The highest of many logits; of none, or none that is a number, negative infinity.
+fn highest(logits: &[f32]) -> f32 {
+    // So many at once as a register may hold: in one row each comparison waits for the one before.
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (chunks, rest) = logits.as_chunks::<16>();
+    let take = |highest: &mut f32, logit: f32| {
+        // A comparison with NaN is false, so NaN never wins over a number.
+        if logit > *highest {
+            *highest = logit;
+        }
+    };
+    for chunk in chunks {
+        for (lane, logit) in lanes.iter_mut().zip(chunk) {
+            take(lane, *logit);
+        }
+    }
+    for (lane, logit) in lanes.iter_mut().zip(rest) {
+        take(lane, *logit);
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The lowest id of the highest logit.
+fn first_highest(logits: &[f32]) -> u32 {
+    let highest = highest(logits);
+    (0..).zip(logits).find(|(_, logit)| **logit >= highest).map_or(0, |(id, _)| id)
+}
+
+/// The lowest logit that changes a sum of probabilities: a weight of less than 2⁻²⁶ of the highest one's is lost in
+/// each sum of 32-bit floats that begins with that one's.
+fn noticed_from(highest: f32, temperature: f32) -> f32 {
+    highest - temperature * 26.0 * std::f32::consts::LN_2
+}
+
 /// The id of the highest logit, the lowest id among equals.
 fn likeliest(candidates: &[(u32, f32)]) -> u32 {
     let higher = |best: (u32, f32), next: (u32, f32)| {
@@ -71,14 +116,18 @@ fn likeliest(candidates: &[(u32, f32)]) -> u32 {
     candidates.iter().copied().reduce(higher).map_or(0, |(id, _)| id)
 }
 
-/// Divides positive and multiplies negative logits of the ids seen.
+/// Divides positive and multiplies negative logits of the ids seen; `candidates` are in the order of their ids.
 ///
 /// # Source
 /// CTRL, <https://arxiv.org/abs/1909.05858>, §4.1.
 fn penalise(candidates: &mut [(u32, f32)], history: &[u32], penalty: f32) {
     let (_, seen) = history.split_at(history.len().saturating_sub(PENALTY_WINDOW));
-    for (_, logit) in candidates.iter_mut().filter(|(id, _)| seen.contains(id)) {
-        *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+    let seen: BTreeSet<u32> = seen.iter().copied().collect();
+    for id in seen {
+        let found = candidates.binary_search_by_key(&id, |(id, _)| *id);
+        if let Some((_, logit)) = found.ok().and_then(|at| candidates.get_mut(at)) {
+            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+        }
     }
 }
 
@@ -88,9 +137,16 @@ fn probabilities(
     temperature: f32,
     top_k: Option<usize>,
 ) -> Vec<(u32, f32)> {
-    candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    candidates.truncate(top_k.unwrap_or(usize::MAX).max(1));
-    let highest = candidates.first().map_or(0.0, |first| first.1);
+    let numbers = candidates.iter().map(|(_, logit)| *logit).filter(|logit| !logit.is_nan());
+    let highest = numbers.fold(f32::NEG_INFINITY, f32::max);
+    let least = noticed_from(highest, temperature);
+    candidates.retain(|(_, logit)| *logit >= least);
+    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if let Some(k) = top_k.map(|k| k.max(1)).filter(|k| *k < candidates.len()) {
+        candidates.select_nth_unstable_by(k - 1, order);
+        candidates.truncate(k);
+    }
+    candidates.sort_by(order);
     for (_, logit) in &mut candidates {
         *logit = ((*logit - highest) / temperature).exp();
     }
@@ -195,6 +251,10 @@ mod tests {
         check(&[f32::NAN, 1.0, f32::NAN], 1);
         check(&[f32::NEG_INFINITY, -5.0], 1);
         check(&[f32::NAN], 0);
+        check(&[f32::NAN, f32::NEG_INFINITY], 1);
+        let many: Vec<f32> = (0..100_u8).map(|id| f32::from(id % 50)).collect();
+        check(&many, 49);
+        check(many.get(..20).unwrap(), 19);
     }
 
     #[test]
@@ -232,6 +292,22 @@ mod tests {
         check(penalty, &[1, 4], &[2]);
         // Out of the window of 64.
         check(penalty, &[[1].as_slice(), &[0; 64]].concat(), &[1]);
+    }
+
+    #[test]
+    fn what_no_sum_notices_is_left_out_unnoticed() {
+        let logits: Vec<f32> =
+            (0..1_000_u16).map(|id| -f32::from(id * 37 % 1_000) / 12.0).collect();
+        let mut all: Vec<(u32, f32)> = (0..).zip(logits.iter().map(|logit| logit.exp())).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        normalise(&mut all);
+        let mut sampler = Sampler::new(&PLAIN.into(), 3);
+        let mut random = Pcg64Mcg::seed_from_u64(3);
+        for _ in 0..5_000 {
+            assert_eq!(sampler.sample(&logits, &[]), draw(&all, random.random()));
+        }
+        let listed = (0..).zip(logits).collect();
+        assert!(probabilities(listed, 1.0, None).len() < 300);
     }
 
     #[test]

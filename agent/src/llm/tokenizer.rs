@@ -115,13 +115,10 @@ impl Tokenizer {
         self.markup.id_to_token(id)
     }
 
-    /// Makes added tokens impossible, except those that end a completion and those `allowed`.
-    pub(crate) fn forbid_added(&self, logits: &mut [f32], allowed: &[u32]) {
-        for id in self.added.keys().filter(|id| !self.is_end(**id) && !allowed.contains(id)) {
-            if let Some(logit) = logits.get_mut(*id as usize) {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
+    /// The added tokens, except those that end a completion and those `allowed`.
+    pub(crate) fn added_but(&self, allowed: &[u32]) -> Vec<u32> {
+        let others = self.added.keys().filter(|id| !self.is_end(**id) && !allowed.contains(id));
+        others.copied().collect()
     }
 
     /// Ids of text of ours; added tokens are recognised.

@@ -138,7 +138,7 @@ fn the_end_tells_outcome_and_cost() {
     let facts = Map::from_iter([("seed".to_owned(), json!(1))]);
     let end = TurnEnd { outcome: &outcome, usage: Usage::default(), seconds: 1.5, facts };
     expect![[r#"
-        new "t_1-end" {"seed":1,"v":1,"turn":"t_1","part":"end","outcome":{"kind":"gave_up","reason":"Five steps failed in a row."},"usage":{"prompt_tokens":0,"prefilled_tokens":0,"restored_tokens":0,"prefilled_meanwhile":0,"completion_tokens":0,"forced_tokens":0,"guessed_tokens":0,"prefill_seconds":0.0,"decode_seconds":0.0},"notices":["An output was shortened."]}
+        new "t_1-end" {"seed":1,"v":1,"turn":"t_1","part":"end","outcome":{"kind":"gave_up","reason":"Five steps failed in a row."},"usage":{"prompt_tokens":0,"prefilled_tokens":0,"restored_tokens":0,"prefilled_meanwhile":0,"completion_tokens":0,"forced_tokens":0,"guessed_tokens":0,"prefill_seconds":0.0,"decode_seconds":0.0,"choice_seconds":0.0},"notices":["An output was shortened."]}
         **No answer.** Five steps failed in a row.
 
         *An output was shortened.*

@@ -3,8 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use datarus_agent::llm::local::{Measure, Speed, Speeds};
-use datarus_agent::llm::{self, Model as _, ModelError};
+use datarus_agent::agent::Mode;
+use datarus_agent::grammar::Grammar;
+use datarus_agent::llm::local::{LocalModel, Measure, Speed, Speeds};
+use datarus_agent::llm::{
+    self, GenerateRequest, Interrupt, Model as _, ModelError, Sampling, Usage,
+};
+use datarus_agent::transcript::{ChatMessage, Role, Segment};
 use serde::Serialize;
 
 use crate::cli::BenchArgs;
@@ -32,6 +37,17 @@ pub struct Report {
     /// The speeds.
     #[serde(flatten)]
     pub speeds: Speeds,
+    /// What it takes to choose tokens.
+    pub choice: Choice,
+}
+
+/// What it takes to choose a token in the form of a step, beside the computing; the middle of the repetitions.
+#[derive(Debug, Default, Serialize)]
+pub struct Choice {
+    /// Of the time of writing, in percent.
+    pub percent: f64,
+    /// For each token that was chosen.
+    pub milliseconds: f64,
 }
 
 /// Loads a model, whose chat template `program` renders, and measures it.
@@ -63,6 +79,7 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
         repeat: args.repeat.get(),
         folder: folder.path().to_owned(),
     })?;
+    let choice = choice(&mut model, args)?;
     let file =
         path.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
     Ok(Report {
@@ -73,7 +90,34 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
         file_bytes: file.map(|file| file.len()),
         resident_bytes: resident_bytes(),
         speeds,
+        choice,
     })
+}
+
+/// Has it write in the form of a step.
+fn choice(model: &mut LocalModel, args: &BenchArgs) -> Result<Choice, ModelError> {
+    let asked = Segment::Data(String::from("What is the mean of each column?"));
+    let messages = [ChatMessage { role: Role::User, content: vec![asked] }];
+    let mut write = || -> Result<Usage, ModelError> {
+        let request = GenerateRequest {
+            messages: &messages,
+            stop: &[],
+            sampling: &Sampling::Greedy,
+            seed: 0,
+            max_new_tokens: args.decode.get(),
+            interrupt: &Interrupt::default(),
+        };
+        let mut grammar = Grammar::new(Mode::Agentic, "", None);
+        Ok(model.generate(&request, &mut grammar, &mut |_| ())?.usage)
+    };
+    let mut usages = (0..args.repeat.get()).map(|_| write()).collect::<Result<Vec<_>, _>>()?;
+    usages.sort_by(|a, b| a.choice_seconds.total_cmp(&b.choice_seconds));
+    let usage = usages.get(usages.len() / 2).copied().unwrap_or_default();
+    let n_chosen = usage.completion_tokens.saturating_sub(usage.forced_tokens).max(1);
+    #[expect(clippy::cast_precision_loss, reason = "a few tokens")]
+    let milliseconds = usage.choice_seconds / n_chosen as f64 * 1e3;
+    let percent = usage.choice_seconds / usage.decode_seconds.max(f64::MIN_POSITIVE) * 1e2;
+    Ok(Choice { percent, milliseconds })
 }
 
 /// `VmRSS` of Linux.
@@ -113,6 +157,10 @@ impl Report {
         for (what, speeds) in speeds {
             lines.extend(speeds.iter().map(|speed| line(what, speed)));
         }
+        let Choice { percent, milliseconds } = self.choice;
+        lines.push(format!(
+            "chooses        {milliseconds:.2} ms a token ({percent:.1} % of writing)"
+        ));
         lines.join("\n")
     }
 }
@@ -152,6 +200,7 @@ mod tests {
                 file_bytes: None,
                 resident_bytes: None,
                 speeds,
+                choice: Choice::default(),
             };
             let text = report.as_text();
             assert!(text.starts_with(&format!("small answers in about {expected} on")), "{text}");

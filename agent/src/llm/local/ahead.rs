@@ -34,7 +34,9 @@ impl LocalModel {
         for chunk in rest.chunks(CHUNK.min(self.model.chunk())) {
             require_room(&self.model, &self.cache, chunk.len())?;
             let (model, cache) = (&self.model, &mut self.cache);
-            if guard::computing(|| model.extend(chunk, 1, cache, Phase::Prompt, interrupt))?.is_none() {
+            if guard::computing(|| model.extend(chunk, 1, cache, Phase::Prompt, interrupt))?
+                .is_none()
+            {
                 break;
             }
         }

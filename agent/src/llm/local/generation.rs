@@ -30,9 +30,13 @@ pub(super) struct Generation<'a> {
     reuse: Reuse,
     /// The same as `logits` for longer sequences, which were guessed: valid as long as the cache holds what was written.
     ahead: Vec<(usize, Vec<f32>)>,
+    /// A tag, and the tokens that may not stand before it.
+    forbidden: Option<(&'static str, Vec<u32>)>,
     stream: TextStream,
     text: String,
     usage: Usage,
+    /// Seconds of writing that went into computing.
+    computing: f64,
 }
 
 /// Whether the completion goes on.
@@ -80,9 +84,11 @@ impl<'a> Generation<'a> {
             logits: None,
             reuse,
             ahead: Vec::new(),
+            forbidden: None,
             stream: TextStream::default(),
             text: String::new(),
             usage,
+            computing: 0.0,
         })
     }
 
@@ -98,6 +104,7 @@ impl<'a> Generation<'a> {
         let start = Instant::now();
         let done = self.compute()?;
         self.usage.prefill_seconds = seconds(start.elapsed());
+        self.computing = 0.0;
         let start = Instant::now();
         let finish_reason =
             if done { self.write(constraint, on_text)? } else { FinishReason::Cancelled };
@@ -109,6 +116,7 @@ impl<'a> Generation<'a> {
         let tokens = self.completion().to_vec();
         self.usage.completion_tokens = tokens.len();
         self.usage.decode_seconds = seconds(start.elapsed());
+        self.usage.choice_seconds = self.usage.decode_seconds - self.computing;
         Ok(Completion {
             text: std::mem::take(&mut self.text),
             tokens,
@@ -178,13 +186,26 @@ impl<'a> Generation<'a> {
     }
 
     /// One token of the model's own choice, of the added ones only `tag`.
-    fn until(&mut self, tag: &str, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
+    fn until(
+        &mut self,
+        tag: &'static str,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Flow, ModelError> {
         if !self.compute()? {
             return Ok(Flow::End(FinishReason::Cancelled));
         }
-        let allowed = self.tokenizer.encode_markup(tag)?;
-        if let Some(logits) = &mut self.logits {
-            self.tokenizer.forbid_added(logits, &allowed);
+        let known = self.forbidden.take().filter(|(before, _)| *before == tag);
+        let (_, forbidden) = if let Some(known) = known {
+            self.forbidden.insert(known)
+        } else {
+            let allowed = self.tokenizer.encode_markup(tag)?;
+            self.forbidden.insert((tag, self.tokenizer.added_but(&allowed)))
+        };
+        let logits = self.logits.as_deref_mut().unwrap_or_default();
+        for id in forbidden {
+            if let Some(logit) = usize::try_from(*id).ok().and_then(|at| logits.get_mut(at)) {
+                *logit = f32::NEG_INFINITY;
+            }
         }
         self.free(on_text)
     }
@@ -323,6 +344,13 @@ impl<'a> Generation<'a> {
         if self.logits.is_some() {
             return Ok(true);
         }
+        let start = Instant::now();
+        let whole = self.compute_rest();
+        self.computing += seconds(start.elapsed());
+        whole
+    }
+
+    fn compute_rest(&mut self) -> Result<bool, ModelError> {
         let len = self.sequence.len();
         let held = common(self.cache.tokens(), &self.sequence);
         let guessed = self.ahead.iter().position(|(after, _)| *after == len && held == len);

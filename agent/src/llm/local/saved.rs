@@ -191,7 +191,9 @@ impl Keeper {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
         let written = file
-            .and_then(|mut file| file::write(&mut file, &self.model, config, cache, tokens, interrupt))
+            .and_then(|mut file| {
+                file::write(&mut file, &self.model, config, cache, tokens, interrupt)
+            })
             // It is not flushed, which can take seconds: what a power cut leaves has not the right hash.
             .and_then(|whole| {
                 if whole {

@@ -34,7 +34,7 @@ pub(super) struct Bytes {
     /// Blocks of a token.
     pub(super) n_blocks: usize,
     /// `[groups, blocks, width, 32]`.
-    pub(super) bytes: Vec<i8>,
+    pub(super) numbers: Vec<i8>,
     /// `[groups, blocks, width]`.
     pub(super) scales: Vec<f32>,
     /// Sums of the bytes of each half block: `[groups, blocks, width, 2]`.
@@ -98,7 +98,7 @@ impl Bytes {
             t,
             width,
             n_blocks,
-            bytes: vec![0; n_slots * BLOCK],
+            numbers: vec![0; n_slots * BLOCK],
             scales: vec![0.0; n_slots],
             sums: vec![0; n_slots * 2],
         }
@@ -150,7 +150,7 @@ impl Rounding {
             (Activations::Halves(halves), places)
         } else {
             let mut made = Bytes::new(t, n_blocks);
-            let bytes = made.bytes.as_mut_ptr().cast();
+            let bytes = made.numbers.as_mut_ptr().cast();
             let (scales, sums) = (made.scales.as_mut_ptr(), made.sums.as_mut_ptr().cast());
             let places = Places::Bytes { width: made.width, bytes, scales, sums };
             (Activations::Bytes(made), places)

@@ -226,7 +226,8 @@ unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Bytes, out: &
                         for index in 0..S::PER_GROUP {
                             let weights = F::bytes::<S>(at, group, index);
                             for (token, dots) in dots.iter_mut().enumerate() {
-                                let from = x.bytes.as_ptr().add((slot + token) * BLOCK + group * 4);
+                                let from =
+                                    x.numbers.as_ptr().add((slot + token) * BLOCK + group * 4);
                                 dots[index] = F::dot::<S>(dots[index], weights, S::broadcast(from));
                             }
                         }
@@ -351,7 +352,7 @@ unsafe fn many<F: Format, S: Simd, const M: usize>(
                         *rows = S::load(weights.add((group * S::PER_GROUP + index) * S::LANES * 4));
                     }
                     for (token, dots) in dots.iter_mut().enumerate() {
-                        let from = x.bytes.as_ptr().add((slot + token) * BLOCK + group * 4);
+                        let from = x.numbers.as_ptr().add((slot + token) * BLOCK + group * 4);
                         let four = S::broadcast(from);
                         for (dot, rows) in dots.iter_mut().zip(rows).take(S::PER_GROUP) {
                             *dot = F::dot::<S>(*dot, rows, four);

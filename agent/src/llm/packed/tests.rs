@@ -137,10 +137,8 @@ fn halved(x: &[f32]) -> Vec<f64> {
 
 #[test]
 fn a_product_of_a_prompt_is_the_sum_that_the_format_stands_for() {
-    let Some(isa) = Isa::all().find(|isa| *isa == Isa::Amx) else {
-        println!("NOT RUN: this processor has no matrix unit, so prompts are products like others");
-        return;
-    };
+    // Without the matrix unit prompts are products like others.
+    let Some(isa) = Isa::all().find(|isa| *isa == Isa::Amx) else { return };
     for dtype in TYPES {
         let block = dtype.block_size();
         for (rows, columns) in [(32, block), (1, block), (70, 3 * block), (33, 2 * block)] {
