@@ -29,6 +29,7 @@ mod rope;
 mod sampler;
 mod tokenizer;
 mod weights;
+mod weights_cache;
 mod workers;
 
 #[cfg(any(test, feature = "fuzzing"))]

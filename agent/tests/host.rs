@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn load(path: &Path) -> Result<LocalModel, ModelError> {
-    LocalModel::load(path, Renderer::Here)
+    LocalModel::load(path, None, Renderer::Here)
 }
 
 /// The fixture with a tokenizer like the embedded model's.

@@ -137,6 +137,9 @@ pub struct BenchArgs {
     /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS")]
     pub threads: Option<NonZeroUsize>,
+    /// Where rearranged weights are kept.
+    #[command(flatten)]
+    pub weights: WeightsArgs,
     /// Lengths of prompts to read, in tokens.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "512")]
     pub prompt: Vec<NonZeroUsize>,
@@ -217,6 +220,21 @@ pub enum TrustOutputs {
     All,
 }
 
+/// What a model's next start, and other kernels, find on disk.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct WeightsArgs {
+    /// Gigabytes that weights rearranged for this processor may take in the user's cache folder; 0 keeps none.
+    #[arg(
+        id = "weights_cache",
+        long = "weights-cache",
+        value_name = "GB",
+        env = "DATARUS_WEIGHTS_CACHE",
+        default_value_t = 16,
+        hide_short_help = true
+    )]
+    pub gigabytes: u32,
+}
+
 /// The kernel's settings, the same for every command that runs cells.
 #[derive(Debug, Clone, Default, Args)]
 pub struct EngineArgs {
@@ -238,6 +256,9 @@ pub struct EngineArgs {
         hide_short_help = true
     )]
     pub kv_cache: u64,
+    /// Where rearranged weights are kept.
+    #[command(flatten)]
+    pub weights: WeightsArgs,
     /// What holds Python: the best that works here, one of two kinds, or nothing.
     #[arg(long, value_name = "KIND", env = "DATARUS_SANDBOX", default_value = "auto")]
     pub sandbox: Mode,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
-use datarus_agent::llm::local::Shelf;
+use datarus_agent::llm::local::{Shelf, WeightsCache};
 
 use crate::bound::MaxText;
-use crate::cli::{EngineArgs, TrustOutputs};
+use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
 use crate::sandbox::Settings;
 
 /// Tokens of a KV-cache that are computed sooner than they are worth a file.
@@ -25,6 +25,8 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// Threads that the model computes with; `None` is one for each processor.
     pub threads: Option<NonZeroUsize>,
+    /// Where rearranged weights are kept; without it nowhere.
+    pub weights: Option<WeightsCache>,
     /// Where cells run and where questions find their files.
     pub folder: PathBuf,
     /// Where is kept what a notebook does not hold yet, or not at all: turns (`journal`), text that was not shown
@@ -102,6 +104,7 @@ impl Config {
             python,
             model,
             threads: args.threads,
+            weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
             kv_cache: kv_cache(args),
@@ -131,6 +134,7 @@ impl Config {
             python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
             model: args.model.clone(),
             threads: args.threads,
+            weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
             kv_cache: kv_cache(args),
@@ -177,38 +181,42 @@ fn noted_python(file: &Path) -> Option<PathBuf> {
 }
 
 /// Where KV-caches are saved.
-///
-/// # Source
-/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
 fn kv_cache(args: &EngineArgs) -> Option<Shelf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let named = set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let caches = named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
-    (args.kv_cache > 0).then(|| Shelf {
-        folder: caches.join("datarus/kv"),
-        max_bytes: args.kv_cache.saturating_mul(1 << 30),
-        min_tokens: WORTH_SAVING,
-    })
+    let folder = user_cache_dir()?.join("datarus/kv");
+    let max_bytes = args.kv_cache.saturating_mul(1 << 30);
+    (max_bytes > 0).then_some(Shelf { folder, max_bytes, min_tokens: WORTH_SAVING })
 }
 
 /// The folder for data of this user's programs.
-///
-/// # Source
-/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
 pub fn user_data_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let named = set("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/share")))
+    user_dir("XDG_DATA_HOME", ".local/share")
 }
 
 /// The folder for what this user's programs were doing.
+fn user_state_dir() -> Option<PathBuf> {
+    user_dir("XDG_STATE_HOME", ".local/state")
+}
+
+/// The folder for what can be made again.
+fn user_cache_dir() -> Option<PathBuf> {
+    user_dir("XDG_CACHE_HOME", ".cache")
+}
+
+/// The folder that a variable names, else one in the user's home.
 ///
 /// # Source
 /// <https://specifications.freedesktop.org/basedir-spec/latest/>.
-fn user_state_dir() -> Option<PathBuf> {
+fn user_dir(variable: &str, in_home: &str) -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let named = set("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    named.or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/state")))
+    let named = set(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| Some(PathBuf::from(set("HOME")?).join(in_home)))
+}
+
+/// Where rearranged weights are kept.
+pub fn weights_cache(args: WeightsArgs) -> Option<WeightsCache> {
+    let folder = user_cache_dir()?.join("datarus/weights");
+    let most_bytes = u64::from(args.gigabytes) << 30;
+    (most_bytes > 0).then_some(WeightsCache { folder, most_bytes })
 }
 
 /// The absolute path of a program that is named as a shell takes it: a bare name is looked up on the path.
@@ -329,6 +337,14 @@ mod tests {
             max_turn_tokens: 1,
             ..EngineArgs::default()
         }
+    }
+
+    #[test]
+    fn weights_are_kept_in_the_cache_folder_or_not_at_all() {
+        let kept = weights_cache(WeightsArgs { gigabytes: 2 }).unwrap();
+        assert!(kept.folder.is_absolute() && kept.folder.ends_with("datarus/weights"));
+        assert_eq!(kept.most_bytes, 2 << 30);
+        assert_eq!(weights_cache(WeightsArgs { gigabytes: 0 }), None);
     }
 
     #[test]

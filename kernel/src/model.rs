@@ -2,33 +2,45 @@
 
 use std::path::Path;
 
-use datarus_agent::llm::local::{LocalModel, Shelf};
+use datarus_agent::llm::local::{LocalModel, Shelf, WeightsCache};
 use datarus_agent::llm::{Model, ModelError, ModelInfo};
 
 pub mod bench;
 pub mod template;
 
+/// What a model finds on disk when it starts, and leaves there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept<'a> {
+    /// Rearranged weights.
+    pub weights: Option<&'a WeightsCache>,
+    /// KV-caches.
+    pub kv: Option<&'a Shelf>,
+}
+
 /// Loads a model file or folder, whose chat template `program` renders, which has the command [`template::COMMAND`]; or
-/// the embedded model. Its KV-cache is saved on the `shelf`.
+/// the embedded model, for which nothing is kept: it has computed a prompt before its cache would be read.
 ///
 /// # Errors
 /// When it cannot be read or is not supported.
 pub fn load(
     path: Option<&Path>,
+    kept: Kept<'_>,
     program: &Path,
-    shelf: Option<&Shelf>,
 ) -> Result<Box<dyn Model>, ModelError> {
-    let model = load_local(path, program)?;
-    // The embedded model has computed a prompt before its cache would be read.
-    Ok(Box::new(match (path, shelf) {
+    let model = load_local(path, kept.weights, program)?;
+    Ok(Box::new(match (path, kept.kv) {
         (Some(path), Some(shelf)) => model.saving(shelf.clone(), path),
         _ => model,
     }))
 }
 
-fn load_local(path: Option<&Path>, program: &Path) -> Result<LocalModel, ModelError> {
+fn load_local(
+    path: Option<&Path>,
+    weights: Option<&WeightsCache>,
+    program: &Path,
+) -> Result<LocalModel, ModelError> {
     match path {
-        Some(path) => LocalModel::load(path, template::apart(program.to_owned())),
+        Some(path) => LocalModel::load(path, weights, template::apart(program.to_owned())),
         None => LocalModel::embedded(),
     }
 }
@@ -39,7 +51,7 @@ fn load_local(path: Option<&Path>, program: &Path) -> Result<LocalModel, ModelEr
 /// When it cannot be read or is not supported.
 pub fn describe(path: Option<&Path>) -> Result<ModelInfo, ModelError> {
     let program = std::env::current_exe().unwrap_or_default();
-    Ok(load(path, &program, None)?.info().clone())
+    Ok(load(path, Kept::default(), &program)?.info().clone())
 }
 
 /// One line for a list.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::event::Event;
+use crate::model::Kept;
 
 /// Makes the model, on the agent's thread.
 pub type Loader = Box<dyn Fn(&Config) -> Result<Box<dyn Model>, ModelError> + Send>;
@@ -23,8 +24,8 @@ pub fn configured_model() -> Loader {
         if let Some(threads) = config.threads {
             llm::limit_threads(threads.get());
         }
-        let shelf = config.kv_cache.as_ref();
-        crate::model::load(config.model.as_deref(), &config.sandbox.program, shelf)
+        let kept = Kept { weights: config.weights.as_ref(), kv: config.kv_cache.as_ref() };
+        crate::model::load(config.model.as_deref(), kept, &config.sandbox.program)
     })
 }
 

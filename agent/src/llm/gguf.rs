@@ -55,6 +55,8 @@ pub(crate) struct Gguf {
     pub(crate) metadata: Metadata,
     /// Name → where it lies; ranges are inside the file and do not overlap.
     pub(crate) tensors: BTreeMap<String, TensorEntry>,
+    /// Bytes before the first tensor's.
+    header_length: u64,
 }
 
 /// Where a tensor lies and what it holds.
@@ -78,8 +80,19 @@ impl Gguf {
     pub(crate) fn open(mut source: Box<dyn Source>) -> Result<Self, Refusal> {
         let length = source.seek(SeekFrom::End(0))?;
         source.seek(SeekFrom::Start(0))?;
-        let (metadata, tensors) = header::read(&mut source, length)?;
-        Ok(Self { source, metadata, tensors })
+        let header::Read { metadata, tensors, length } = header::read(&mut source, length)?;
+        Ok(Self { source, metadata, tensors, header_length: length })
+    }
+
+    /// All bytes before the first tensor's.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn header(&self) -> std::io::Result<Vec<u8>> {
+        let length = usize::try_from(self.header_length).map_err(std::io::Error::other)?;
+        let mut header = vec![0; length];
+        self.source.read_at(0, &mut header)?;
+        Ok(header)
     }
 
     /// Reads one tensor's data onto `device`.

@@ -10,6 +10,7 @@ use crate::llm::chat_template::{ChatTemplate, Renderer};
 use crate::llm::kv_cache::KvCache;
 use crate::llm::qwen::Qwen;
 use crate::llm::tokenizer::Tokenizer;
+pub use crate::llm::weights_cache::WeightsCache;
 use crate::llm::{
     Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo,
 };
@@ -31,6 +32,7 @@ mod tests;
 use encoded::Encoded;
 use generation::Generation;
 use hash::FileHash;
+use load::Origin;
 use saved::Keeper;
 pub use saved::Shelf;
 pub use speed::{Measure, Speed, Speeds};
@@ -75,19 +77,28 @@ impl LocalModel {
     /// Loads a GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
     ///
     /// The hash of a large file is computed meanwhile and may be missing from [`Model::info`] until the first
-    /// completion has ended. Its chat template is rendered where `renderer` says.
+    /// completion has ended. Its chat template is rendered where `renderer` says. Weights that are rearranged for this
+    /// processor are kept in `cache`.
     ///
     /// # Errors
     /// When the path cannot be read, what is there is damaged or not supported, or memory is short.
-    pub fn load(path: &Path, renderer: Renderer) -> Result<Self, ModelError> {
+    pub fn load(
+        path: &Path,
+        cache: Option<&WeightsCache>,
+        renderer: Renderer,
+    ) -> Result<Self, ModelError> {
         let device = Device::Cpu;
         let refused = if path.is_dir() {
             guard::loading(|| load::folder(path, renderer, &device))
         } else {
-            let file = std::fs::File::open(path)
+            let open = || {
+                let file = std::fs::File::open(path)?;
+                Ok((file.try_clone()?, file))
+            };
+            let (file, same) = open()
                 .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
-            let hash = FileHash::of_file(path);
-            guard::loading(|| load::gguf(Box::new(file), path, hash, renderer, &device))
+            let origin = Origin::Disk(same, cache);
+            guard::loading(|| load::gguf(Box::new(file), path, origin, renderer, &device))
         };
         refused.map_err(|refusal| refusal.at(path))
     }
@@ -98,8 +109,9 @@ impl LocalModel {
     /// When the bytes are damaged or not supported, or memory is short.
     pub fn from_bytes(bytes: &'static [u8]) -> Result<Self, ModelError> {
         let path = Path::new("embedded");
-        let (source, hash) = (Box::new(Cursor::new(bytes)), FileHash::of_bytes(bytes));
-        guard::loading(|| load::gguf(source, path, hash, Renderer::Here, &Device::Cpu))
+        let source = Box::new(Cursor::new(bytes));
+        let origin = Origin::Memory(FileHash::of_bytes(bytes));
+        guard::loading(|| load::gguf(source, path, origin, Renderer::Here, &Device::Cpu))
             .map_err(|refusal| refusal.at(path))
     }
 
@@ -112,8 +124,8 @@ impl LocalModel {
         source: Box<dyn super::gguf::Source>,
         renderer: Renderer,
     ) -> Result<Self, ModelError> {
-        let (path, hash) = (Path::new("source"), FileHash::Known(None));
-        guard::loading(|| load::gguf(source, path, hash, renderer, &Device::Cpu))
+        let (path, origin) = (Path::new("source"), Origin::Memory(FileHash::default()));
+        guard::loading(|| load::gguf(source, path, origin, renderer, &Device::Cpu))
             .map_err(|refusal| refusal.at(path))
     }
 

@@ -1,5 +1,9 @@
 //! How much memory there is, so that a model too large is refused instead of killing the machine.
 
+use std::fs::File;
+
+use memmap2::Mmap;
+
 use crate::llm::ModelError;
 use crate::llm::refusal::Refusal;
 
@@ -49,6 +53,18 @@ pub(crate) fn give_back() {
 /// Other C libraries keep less.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn give_back() {}
+
+/// Maps a file for reading, and has the system fetch it from the disk meanwhile.
+///
+/// # Errors
+/// When the system refuses.
+#[expect(unsafe_code, reason = "bytes may change under whoever reads them")]
+pub(crate) fn map(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the bytes are numbers, any of which will do; who writes them has written before anybody reads.
+    let map = unsafe { Mmap::map(file) }?;
+    let _ = map.advise(memmap2::Advice::WillNeed);
+    Ok(map)
+}
 
 /// `MemAvailable` of Linux: what can be taken without swapping.
 fn available_bytes() -> Option<u64> {

@@ -14,6 +14,7 @@ use memmap2::MmapMut;
 
 use crate::llm::pool::Pool;
 use crate::llm::refusal::Refusal;
+use crate::llm::weights_cache::Tiles;
 
 mod activations;
 mod amx;
@@ -42,8 +43,16 @@ pub(crate) struct Packed {
     columns: usize,
     /// Bytes of a tile.
     tile: usize,
-    data: MmapMut,
+    data: Data,
     isa: Isa,
+}
+
+/// Where tiles lie.
+enum Data {
+    /// In memory of this process.
+    Own(MmapMut),
+    /// In a file that is mapped.
+    Kept(Tiles),
 }
 
 /// Calls `$body` with `$format` as the type that stands for `$dtype`; `$otherwise` for a type without a format.
@@ -96,7 +105,7 @@ impl Packed {
         rows.div_ceil(ROWS) * tile
     }
 
-    /// Reads and rearranges a matrix tile by tile; `read` fills its argument with the file's bytes from an offset on.
+    /// Reads a matrix into memory, rearranged; `read` fills its argument with the file's bytes from an offset on.
     ///
     /// # Errors
     /// When the type is not [taken](Packed::takes), what is stored cannot be read, or memory is short.
@@ -104,41 +113,51 @@ impl Packed {
         dtype: GgmlDType,
         rows: usize,
         columns: usize,
-        read: &(dyn Fn(usize, &mut [u8]) -> std::io::Result<()> + Sync),
+        read: &Read<'_>,
     ) -> Result<Self, Refusal> {
-        let Some(isa) = Isa::of_this_machine().filter(|_| Self::takes(dtype, columns)) else {
-            return Err(Refusal::format(format!(
-                "a matrix of {dtype:?} cannot be multiplied here"
-            )));
-        };
-        let size = Self::size(dtype, rows, columns);
-        let mut data = MmapMut::map_anon(size.max(1))?;
+        let (isa, tile) = (Self::isa(dtype, columns)?, Self::size(dtype, ROWS, columns));
+        let mut data = MmapMut::map_anon(Self::size(dtype, rows, columns).max(1))?;
         // Large pages spare the processor the look for where each small one lies; without them all else is the same.
         #[cfg(target_os = "linux")]
         let _ = data.advise(memmap2::Advice::HugePage);
-        let tile = size / rows.div_ceil(ROWS).max(1);
-        let row_bytes = columns / dtype.block_size() * dtype.type_size();
-        let failure = Mutex::new(None);
         let tiles: Vec<_> = data.chunks_exact_mut(tile.max(1)).map(Mutex::new).collect();
-        Pool::get().run(tiles.len(), &|index| {
-            let Some(Ok(mut tile)) = tiles.get(index).map(Mutex::lock) else { return };
-            let n_rows = ROWS.min(rows - index * ROWS);
-            let packed = STORED.with_borrow_mut(|stored| {
-                stored.resize(n_rows * row_bytes, 0);
-                read(index * ROWS * row_bytes, stored)?;
-                with_format!(dtype, F => pack::<F>(stored, &mut tile, n_rows, columns), ());
-                Ok(())
-            });
-            if let (Err(error), Ok(mut failure)) = (packed, failure.lock()) {
-                *failure = Some(error);
+        rearrange(dtype, rows, columns, read, &|index, bytes| {
+            if let Some(Ok(mut tile)) = tiles.get(index).map(Mutex::lock) {
+                tile.copy_from_slice(bytes);
             }
-        });
+            Ok(())
+        })?;
         drop(tiles);
-        if let Ok(Some(error)) = failure.into_inner() {
-            let error: std::io::Error = error;
-            return Err(error.into());
+        Ok(Self { dtype, rows, columns, tile, data: Data::Own(data), isa })
+    }
+
+    /// A matrix whose tiles are kept, or will be: `write` writes its argument behind so many bytes of them.
+    ///
+    /// # Errors
+    /// As [`Packed::new`], when they cannot be written, and when there are fewer.
+    pub(crate) fn kept(
+        dtype: GgmlDType,
+        rows: usize,
+        columns: usize,
+        tiles: Tiles,
+        rearranging: Option<(&Read<'_>, &Write<'_>)>,
+    ) -> Result<Self, Refusal> {
+        let (isa, tile) = (Self::isa(dtype, columns)?, Self::size(dtype, ROWS, columns));
+        if let Some((read, write)) = rearranging {
+            rearrange(dtype, rows, columns, read, &|index, bytes| write(index * tile, bytes))?;
         }
-        Ok(Self { dtype, rows, columns, tile, data, isa })
+        if tiles.bytes().len() < Self::size(dtype, rows, columns) {
+            return Err(Refusal::format("kept weights are cut short"));
+        }
+        Ok(Self { dtype, rows, columns, tile, data: Data::Kept(tiles), isa })
+    }
+
+    /// The instructions that multiply a matrix.
+    fn isa(dtype: GgmlDType, columns: usize) -> Result<Isa, Refusal> {
+        let isa = Isa::of_this_machine().filter(|_| Self::takes(dtype, columns));
+        isa.ok_or_else(|| {
+            Refusal::format(format!("a matrix of {dtype:?} cannot be multiplied here"))
+        })
     }
 
     fn n_tiles(&self) -> usize {
@@ -147,13 +166,49 @@ impl Packed {
 
     /// The tile `index`, empty where there is none.
     fn tile(&self, index: usize) -> &[u8] {
-        self.data.get(index * self.tile..(index + 1) * self.tile).unwrap_or_default()
+        let data = match &self.data {
+            Data::Own(data) => data,
+            Data::Kept(tiles) => tiles.bytes(),
+        };
+        data.get(index * self.tile..(index + 1) * self.tile).unwrap_or_default()
     }
 }
 
-thread_local! {
-    /// A tile as the file has it.
-    static STORED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// Fills its argument with the file's bytes of a matrix, from an offset on.
+pub(crate) type Read<'a> = dyn Fn(usize, &mut [u8]) -> std::io::Result<()> + Sync + 'a;
+/// Takes bytes of rearranged tiles, and how many come before them.
+pub(crate) type Write<'a> = dyn Fn(usize, &[u8]) -> std::io::Result<()> + Sync + 'a;
+
+/// Rearranges a matrix; `put` is called with each tile once, by several threads.
+fn rearrange(
+    dtype: GgmlDType,
+    rows: usize,
+    columns: usize,
+    read: &Read<'_>,
+    put: &Write<'_>,
+) -> std::io::Result<()> {
+    thread_local! {
+        /// A tile as the file has it, and rearranged.
+        static TILE: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    }
+    let row_bytes = columns / dtype.block_size() * dtype.type_size();
+    let failure = Mutex::new(Ok(()));
+    Pool::get().run(rows.div_ceil(ROWS), &|index| {
+        let n_rows = ROWS.min(rows - index * ROWS);
+        let done = TILE.with_borrow_mut(|(stored, tile)| {
+            stored.resize(n_rows * row_bytes, 0);
+            read(index * ROWS * row_bytes, stored)?;
+            // Rows that are not there are zeros.
+            tile.clear();
+            tile.resize(Packed::size(dtype, ROWS, columns), 0);
+            with_format!(dtype, F => pack::<F>(stored, tile, n_rows, columns), ());
+            put(index, tile)
+        });
+        if let (Err(error), Ok(mut failure)) = (done, failure.lock()) {
+            *failure = Err(error);
+        }
+    });
+    failure.into_inner().unwrap_or(Ok(()))
 }
 
 /// Rearranges the rows of a tile.

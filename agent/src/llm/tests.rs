@@ -17,6 +17,7 @@ use super::kv_cache::KvCache;
 use super::packed::Phase;
 use super::qwen::Qwen;
 use super::weights::{GgufWeights, SafetensorsWeights};
+use super::weights_cache::{Identity, Kept, WeightsCache};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models")
@@ -31,11 +32,21 @@ fn from_gguf(name: &str) -> Qwen {
 }
 
 fn open_gguf(path: &Path, own: bool) -> Qwen {
-    let file = Gguf::open(Box::new(std::fs::File::open(path).unwrap())).unwrap();
+    open_kept(path, own, None).0
+}
+
+/// With what is left to do for kept weights.
+fn open_kept(path: &Path, own: bool, cache: Option<&WeightsCache>) -> (Qwen, Option<Kept>) {
+    let source = std::fs::File::open(path).unwrap();
+    let found = source.metadata().unwrap();
+    let file = Gguf::open(Box::new(source)).unwrap();
     let rows = file.tensors["token_embd.weight"].shape[0];
     let config = Config::from_gguf(&file.metadata, rows).unwrap();
-    let mut weights = GgufWeights { file: &file, device: &Device::Cpu, own };
-    Qwen::load(config, &mut weights, &Device::Cpu).unwrap()
+    let mut weights = GgufWeights { file: &file, device: &Device::Cpu, own, kept: None };
+    let identity = Identity::new(path, &found, &file.header().unwrap()).unwrap();
+    let kept = cache.and_then(|cache| cache.open(&identity, weights.layout()));
+    weights.kept = kept.as_ref();
+    (Qwen::load(config, &mut weights, &Device::Cpu).unwrap(), kept)
 }
 
 fn from_folder(folder: &Path, changes: &[(&str, Json)]) -> Qwen {
@@ -204,6 +215,32 @@ fn k_quants_compute_what_their_dequantised_weights_do() {
         let found = distance(&found[0], &exact[0]);
         assert!(found < 0.1, "{dtype:?} as a prompt: {found}");
     }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn kept_weights_compute_the_very_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let cache = WeightsCache { folder: folder.path().join("weights"), most_bytes: u64::MAX };
+    let ids: Vec<u32> = (0..6).map(|i| (i * 31 + 7) % 300).collect();
+    for dtype in [GgmlDType::Q4K, GgmlDType::Q8_0] {
+        write_quantised(&path, dtype);
+        let logits = |model: &Qwen| run(model, &mut new_cache(model), &ids, 6);
+        let expected = logits(&open_gguf(&path, false));
+        let (written, kept) = open_kept(&path, false, Some(&cache));
+        assert_eq!(logits(&written), expected, "{dtype:?} written");
+        let mut kept = kept.unwrap();
+        kept.put_in_place().unwrap();
+        let file = [1; 32];
+        kept.seal_or_verify(file).unwrap();
+        drop(kept);
+        let (mapped, kept) = open_kept(&path, false, Some(&cache));
+        assert_eq!(logits(&mapped), expected, "{dtype:?} mapped");
+        assert_eq!(kept.unwrap().hash_of_model(), Some(file), "it was found");
+    }
+    let found = std::fs::read_dir(&cache.folder).unwrap().count();
+    assert_eq!(found, 1, "a file that is changed has its weights replaced");
 }
 
 #[test]

@@ -10,8 +10,9 @@ use candle_core::{DType, Device, Tensor};
 use crate::llm::gguf::{Gguf, TensorEntry};
 use crate::llm::matrix::Matrix;
 use crate::llm::memory;
-use crate::llm::packed::Packed;
+use crate::llm::packed::{self, Packed};
 use crate::llm::refusal::Refusal;
+use crate::llm::weights_cache::{Kept, Layout};
 
 /// Where weights come from. Names are those of llama.cpp: `token_embd.weight`, `blk.0.attn_q.weight`, …
 pub(crate) trait Weights {
@@ -52,9 +53,39 @@ pub(crate) struct GgufWeights<'a> {
     pub(crate) device: &'a Device,
     /// Whether matrices become [`Matrix::Own`] instead of staying as stored.
     pub(crate) own: bool,
+    /// Where rearranged matrices are kept.
+    pub(crate) kept: Option<&'a Kept>,
 }
 
 impl GgufWeights<'_> {
+    /// Where rearranged matrices would lie in a file.
+    pub(crate) fn layout(&self) -> Layout {
+        let mut layout = Layout::default();
+        for (name, entry) in &self.file.tensors {
+            if let (true, &[rows, columns]) = (self.packs(entry), entry.shape.as_slice()) {
+                layout.add(name, Packed::size(entry.dtype, rows, columns));
+            }
+        }
+        layout
+    }
+
+    fn packed(&self, name: &str, entry: &TensorEntry) -> Result<Packed, Refusal> {
+        let &[rows, columns] = entry.shape.as_slice() else { return Err(missing(name)) };
+        let read = |start, to: &mut [u8]| self.file.read(entry, start, to);
+        if let Some((kept, (tiles, are_there))) =
+            self.kept.and_then(|kept| Some((kept, kept.tiles(name)?)))
+        {
+            let write = |at, bytes: &[u8]| kept.write(&tiles, at, bytes);
+            let rearranging: Option<(&packed::Read<'_>, &packed::Write<'_>)> =
+                (!are_there).then_some((&read, &write));
+            let packed = Packed::kept(entry.dtype, rows, columns, tiles.clone(), rearranging);
+            if packed.is_ok() {
+                return packed;
+            }
+        }
+        Packed::new(entry.dtype, rows, columns, &read)
+    }
+
     /// Refuses when the machine cannot hold the weights and `extra` bytes.
     ///
     /// # Errors
@@ -96,9 +127,7 @@ impl Weights for GgufWeights<'_> {
         let entry = self.file.tensors.get(name).ok_or_else(|| missing(name))?.clone();
         check_shape(name, &[rows, columns], &entry.shape)?;
         if self.packs(&entry) {
-            let read = |start, to: &mut [u8]| self.file.read(&entry, start, to);
-            let packed = Packed::new(entry.dtype, rows, columns, &read)?;
-            return Ok(Matrix::Packed(Arc::new(packed)));
+            return Ok(Matrix::Packed(Arc::new(self.packed(name, &entry)?)));
         }
         let stored = self.file.load(&entry, self.device)?;
         if self.own {

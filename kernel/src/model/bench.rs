@@ -13,6 +13,7 @@ use datarus_agent::transcript::{ChatMessage, Role, Segment};
 use serde::Serialize;
 
 use crate::cli::BenchArgs;
+use crate::config::weights_cache;
 
 /// What an analysis costs, in tokens: a question with its notebook, six steps whose outputs are read, an answer.
 const READ: f64 = 2_700.0;
@@ -60,7 +61,8 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
     }
     let path = args.path.as_deref();
     let start = Instant::now();
-    let mut model = super::load_local(path, program)?;
+    let cache = weights_cache(args.weights);
+    let mut model = super::load_local(path, cache.as_ref(), program)?;
     let load_seconds = llm::seconds(start.elapsed());
     let folder = tempfile::tempdir().map_err(|error| ModelError::Compute(error.to_string()))?;
     let one = Measure {

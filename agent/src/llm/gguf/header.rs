@@ -1,7 +1,7 @@
 //! Reads a GGUF header, trusting nothing in it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::io::Read as _;
 
 use super::{Metadata, TensorEntry, Value, dtype_of};
 use crate::llm::refusal::Refusal;
@@ -18,11 +18,18 @@ const MAX_DIMS: u32 = 4;
 /// More elements than any model has, and far from overflow.
 const MAX_ELEMENTS: u64 = 1 << 40;
 
+/// What a header says.
+pub(super) struct Read {
+    /// The pairs.
+    pub(super) metadata: Metadata,
+    /// The tensors.
+    pub(super) tensors: BTreeMap<String, TensorEntry>,
+    /// Bytes before the first tensor's.
+    pub(super) length: u64,
+}
+
 /// Reads pairs and tensor entries; afterwards every entry's range is inside the file and overlaps no other.
-pub(super) fn read(
-    source: &mut dyn Read,
-    length: u64,
-) -> Result<(Metadata, BTreeMap<String, TensorEntry>), Refusal> {
+pub(super) fn read(source: &mut dyn std::io::Read, length: u64) -> Result<Read, Refusal> {
     // One large buffered read beats thousands of small ones: a vocabulary has 150,000 strings.
     let mut reader =
         Reader { source: std::io::BufReader::with_capacity(1 << 16, source), position: 0, length };
@@ -32,7 +39,8 @@ pub(super) fn read(
     let declared = reader.tensors(n_tensors)?;
     let data_start = reader.position.next_multiple_of(alignment);
     let tensors = place(declared, data_start, alignment, length)?;
-    Ok((metadata, tensors))
+    // Of a file without tensors the padding before them may be missing.
+    Ok(Read { metadata, tensors, length: data_start.min(length) })
 }
 
 /// A tensor as declared; its offset counts from the start of the data.
@@ -43,7 +51,7 @@ struct Declared {
 
 /// The bytes of the header, and how many are left.
 struct Reader<'a> {
-    source: std::io::BufReader<&'a mut dyn Read>,
+    source: std::io::BufReader<&'a mut dyn std::io::Read>,
     position: u64,
     length: u64,
 }

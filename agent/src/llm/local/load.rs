@@ -1,6 +1,7 @@
 //! Loads a model: sizes first, so that most refusals come quickly, then all else at once.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::Path;
 
 use candle_core::Device;
@@ -16,16 +17,25 @@ use crate::llm::qwen::Qwen;
 use crate::llm::refusal::Refusal;
 use crate::llm::tokenizer::Tokenizer;
 use crate::llm::weights::{GgufWeights, SafetensorsWeights};
+use crate::llm::weights_cache::{Identity, WeightsCache};
 use crate::llm::{ModelInfo, Profile};
 
 /// Beside the weights, the KV-cache of so many tokens must find room.
 const ROOM_FOR_TOKENS: usize = 2_048;
 
+/// What a GGUF file is besides its contents.
+pub(super) enum Origin<'a> {
+    /// Nothing.
+    Memory(FileHash),
+    /// A file on disk, whose rearranged weights may be kept.
+    Disk(File, Option<&'a WeightsCache>),
+}
+
 /// Loads a GGUF file; `path` names it where the header does not.
 pub(super) fn gguf(
     source: Box<dyn Source>,
     path: &Path,
-    mut hash: FileHash,
+    origin: Origin<'_>,
     renderer: Renderer,
     device: &Device,
 ) -> Result<LocalModel, Refusal> {
@@ -36,8 +46,16 @@ pub(super) fn gguf(
         _ => return Err(Refusal::format("the weight `token_embd.weight` is missing or no matrix")),
     };
     let config = Config::from_gguf(&file.metadata, vocab_size)?;
-    let mut weights = GgufWeights { file: &file, device, own: config.is_small() };
+    let mut weights = GgufWeights { file: &file, device, own: config.is_small(), kept: None };
     weights.require_memory(room(&config))?;
+    let kept = match &origin {
+        Origin::Disk(on_disk, Some(cache)) => {
+            let identity = Identity::new(path, &on_disk.metadata()?, &file.header()?);
+            identity.ok().and_then(|identity| cache.open(&identity, weights.layout()))
+        }
+        Origin::Disk(_, None) | Origin::Memory(_) => None,
+    };
+    weights.kept = kept.as_ref();
     let mut info = info(&file.metadata, &config, path);
     // The vocabulary takes one thread as long as the weights take the others.
     let (text, model) = std::thread::scope(|scope| {
@@ -46,10 +64,15 @@ pub(super) fn gguf(
         (text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), model)
     });
     let (tokenizer, template) = text?;
+    let model = model?;
     drop(file);
     memory::give_back();
+    let hash = match origin {
+        Origin::Memory(hash) => hash,
+        Origin::Disk(on_disk, _) => FileHash::of_file(on_disk, kept),
+    };
     info.sha256 = hash.finished();
-    Ok(assemble(model?, Parts { info, hash, tokenizer, template }))
+    Ok(assemble(model, Parts { info, hash, tokenizer, template }))
 }
 
 fn tokenizer_and_template(
@@ -113,7 +136,7 @@ pub(super) fn folder(
     let mut weights = SafetensorsWeights::open(folder, device, config.is_small(), room(&config))?;
     check_ids(&tokenizer, config.vocab_size)?;
     let model = Qwen::load(config, &mut weights, device)?;
-    Ok(assemble(model, Parts { info, hash: FileHash::Known(None), tokenizer, template }))
+    Ok(assemble(model, Parts { info, hash: FileHash::default(), tokenizer, template }))
 }
 
 /// All but the weights.

@@ -26,7 +26,7 @@ pub(super) fn fixture() -> PathBuf {
 }
 
 pub(super) fn model(reuse: Reuse) -> LocalModel {
-    let mut model = LocalModel::load(&fixture(), Renderer::Here).unwrap();
+    let mut model = LocalModel::load(&fixture(), None, Renderer::Here).unwrap();
     model.reuse = reuse;
     model
 }

@@ -3,6 +3,12 @@
 use candle_core::quantized::GgmlDType;
 
 use crate::llm::refusal::Refusal;
+use crate::llm::weights_cache::Tiles;
+
+/// Fills its argument with the file's bytes of a matrix, from an offset on.
+pub(crate) type Read<'a> = dyn Fn(usize, &mut [u8]) -> std::io::Result<()> + Sync + 'a;
+/// Takes bytes of rearranged tiles, and how many come before them.
+pub(crate) type Write<'a> = dyn Fn(usize, &[u8]) -> std::io::Result<()> + Sync + 'a;
 
 /// There is none.
 pub(crate) enum Packed {}
@@ -43,9 +49,23 @@ impl Packed {
         dtype: GgmlDType,
         _rows: usize,
         _columns: usize,
-        _read: &(dyn Fn(usize, &mut [u8]) -> std::io::Result<()> + Sync),
+        _read: &Read<'_>,
     ) -> Result<Self, Refusal> {
         Err(Refusal::format(format!("a matrix of {dtype:?} cannot be packed on this processor")))
+    }
+
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn kept(
+        dtype: GgmlDType,
+        rows: usize,
+        columns: usize,
+        _tiles: Tiles,
+        _rearranging: Option<(&Read<'_>, &Write<'_>)>,
+    ) -> Result<Self, Refusal> {
+        Self::new(dtype, rows, columns, &|_, _| Ok(()))
     }
 
     pub(crate) fn rows(&self) -> usize {

@@ -3,7 +3,11 @@
 use candle_core::quantized::QTensor;
 use candle_core::{Device, Tensor};
 
+use expect_test::expect;
+use sha2::{Digest as _, Sha256};
+
 use super::*;
+use crate::llm::weights_cache;
 
 const TYPES: [GgmlDType; 6] = [
     GgmlDType::Q8_0,
@@ -202,6 +206,24 @@ fn a_packed_matrix_takes_the_memory_of_its_file() {
         let found = Packed::size(dtype, rows, columns);
         assert!(found >= file && found * 100 <= file * 103, "{dtype:?}: {found} of {file}");
     }
+}
+
+/// Tiles are kept on disk, where another program finds them: who changes a layout changes its version.
+#[test]
+fn tiles_lie_as_their_version_says() {
+    let mut hash = Sha256::new();
+    hash.update(weights_cache::VERSION.to_le_bytes());
+    for dtype in TYPES {
+        let (rows, columns) = (70, 2 * dtype.block_size());
+        // Whole numbers, so that no rounding of a processor's own is in what is stored.
+        let stored: Vec<u8> = (0..rows * columns / dtype.block_size() * dtype.type_size())
+            .map(|index| (index * 7 % 251).to_le_bytes()[0])
+            .collect();
+        let matrix = new(dtype, rows, columns, &stored).unwrap();
+        (0..matrix.n_tiles()).for_each(|index| hash.update(matrix.tile(index)));
+    }
+    expect!["1dbee43609d21d9187dc409d25fa88820e8e421be2d9568d0e65de9f3bb6779b"]
+        .assert_eq(&weights_cache::hex(&hash.finalize()));
 }
 
 #[test]
