@@ -13,16 +13,19 @@ use crate::llm::ModelError;
 use crate::llm::gguf::Metadata;
 use crate::llm::refusal::Refusal;
 
+mod bpe;
 mod bytes;
 mod ggml;
+mod instance;
 mod stream;
 
+use instance::Instance;
 pub(crate) use stream::TextStream;
 
 /// A model's vocabulary and rules.
 pub(crate) struct Tokenizer {
-    markup: tokenizers::Tokenizer,
-    data: tokenizers::Tokenizer,
+    markup: Instance,
+    data: Instance,
     /// Id → whether it is a control token (`special`), for each added token.
     added: BTreeMap<u32, bool>,
     /// Ids that end a completion.
@@ -67,17 +70,20 @@ impl Tokenizer {
     /// From the contents of a `tokenizer.json`.
     fn from_json(json: &Json) -> Result<Self, Refusal> {
         let escapes = escapes(json.get("decoder").unwrap_or(&Json::Null))?;
-        let mut bare = json.clone();
-        if let Some(added) = bare.get_mut("added_tokens") {
-            *added = Json::Array(Vec::new());
-        }
-        Self::new(instance(json)?, instance(&bare)?, escapes)
+        let whole: tokenizers::Tokenizer =
+            serde_json::from_value(json.clone()).map_err(|error| {
+                Refusal::format(format!("its `tokenizer.json` is not supported: {error}"))
+            })?;
+        let mut markup = instance::of(&whole)?;
+        let data = markup.clone();
+        markup.with_added_vocabulary(whole.get_added_vocabulary().clone());
+        Self::new(markup, data, escapes)
     }
 
     /// From both instances.
     fn new(
-        markup: tokenizers::Tokenizer,
-        data: tokenizers::Tokenizer,
+        markup: Instance,
+        data: Instance,
         escapes: BTreeMap<char, String>,
     ) -> Result<Self, Refusal> {
         let added: BTreeMap<u32, bool> = markup
@@ -85,14 +91,17 @@ impl Tokenizer {
             .into_iter()
             .map(|(id, token)| (id, token.special))
             .collect();
-        let highest = markup.get_vocab(true).into_values().max();
-        let highest = highest.ok_or_else(|| Refusal::format("its tokenizer has no tokens"))?;
+        let of_added = added.last_key_value().map_or(0, |(highest, _)| *highest as usize + 1);
+        let n_ids = markup.get_model().n_ids().max(of_added);
+        if n_ids == 0 {
+            return Err(Refusal::format("its tokenizer has no tokens"));
+        }
         let end = END_TOKENS
             .iter()
             .filter_map(|text| markup.token_to_id(text))
             .filter(|id| added.get(id) == Some(&true))
             .collect();
-        Ok(Self { markup, data, added, end, escapes, n_ids: highest as usize + 1 })
+        Ok(Self { markup, data, added, end, escapes, n_ids })
     }
 
     /// One more than the highest token id.
@@ -160,7 +169,7 @@ impl Tokenizer {
     }
 }
 
-fn encode(tokenizer: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
+fn encode(tokenizer: &Instance, text: &str) -> Result<Vec<u32>, ModelError> {
     let encoding = tokenizer
         .encode_fast(text, false)
         .map_err(|error| ModelError::Compute(format!("the text cannot be tokenised: {error}")))?;
@@ -170,17 +179,6 @@ fn encode(tokenizer: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>, Mod
 fn parse(json: &str) -> Result<Json, Refusal> {
     serde_json::from_str(json)
         .map_err(|error| Refusal::format(format!("its `tokenizer.json` is damaged: {error}")))
-}
-
-fn instance(json: &Json) -> Result<tokenizers::Tokenizer, Refusal> {
-    let mut tokenizer: tokenizers::Tokenizer =
-        serde_json::from_value(json.clone()).map_err(|error| {
-            Refusal::format(format!("its `tokenizer.json` is not supported: {error}"))
-        })?;
-    tokenizer.with_padding(None);
-    // Only a truncation with impossible bounds is refused, and this is none.
-    let _ = tokenizer.with_truncation(None);
-    Ok(tokenizer)
 }
 
 /// Reads the decoder's rules: byte level, then perhaps replacements of U+0001 and a letter by other text.

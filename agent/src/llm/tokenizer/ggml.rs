@@ -1,8 +1,8 @@
 //! A tokenizer from the lists that llama.cpp writes into GGUF files.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::unicode::NFC;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
@@ -10,6 +10,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior};
 
 use super::Tokenizer;
+use super::bpe::Bpe;
+use super::instance::{Instance, Vocabulary};
 use crate::llm::gguf::Metadata;
 use crate::llm::refusal::Refusal;
 
@@ -70,25 +72,13 @@ pub(super) fn build(metadata: &Metadata) -> Result<Tokenizer, Refusal> {
 }
 
 /// The instance without an added vocabulary.
-fn plain(metadata: &Metadata, tokens: &[String]) -> Result<tokenizers::Tokenizer, Refusal> {
-    let vocabulary: Vocab = tokens
-        .iter()
-        .enumerate()
-        .map(|(id, token)| Ok((token.clone(), u32::try_from(id)?)))
-        .collect::<Result<_, std::num::TryFromIntError>>()
-        .map_err(|_| Refusal::format("its vocabulary has more tokens than there are ids"))?;
-    let merges = metadata
-        .texts("tokenizer.ggml.merges")
-        .unwrap_or_default()
-        .iter()
-        .map(|merge| merge.split_once(' ').map(|(left, right)| (left.into(), right.into())))
-        .collect::<Option<Vec<(String, String)>>>()
-        .ok_or_else(|| Refusal::format("a merge of its tokenizer is no pair of tokens"))?;
-    let model = BPE::builder().vocab_and_merges(vocabulary, merges).build().map_err(|error| {
-        Refusal::format(format!("its tokenizer's merges are not usable: {error}"))
+fn plain(metadata: &Metadata, tokens: &[String]) -> Result<Instance, Refusal> {
+    let merges = metadata.texts("tokenizer.ggml.merges").unwrap_or_default();
+    let model = Bpe::new(tokens, merges).map_err(|error| {
+        Refusal::format(format!("its vocabulary and its merges are not usable: {error}"))
     })?;
     let pre = metadata.text("tokenizer.ggml.pre").unwrap_or("default");
-    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    let mut tokenizer = Instance::new(Vocabulary::Lists(Arc::new(model)));
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer(pre)?));
     tokenizer.with_decoder(Some(ByteLevel::default()));
     if matches!(pre, "qwen2" | "deepseek-r1-qwen") {
