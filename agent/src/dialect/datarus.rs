@@ -19,10 +19,10 @@ pub(super) const GLUE: Glue =
     Glue { before: "\n<observation>\n", after: "\n</observation>\n</step>" };
 
 /// Both closing tags end a completion, and so does the end of the code: a model that goes on would write the
-/// observation itself.
+/// observation itself. One that begins to is stopped there. Servers take four strings at most.
 pub(super) fn stop(mode: Mode) -> &'static [&'static str] {
     match mode {
-        Mode::Agentic => &["</action_input>", "</step>", "</stop_analysis>"],
+        Mode::Agentic => &["</action_input>", "</step>", "</stop_analysis>", "<observation>"],
         Mode::Reflection => &["</answer>"],
     }
 }
@@ -62,7 +62,7 @@ pub(super) struct Reader {
     action: String,
     code: CodeText,
     answer: ProseText,
-    /// The completion ended with a closing tag inside a Python string.
+    /// The completion ended with a tag that ends completions, inside a Python string.
     quoted_end: bool,
     frame: Frame,
     problem: Option<String>,
@@ -282,7 +282,11 @@ impl Reader {
             (Name::Observation, _) if !quoted && alone => self.reject(ENVIRONMENT),
             (name, closes) => {
                 self.plain(text);
-                self.quoted_end = closes && matches!(name, Name::ActionInput | Name::Step);
+                self.quoted_end = match name {
+                    Name::ActionInput | Name::Step => closes,
+                    Name::Observation => !closes,
+                    _ => false,
+                };
             }
         }
     }

@@ -128,6 +128,8 @@ fn quoted_tags_are_text() {
 #[test]
 fn a_stop_string_inside_a_quote_is_no_end() {
     check("<step><action_input>print(\"</action_input>", Action::Incomplete);
+    check("<step><action_input>print(\"<observation>", Action::Incomplete);
+    check("<step><action_input>x = '''\n<observation>", Action::Incomplete);
     check("<step><thought>I end with `</step>", Action::Incomplete);
     check("<answer>Write `</stop_analysis>", Action::Incomplete);
     // A string that was never closed does not swallow the end of the code.
