@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::transcript::ChatMessage;
 
+use self::endpoint::Served;
+
 pub mod chat_template;
+pub mod endpoint;
 pub mod local;
 
 mod attention;
@@ -87,7 +90,7 @@ pub struct ModelInfo {
     pub name: String,
     /// Lower-case hex SHA-256 of the model file, when it is a file.
     pub sha256: Option<String>,
-    /// Architecture as the file names it: `qwen2`, `qwen3`.
+    /// Architecture as the file names it: `qwen2`, `qwen3`; `endpoint` where a server computes the model.
     pub architecture: String,
     /// The dialect that the file asks for (`datarus`), if it does.
     pub dialect: Option<String>,
@@ -101,6 +104,8 @@ pub struct ModelInfo {
     pub forms: Vec<String>,
     /// Longest sequence in tokens.
     pub context_length: usize,
+    /// Who computes it, where this process does not.
+    pub served: Option<Served>,
 }
 
 /// How much the prompt says.
@@ -169,7 +174,7 @@ pub struct Completion {
 pub enum FinishReason {
     /// A stop string or the end token.
     Stop,
-    /// `max_new_tokens`, or the context is full.
+    /// `max_new_tokens`, or the context is full; or the connection to a server broke off. The text can be continued.
     Length,
     /// The interrupt.
     Cancelled,
@@ -334,6 +339,14 @@ pub enum ModelError {
     /// The computation failed.
     #[error("the model failed while computing: {0}")]
     Compute(String),
+    /// The server that computes the model does not.
+    #[error("the model server at {at}: {reason}")]
+    Server {
+        /// Its address, without credentials.
+        at: String,
+        /// Expected, found, and what to do.
+        reason: String,
+    },
 }
 
 /// From now on our own kernels compute with at most so many threads; without a call with one for each processor. What

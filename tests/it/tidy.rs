@@ -72,7 +72,7 @@ fn places(folder: &str, words: &[&str], may: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_agent_knows_no_event_loop_no_socket_and_no_jupyter() {
+fn the_agent_knows_no_event_loop_no_zeromq_and_no_jupyter() {
     let manifest = read("agent/Cargo.toml");
     let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
     for name in ["tokio", "zeromq", "jupyter", "nbformat", "datarus-kernel"] {
@@ -80,6 +80,14 @@ fn the_agent_knows_no_event_loop_no_socket_and_no_jupyter() {
     }
     let words = ["datarus_kernel", "tokio::", "zeromq", "jupyter_", "async fn"];
     none_found("the agent is plain blocking Rust", places("agent/src/", &words, &[]));
+}
+
+#[test]
+fn only_the_endpoint_reaches_out() {
+    let words = ["ureq::", "rustls::", "std::net", "TcpStream", "UnixStream"];
+    let may = ["agent/src/llm/endpoint/exchange.rs", "agent/src/llm/endpoint/address.rs"];
+    none_found("one place speaks HTTP", places("agent/src/", &words, &may));
+    none_found("and none in the kernel", places("kernel/src/", &["ureq::", "rustls::"], &[]));
 }
 
 #[test]
@@ -140,7 +148,7 @@ fn only_these_files_of_the_kernel_name_the_agent() {
         "kernel/src/outputs.rs",
         "kernel/src/session",
         "kernel/src/server",
-        "kernel/src/config.rs",
+        "kernel/src/config",
         "kernel/src/model",
         "kernel/src/cells",
         "kernel/src/page",

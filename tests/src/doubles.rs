@@ -44,6 +44,7 @@ impl ScriptedModel {
             words: Vec::new(),
             forms: Vec::new(),
             context_length: 100_000,
+            served: None,
         };
         let script = script.iter().map(|&text| text.to_owned()).collect();
         Self {

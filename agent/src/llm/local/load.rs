@@ -132,6 +132,7 @@ pub(super) fn folder(
         words: Vec::new(),
         forms: Vec::new(),
         context_length: config.context_length,
+        served: None,
     };
     let mut weights = SafetensorsWeights::open(folder, device, config.is_small(), room(&config))?;
     check_ids(&tokenizer, config.vocab_size)?;
@@ -196,6 +197,7 @@ fn info(metadata: &Metadata, config: &Config, path: &Path) -> ModelInfo {
         words: metadata.texts("datarus.words").unwrap_or_default().to_vec(),
         forms: metadata.texts("datarus.forms").unwrap_or_default().to_vec(),
         context_length: config.context_length,
+        served: None,
     }
 }
 
