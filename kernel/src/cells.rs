@@ -135,6 +135,9 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
         facts["mode"] = json!(end.mode);
         facts["model"] = end.model["name"].clone();
         facts["model_sha256"] = end.model["sha256"].clone();
+        if !end.model["served_at"].is_null() {
+            facts["model_served_at"] = end.model["served_at"].clone();
+        }
         facts["dialect"] = end.model["dialect"].clone();
         facts["profile"] = end.model["profile"].clone();
         facts["seed"] = end.seed.clone();

@@ -115,11 +115,14 @@ pub struct ModelArgs {
 /// What to do with models.
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
-    /// Say what a model is: name, architecture, context, hash.
+    /// Say what a model is: name, architecture, context, hash. A server is asked.
     Info {
-        /// A GGUF file or a folder with safetensors; without it the model in use.
-        #[arg(env = "DATARUS_MODEL")]
-        path: Option<PathBuf>,
+        /// A GGUF file, a folder with safetensors, or the address of a server; without it the model in use.
+        #[arg(value_name = "MODEL", env = "DATARUS_MODEL")]
+        model: Option<PathBuf>,
+        /// How a server is asked.
+        #[command(flatten)]
+        endpoint: EndpointArgs,
         /// Print as JSON.
         #[arg(long, env = "DATARUS_JSON")]
         json: bool,
@@ -235,15 +238,33 @@ pub struct WeightsArgs {
     pub gigabytes: u32,
 }
 
+/// How a model server is asked. Its key is the variable `DATARUS_API_KEY`: a command line can be read by others.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EndpointArgs {
+    /// Name of the model there [default: the only one that the server lists].
+    #[arg(long, value_name = "NAME", env = "DATARUS_ENDPOINT_MODEL", hide_short_help = true)]
+    pub endpoint_model: Option<String>,
+    /// Seconds in which nothing may arrive from it, as before the first word of a long chat [default: 300].
+    #[arg(long, value_name = "SECONDS", env = "DATARUS_ENDPOINT_TIMEOUT", hide_short_help = true)]
+    pub endpoint_timeout: Option<u64>,
+    /// Tokens that it takes in one chat [default: what the server says, else 8192].
+    #[arg(long, value_name = "TOKENS", env = "DATARUS_CONTEXT_LENGTH", hide_short_help = true)]
+    pub context_length: Option<usize>,
+}
+
 /// The kernel's settings, the same for every command that runs cells.
 #[derive(Debug, Clone, Default, Args)]
 pub struct EngineArgs {
     /// The Python that has ipykernel [default: the one that `install` noted, else python3].
     #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
     pub python: Option<PathBuf>,
-    /// A GGUF file, or a folder with safetensors [default: the embedded model].
-    #[arg(long, value_name = "PATH", env = "DATARUS_MODEL")]
+    /// A GGUF file, a folder with safetensors, or the address of a server such as `http://127.0.0.1:8080/v1`
+    /// [default: the embedded model].
+    #[arg(long, value_name = "MODEL", env = "DATARUS_MODEL")]
     pub model: Option<PathBuf>,
+    /// How a server is asked.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
     /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS", hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
@@ -292,12 +313,12 @@ pub struct EngineArgs {
     /// Seconds for one cell of the agent.
     #[arg(long, env = "DATARUS_CELL_TIMEOUT", default_value_t = 300, hide_short_help = true)]
     pub cell_timeout: u64,
-    /// Tokens in one completion.
-    #[arg(long, env = "DATARUS_MAX_NEW_TOKENS", default_value_t = 1024, hide_short_help = true)]
-    pub max_new_tokens: usize,
-    /// Tokens written in one turn.
-    #[arg(long, env = "DATARUS_MAX_TURN_TOKENS", default_value_t = 16384, hide_short_help = true)]
-    pub max_turn_tokens: usize,
+    /// Tokens in one completion [default: 1024, with a server 4096, since its model may think first].
+    #[arg(long, value_name = "TOKENS", env = "DATARUS_MAX_NEW_TOKENS", hide_short_help = true)]
+    pub max_new_tokens: Option<usize>,
+    /// Tokens written in one turn [default: 16384, with a server 65536].
+    #[arg(long, value_name = "TOKENS", env = "DATARUS_MAX_TURN_TOKENS", hide_short_help = true)]
+    pub max_turn_tokens: Option<usize>,
     /// Text that a Python cell shows of each stream before the rest goes to a file: bytes, K, M, or `off` for all.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_OUTPUT", default_value_t = MaxText::CELL, hide_short_help = true)]
     pub max_output: MaxText,

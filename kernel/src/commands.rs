@@ -10,7 +10,7 @@ use crate::cli::{
     AskArgs, BenchArgs, Command, DoctorArgs, InstallArgs, KernelArgs, ModelCommand, RunArgs,
     UninstallArgs,
 };
-use crate::config::Config;
+use crate::config::{Config, ModelSource};
 use crate::connection::ConnectionInfo;
 use crate::headless::{Ending, ask, run};
 use crate::prompt::configured_model;
@@ -71,6 +71,7 @@ fn ask(args: AskArgs) -> Result<u8> {
         think: args.think,
         output: args.output,
     };
+    announce(&config);
     let answer = block_on(async { Ok(ask::ask(config, configured_model(), &question).await?) })?;
     if args.json {
         print_json(&answer)?;
@@ -86,11 +87,19 @@ fn run_notebook(args: RunArgs) -> Result<u8> {
     let config = Config::resolve(&args.engine, Vec::new())?;
     let job =
         run::Job { notebook: args.notebook, output: args.output, allow_errors: args.allow_errors };
+    announce(&config);
     let ran = block_on(async { Ok(run::run(config, configured_model(), &job).await?) })?;
     if args.json {
         print_json(&ran)?;
     }
     Ok(ran.unsaved.map_or(code_of(ran.ending), |_| UNSAVED))
+}
+
+/// Says what leaves this machine, before it does.
+fn announce(config: &Config) {
+    if let Some(notice) = model::notice(&config.model) {
+        say(&notice);
+    }
 }
 
 fn code_of(ending: Ending) -> u8 {
@@ -120,7 +129,8 @@ fn doctor(args: DoctorArgs) -> Result<u8> {
         return probe(&args);
     }
     let config = Config::resolve(&args.engine, Vec::new());
-    let described = model::describe(args.engine.model.as_deref());
+    let source = ModelSource::named(args.engine.model.as_deref(), &args.engine.endpoint)?;
+    let described = model::describe(&source);
     let described = described.map(|info| model::line(&info)).map_err(|error| error.to_string());
     let findings = doctor::examine(&config, described);
     if args.json {
@@ -133,8 +143,8 @@ fn doctor(args: DoctorArgs) -> Result<u8> {
 
 fn model(command: ModelCommand) -> Result<u8> {
     match command {
-        ModelCommand::Info { path, json } => {
-            let info = model::describe(path.as_deref())?;
+        ModelCommand::Info { model: named, endpoint, json } => {
+            let info = model::describe(&ModelSource::named(named.as_deref(), &endpoint)?)?;
             if json {
                 print_json(&info)?;
             } else {

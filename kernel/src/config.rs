@@ -7,11 +7,26 @@ use std::time::Duration;
 
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
+use datarus_agent::llm::endpoint::{Address, AddressError, ApiKeyError};
 use datarus_agent::llm::local::{Shelf, WeightsCache};
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
 use crate::sandbox::Settings;
+
+mod source;
+
+pub use source::ModelSource;
+
+/// The variable that has the key of a model server. No cell gets it, even if it is named for that.
+pub const API_KEY: &str = "DATARUS_API_KEY";
+
+/// Tokens of a completion, and of one that a server makes, whose model may think first.
+const NEW_TOKENS: usize = 1_024;
+const NEW_TOKENS_SERVED: usize = 4_096;
+
+/// Completions' worth of tokens in a turn.
+const COMPLETIONS: usize = 16;
 
 /// Tokens of a KV-cache that are computed sooner than they are worth a file.
 const WORTH_SAVING: usize = 512;
@@ -21,8 +36,8 @@ const WORTH_SAVING: usize = 512;
 pub struct Config {
     /// The Python that has `ipykernel`; the companion runs on it.
     pub python: PathBuf,
-    /// The model file (GGUF) or folder (safetensors); `None` is the embedded model.
-    pub model: Option<PathBuf>,
+    /// Which model answers.
+    pub model: ModelSource,
     /// Threads that the model computes with; `None` is one for each processor.
     pub threads: Option<NonZeroUsize>,
     /// Where rearranged weights are kept; without it nowhere.
@@ -74,6 +89,12 @@ pub enum ConfigError {
         /// The path.
         path: PathBuf,
     },
+    /// The address of a model server cannot be used.
+    #[error("`--model`: {0}")]
+    Address(#[from] AddressError),
+    /// The key of a model server cannot be used.
+    #[error(transparent)]
+    Key(#[from] ApiKeyError),
     /// What cells are to read does not exist.
     #[error("nothing at `{}`: name a file or a folder with `--readable PATH` or `DATARUS_READABLE`", path.display())]
     NothingReadable {
@@ -99,7 +120,10 @@ impl Config {
     /// When a path does not exist or a number is out of range.
     pub fn resolve(args: &EngineArgs, companion_args: Vec<String>) -> Result<Self, ConfigError> {
         let python = find_python(args.python.as_deref())?;
-        let model = args.model.as_deref().map(existing_model).transpose()?;
+        let model = match ModelSource::named(args.model.as_deref(), &args.endpoint)? {
+            ModelSource::Path(path) => ModelSource::Path(existing_model(&path)?),
+            source => source,
+        };
         Ok(Self {
             python,
             model,
@@ -124,7 +148,7 @@ impl Config {
     /// first cell that needs it, where the user sees it.
     ///
     /// # Errors
-    /// When a number is out of range.
+    /// When a number is out of range, or the address or the key of a server cannot be used.
     pub fn resolve_for_kernel(
         args: &EngineArgs,
         companion_args: Vec<String>,
@@ -132,7 +156,7 @@ impl Config {
         let fallback = || args.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
         Ok(Self {
             python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
-            model: args.model.clone(),
+            model: ModelSource::named(args.model.as_deref(), &args.endpoint)?,
             threads: args.threads,
             weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
@@ -265,12 +289,16 @@ fn sandbox(args: &EngineArgs) -> Result<Settings, ConfigError> {
 }
 
 fn limits(args: &EngineArgs) -> Result<Limits, ConfigError> {
+    let is_served = args.model.as_deref().and_then(Path::to_str).is_some_and(Address::is_meant_by);
+    let default = if is_served { NEW_TOKENS_SERVED } else { NEW_TOKENS };
+    let max_new_tokens = args.max_new_tokens.unwrap_or(default);
+    let max_turn_tokens = args.max_turn_tokens.unwrap_or(default * COMPLETIONS);
     for (flag, value) in [
         ("--max-steps", args.max_steps),
         ("--max-errors", args.max_errors),
         ("--cell-timeout", usize::try_from(args.cell_timeout).unwrap_or(usize::MAX)),
-        ("--max-new-tokens", args.max_new_tokens),
-        ("--max-turn-tokens", args.max_turn_tokens),
+        ("--max-new-tokens", max_new_tokens),
+        ("--max-turn-tokens", max_turn_tokens),
     ] {
         check(flag, value > 0, "of at least 1", value)?;
     }
@@ -278,8 +306,8 @@ fn limits(args: &EngineArgs) -> Result<Limits, ConfigError> {
         max_steps: args.max_steps,
         max_errors: args.max_errors,
         cell_timeout: Duration::from_secs(args.cell_timeout),
-        max_new_tokens: args.max_new_tokens,
-        max_turn_tokens: args.max_turn_tokens,
+        max_new_tokens,
+        max_turn_tokens,
     })
 }
 
@@ -329,14 +357,7 @@ mod tests {
     use super::*;
 
     fn args() -> EngineArgs {
-        EngineArgs {
-            max_steps: 1,
-            max_errors: 1,
-            cell_timeout: 1,
-            max_new_tokens: 1,
-            max_turn_tokens: 1,
-            ..EngineArgs::default()
-        }
+        EngineArgs { max_steps: 1, max_errors: 1, cell_timeout: 1, ..EngineArgs::default() }
     }
 
     #[test]
@@ -400,5 +421,18 @@ mod tests {
         assert!(Config::resolve(&missing, Vec::new()).is_err());
         let config = Config::resolve_for_kernel(&missing, Vec::new()).unwrap();
         assert_eq!(config.python, PathBuf::from("/no/python"));
+    }
+
+    #[test]
+    fn completions_of_a_server_are_longer() {
+        let tokens = |args: &EngineArgs| {
+            let limits = limits(args).unwrap();
+            (limits.max_new_tokens, limits.max_turn_tokens)
+        };
+        assert_eq!(tokens(&args()), (1_024, 16_384));
+        let with_server =
+            EngineArgs { model: Some(PathBuf::from("http://127.0.0.1:1/v1")), ..args() };
+        assert_eq!(tokens(&with_server), (4_096, 65_536));
+        assert_eq!(tokens(&EngineArgs { max_new_tokens: Some(9), ..with_server }), (9, 65_536));
     }
 }

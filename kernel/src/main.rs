@@ -15,6 +15,9 @@ use datarus_kernel::sandbox::jail;
 /// its kernel has ended as it should.
 const LOGGED: &str = "warn,zeromq=error";
 
+/// What would log the bytes of requests to a model server, its key among them.
+const NEVER_LOGGED: [&str; 2] = ["ureq=off", "ureq_proto=off"];
+
 fn main() -> ExitCode {
     // First, with nothing else begun: it is about to become another program, or to give up memory and time.
     let hidden = jail::run(std::env::args_os());
@@ -22,7 +25,11 @@ fn main() -> ExitCode {
         return ended(done);
     }
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("DATARUS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let mut filter =
+        EnvFilter::try_from_env("DATARUS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    for directive in NEVER_LOGGED {
+        filter = filter.add_directive(directive.parse().expect("a test starts the program"));
+    }
     // Jupyter reads our stdout.
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,9 +1,12 @@
-//! The model that the configuration names: loads it, and says what it is.
+//! The model that the configuration names: loads it or finds its server, and says what it is.
 
 use std::path::Path;
 
+use datarus_agent::llm::endpoint::{Endpoint, Reach, Served};
 use datarus_agent::llm::local::{LocalModel, Shelf, WeightsCache};
 use datarus_agent::llm::{Model, ModelError, ModelInfo};
+
+use crate::config::ModelSource;
 
 pub mod bench;
 pub mod template;
@@ -17,21 +20,28 @@ pub struct Kept<'a> {
     pub kv: Option<&'a Shelf>,
 }
 
-/// Loads a model file or folder, whose chat template `program` renders, which has the command [`template::COMMAND`]; or
-/// the embedded model, for which nothing is kept: it has computed a prompt before its cache would be read.
+/// Loads the model that the configuration names, whose chat template `program` renders, which has the command
+/// [`template::COMMAND`]; of a server it asks which models it has. For the embedded model nothing is kept: it has
+/// computed a prompt before its cache would be read.
 ///
 /// # Errors
-/// When it cannot be read or is not supported.
+/// When it cannot be read or is not supported, or the server does not answer.
 pub fn load(
-    path: Option<&Path>,
+    source: &ModelSource,
     kept: Kept<'_>,
     program: &Path,
 ) -> Result<Box<dyn Model>, ModelError> {
-    let model = load_local(path, kept.weights, program)?;
-    Ok(Box::new(match (path, kept.kv) {
-        (Some(path), Some(shelf)) => model.saving(shelf.clone(), path),
-        _ => model,
-    }))
+    Ok(match source {
+        ModelSource::Embedded => Box::new(load_local(None, None, program)?),
+        ModelSource::Path(path) => {
+            let model = load_local(Some(path), kept.weights, program)?;
+            Box::new(match kept.kv {
+                Some(shelf) => model.saving(shelf.clone(), path),
+                None => model,
+            })
+        }
+        ModelSource::Served(settings) => Box::new(Endpoint::connect(*settings.clone())?),
+    })
 }
 
 fn load_local(
@@ -48,10 +58,29 @@ fn load_local(
 /// Says what a model is, by loading it; its chat template is compiled by the program that this is.
 ///
 /// # Errors
-/// When it cannot be read or is not supported.
-pub fn describe(path: Option<&Path>) -> Result<ModelInfo, ModelError> {
+/// As [`load`].
+pub fn describe(source: &ModelSource) -> Result<ModelInfo, ModelError> {
     let program = std::env::current_exe().unwrap_or_default();
-    Ok(load(path, Kept::default(), &program)?.info().clone())
+    Ok(load(source, Kept::default(), &program)?.info().clone())
+}
+
+/// What a user should know before a question goes to another machine.
+pub fn notice(source: &ModelSource) -> Option<String> {
+    let ModelSource::Served(settings) = source else { return None };
+    let served = settings.address.served();
+    (served.reach != Reach::Here)
+        .then(|| format!("The model is served at {}: {}", served.at, leaves(&served)))
+}
+
+/// What leaves this machine, in words.
+fn leaves(served: &Served) -> String {
+    let what = "questions, names of files, code and what it prints leave this machine";
+    match (served.reach, served.encrypted) {
+        (Reach::Here, _) => String::from("nothing leaves this machine."),
+        (Reach::Away, false) => format!("{what}, UNENCRYPTED: use an address with https."),
+        (Reach::Nearby, false) => format!("{what}, unencrypted within your network."),
+        (_, true) => format!("{what}, encrypted."),
+    }
 }
 
 /// One line for a list.
@@ -61,10 +90,54 @@ pub fn line(info: &ModelInfo) -> String {
 
 /// All that is known, one line each.
 pub fn lines(info: &ModelInfo) -> String {
-    let hash = info.sha256.as_deref().unwrap_or("not known yet");
-    let dialect = info.dialect.as_deref().unwrap_or("datarus (the file names none)");
+    let unknown = if info.served.is_some() { "none, it is served" } else { "not known yet" };
+    let hash = info.sha256.as_deref().unwrap_or(unknown);
+    let dialect = info.dialect.as_deref().unwrap_or("datarus (the model names none)");
+    let served = info.served.as_ref();
+    let served = served.map(|served| format!("\nserved at     {}: {}", served.at, leaves(served)));
     format!(
-        "name          {}\narchitecture  {}\ncontext       {} tokens\ndialect       {dialect}\nprofile       {:?}\nsha256        {hash}",
-        info.name, info.architecture, info.context_length, info.profile
+        "name          {}\narchitecture  {}\ncontext       {} tokens\ndialect       {dialect}\nprofile       {:?}\nsha256        {hash}{}",
+        info.name,
+        info.architecture,
+        info.context_length,
+        info.profile,
+        served.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::cli::EndpointArgs;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(model: &str, expected: Option<&str>) {
+        let source = ModelSource::named(Some(Path::new(model)), &EndpointArgs::default()).unwrap();
+        let leave = "questions, names of files, code and what it prints leave this machine";
+        let expected = expected.map(|expected| expected.replace("LEAVE", leave));
+        assert_eq!(notice(&source), expected);
+    }
+
+    #[test]
+    fn questions_that_leave_the_machine_are_announced() {
+        check("model.gguf", None);
+        check("http://localhost:8080/v1", None);
+        check(
+            "https://example.org/v1",
+            Some("The model is served at https://example.org: LEAVE, encrypted."),
+        );
+        check(
+            "http://gpu:8000/v1",
+            Some("The model is served at http://gpu:8000: LEAVE, unencrypted within your network."),
+        );
+        check(
+            "http://example.org/v1",
+            Some(
+                "The model is served at http://example.org: LEAVE, UNENCRYPTED: use an address with https.",
+            ),
+        );
+    }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::event::Event;
-use crate::model::Kept;
+use crate::model::{self, Kept};
 
 /// Makes the model, on the agent's thread.
 pub type Loader = Box<dyn Fn(&Config) -> Result<Box<dyn Model>, ModelError> + Send>;
@@ -25,7 +25,7 @@ pub fn configured_model() -> Loader {
             llm::limit_threads(threads.get());
         }
         let kept = Kept { weights: config.weights.as_ref(), kv: config.kv_cache.as_ref() };
-        crate::model::load(config.model.as_deref(), kept, &config.sandbox.program)
+        model::load(&config.model, kept, &config.sandbox.program)
     })
 }
 
@@ -207,6 +207,9 @@ impl Worker {
                 tell(FromAgent::Loading);
                 let made = (self.loader)(&self.config).map_err(|error| failure(error.into()))?;
                 tell(FromAgent::Loaded);
+                if let Some(notice) = model::notice(&self.config.model) {
+                    tell(FromAgent::Event(AgentEvent::Notice(notice)));
+                }
                 none.insert(made)
             }
         };

@@ -15,6 +15,8 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::API_KEY;
+
 mod bubblewrap;
 mod environment;
 #[cfg(target_os = "linux")]
@@ -232,6 +234,7 @@ impl Sandbox {
             let mut command = Command::new(&self.python);
             // ipykernel ends itself when this is no longer its parent.
             command.env("JPY_PARENT_PID", std::process::id().to_string());
+            command.env_remove(API_KEY);
             command.args(arguments).current_dir(inmate.folder);
             return Ok((command, None));
         }

@@ -10,7 +10,7 @@ use datarus_agent::agent::Limits;
 use datarus_agent::llm::{Model, Profile};
 use datarus_kernel::bound::MaxText;
 use datarus_kernel::cli::TrustOutputs;
-use datarus_kernel::config::Config;
+use datarus_kernel::config::{Config, ModelSource};
 use datarus_kernel::headless::{Ending, ask, run};
 use datarus_kernel::notebook::Notebook;
 use datarus_kernel::prompt::Loader;
@@ -30,7 +30,7 @@ const ANSWER: &str = "<stop_analysis>\n<thought>Add them.</thought>\n<answer>The
 fn config(python: &Path) -> Config {
     Config {
         python: python.to_owned(),
-        model: None,
+        model: ModelSource::Embedded,
         threads: None,
         folder: PathBuf::from("."),
         state: None,

@@ -7,6 +7,7 @@ use datarus_agent::llm::chat_template::Renderer;
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{Model, ModelError};
 use datarus_agent::transcript::{ChatMessage, Role, Segment};
+use datarus_kernel::config::ModelSource;
 use datarus_kernel::model::{self, Kept};
 use tempfile::TempDir;
 use tests::frontend::{binary, python};
@@ -52,7 +53,8 @@ fn chat() -> Vec<ChatMessage> {
 
 fn n_tokens(template: &str, program: &Path) -> Result<usize, ModelError> {
     let folder = model_with(template);
-    model::load(Some(folder.path()), Kept::default(), program)?.count_tokens(&chat())
+    let source = ModelSource::Path(folder.path().to_owned());
+    model::load(&source, Kept::default(), program)?.count_tokens(&chat())
 }
 
 #[test]
@@ -82,7 +84,8 @@ fn a_template_that_runs_or_writes_too_long_is_told_as_such() {
 fn a_model_with_a_foreign_template_counts_the_same_in_a_process_of_its_own() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/qwen3");
     let here = LocalModel::load(&fixture, None, Renderer::Here).unwrap();
-    let apart = model::load(Some(&fixture), Kept::default(), &binary()).unwrap();
+    let source = ModelSource::Path(fixture);
+    let apart = model::load(&source, Kept::default(), &binary()).unwrap();
     assert_eq!(apart.count_tokens(&chat()).unwrap(), here.count_tokens(&chat()).unwrap());
 }
 

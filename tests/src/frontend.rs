@@ -8,7 +8,7 @@ use bytes::Bytes;
 use datarus_agent::agent::Limits;
 use datarus_kernel::bound::MaxText;
 use datarus_kernel::cli::TrustOutputs;
-use datarus_kernel::config::Config;
+use datarus_kernel::config::{Config, ModelSource};
 use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
 use datarus_kernel::prompt::Loader;
@@ -119,7 +119,7 @@ pub fn sandbox() -> Settings {
 pub fn config(python: &Path) -> Config {
     Config {
         python: python.to_owned(),
-        model: None,
+        model: ModelSource::Embedded,
         threads: None,
         folder: PathBuf::from("."),
         state: None,

@@ -8,3 +8,4 @@ pub mod page;
 pub mod processes;
 pub mod random;
 pub mod soak;
+pub mod stand_in;

@@ -91,7 +91,7 @@ pub struct End {
     /// What the user should know of how the turn went: an output shortened, a completion repaired.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// `name`, `sha256`, `dialect`, `profile`.
+    /// `name`, `sha256`, `dialect`, `profile`, `served_at`.
     #[serde(default)]
     pub model: Value,
     /// Seed of the choice of tokens.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use datarus_agent::agent::Mode;
 use datarus_agent::grammar::Grammar;
+use datarus_agent::llm::endpoint::Address;
 use datarus_agent::llm::local::{LocalModel, Measure, Speed, Speeds};
 use datarus_agent::llm::{
     self, GenerateRequest, Interrupt, Model as _, ModelError, Sampling, Usage,
@@ -60,6 +61,10 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
         llm::limit_threads(threads.get());
     }
     let path = args.path.as_deref();
+    if let Some(address) = path.and_then(Path::to_str).filter(|path| Address::is_meant_by(path)) {
+        let reason = String::from("expected a file, found a server: its speed is measured there");
+        return Err(ModelError::Server { at: address.to_owned(), reason });
+    }
     let start = Instant::now();
     let cache = weights_cache(args.weights);
     let mut model = super::load_local(path, cache.as_ref(), program)?;

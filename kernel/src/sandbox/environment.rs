@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::{Private, Settings, Tier};
+use crate::config::API_KEY;
 
 /// Names that are handed on as they are.
 const NAMES: &[&str] = &[
@@ -94,7 +95,7 @@ pub(super) fn of(settings: &Settings, tier: Tier, private: &Private) -> Vec<(OsS
 fn is_passed(name: &str, wanted: &[String]) -> bool {
     let listed = NAMES.contains(&name) || BEGINNINGS.iter().any(|start| name.starts_with(start));
     let secret = SECRET.iter().any(|word| name.contains(word));
-    wanted.iter().any(|wanted| wanted == name) || (listed && !secret)
+    name != API_KEY && (wanted.iter().any(|wanted| wanted == name) || (listed && !secret))
 }
 
 #[cfg(test)]
@@ -103,12 +104,13 @@ mod tests {
 
     #[test]
     fn a_variable_passes_only_when_it_is_listed_or_named() {
-        let passed = |name: &str| is_passed(name, &["MY_TOKEN".to_owned()]);
+        let passed = |name: &str| is_passed(name, &["MY_TOKEN".to_owned(), API_KEY.to_owned()]);
         for name in ["PATH", "LC_ALL", "OMP_NUM_THREADS", "PYTHONPATH", "MY_TOKEN"] {
             assert!(passed(name), "{name}");
         }
         for name in [
             "OPENAI_API_KEY",
+            API_KEY,
             "AWS_SECRET_ACCESS_KEY",
             "POLARS_TOKEN",
             "LD_PRELOAD",

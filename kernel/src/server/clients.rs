@@ -10,6 +10,7 @@ use super::schedule::{Cell, CellKind};
 use crate::bound::MaxText;
 use crate::connection::{Channel, ConnectionInfo};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState, KernelInfo};
+use crate::model;
 use crate::route::{Route, route};
 use crate::wire::{Frames, WireError};
 use crate::zmtp::Multipart;
@@ -198,6 +199,9 @@ impl Server {
         if let Some(sandbox) = self.companion.sandbox() {
             info.banner = format!("{}. {}", info.banner, sandbox.in_words());
             info.sandbox = sandbox.as_json();
+        }
+        if let Some(notice) = model::notice(&self.config.model) {
+            info.banner = format!("{}. {notice}", info.banner);
         }
         self.reply_here(request, |server| {
             server.session.kernel_info_reply(request.parent(), &info)

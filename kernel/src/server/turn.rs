@@ -339,6 +339,7 @@ impl Server {
                 "sha256": model.sha256,
                 "dialect": model.dialect,
                 "profile": model.profile,
+                "served_at": model.served.as_ref().map(|served| &served.at),
             })
         });
         Map::from_iter([
