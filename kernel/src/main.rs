@@ -12,8 +12,8 @@ use datarus_kernel::model::template;
 use datarus_kernel::sandbox::jail;
 
 /// What is logged unless `DATARUS_LOG` says otherwise. A subscriber of zeromq tries to connect again for a moment after
-/// its kernel has ended as it should.
-const LOGGED: &str = "warn,zeromq=error";
+/// its kernel has ended as it should; a certificate that is not trusted is told in our own words.
+const LOGGED: &str = "warn,zeromq=error,rustls_platform_verifier=off";
 
 /// What would log the bytes of requests to a model server, its key among them.
 const NEVER_LOGGED: [&str; 2] = ["ureq=off", "ureq_proto=off"];

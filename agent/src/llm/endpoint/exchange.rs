@@ -217,6 +217,8 @@ fn trouble(error: &Error, patience: Patience) -> Trouble {
             | ErrorKind::UnexpectedEof => Trouble::Passing(String::from(
                 "it closed the connection: look at what it says itself",
             )),
+            // What `rustls` finds wrong with a certificate, or with a server that does not encrypt.
+            ErrorKind::InvalidData => unencrypted(io),
             _ => Trouble::Final(format!("it cannot be reached ({io})")),
         },
         Error::BodyStalled => {
@@ -233,13 +235,51 @@ fn trouble(error: &Error, patience: Patience) -> Trouble {
             "it said nothing for {} seconds: give it more with `--endpoint-timeout SECONDS`",
             patience.silence.as_secs()
         )),
-        Error::Rustls(reason) => Trouble::Final(format!(
-            "the encrypted connection failed ({reason}): does the server speak https, with a certificate that this \
-             machine trusts?"
-        )),
+        Error::Rustls(reason) => unencrypted(reason),
         Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => Trouble::Final(format!(
             "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY failed ({error})"
         )),
         other => Trouble::Final(format!("expected HTTP, found something else ({other})")),
+    }
+}
+
+fn unencrypted(reason: &dyn std::fmt::Display) -> Trouble {
+    Trouble::Final(format!(
+        "the encrypted connection failed ({reason}): does it speak https, with a certificate that this machine \
+         trusts? SSL_CERT_FILE names others"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_stays_and_each_says_what_to_do() {
+        let check = |error: Error, passes: bool, words: &str| {
+            let patience = Patience { silence: Duration::from_secs(7), ..Patience::default() };
+            let (found, said) = match trouble(&error, patience) {
+                Trouble::Passing(said) => (true, said),
+                Trouble::Final(said) => (false, said),
+                Trouble::Stopped => panic!("nobody stopped it"),
+            };
+            assert!(found == passes && said.contains(words), "{error}: {said}");
+        };
+        let io = |kind: io::ErrorKind| Error::Io(io::Error::new(kind, "reason"));
+        check(io(io::ErrorKind::ConnectionRefused), true, "is the server running?");
+        check(io(io::ErrorKind::ConnectionReset), true, "closed the connection");
+        check(io(io::ErrorKind::UnexpectedEof), true, "closed the connection");
+        check(io(io::ErrorKind::InvalidData), false, "(reason): does it speak https");
+        check(io(io::ErrorKind::NetworkUnreachable), false, "(reason)");
+        check(Error::HostNotFound, false, "look at the address");
+        check(Error::Timeout(Timeout::Connect), false, "no connection within 10 seconds");
+        check(
+            Error::Timeout(Timeout::PerRead),
+            false,
+            "nothing for 7 seconds: give it more with `--endpoint-timeout",
+        );
+        check(Error::InvalidProxyUrl, false, "the proxy of HTTPS_PROXY");
     }
 }
