@@ -123,6 +123,7 @@ pub fn config(python: &Path) -> Config {
         threads: None,
         folder: PathBuf::from("."),
         state: None,
+        weights: None,
         kv_cache: None,
         max_output: MaxText::CELL,
         max_step_output: MaxText::STEP,
