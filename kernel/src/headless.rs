@@ -3,6 +3,8 @@
 //! `ask` ([`ask`]) makes a notebook of one question, `run` ([`run`]) runs one that is there. Both send cells over
 //! the sockets that a page would use, and both make the same cells ([`crate::cells`]) of a turn.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -151,6 +153,7 @@ fn private_connection() -> Result<(TempDir, ConnectionInfo), HeadlessError> {
     let folder = |parent: &Path| {
         tempfile::Builder::new()
             .prefix("datarus-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(|source| HeadlessError::Folder { path: parent.to_owned(), source })
     };
@@ -202,4 +205,16 @@ fn note_facts(notebook: &mut crate::notebook::Notebook, facts: facts::Facts, san
             "sandbox": sandbox["tier"],
         }),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_user_enters_the_folder_of_the_sockets() {
+        let (folder, _) = private_connection().unwrap();
+        let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 }
