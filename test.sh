@@ -48,9 +48,9 @@ cargo test --workspace --locked
 section "soak: turns while things go wrong"
 "$target/debug/soak" 150
 
-# Each target for a short time and from one seed, so that a change alone decides: `tests/fuzz/run.sh 3600` looks further.
+# Each target for a minute and from one seed, so that a change alone decides: `tests/fuzz/run.sh 3600` looks further.
 section "fuzz targets"
-DATARUS_FUZZ_SEED=1 tests/fuzz/run.sh 20
+DATARUS_FUZZ_SEED=1 tests/fuzz/run.sh 60
 
 section "release build"
 cargo build --release --workspace --locked
