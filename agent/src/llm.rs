@@ -297,8 +297,8 @@ impl Interrupt {
 /// Why a model cannot be loaded or cannot go on. Each text says what was expected, what was found and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The file cannot be read.
-    #[error("cannot read the model file `{path}`: {source}")]
+    /// A file, the model's or another, cannot be read.
+    #[error("cannot read `{path}`: {source}")]
     Read {
         /// The file.
         path: String,

@@ -155,6 +155,9 @@ pub struct BenchArgs {
     /// How often to measure each.
     #[arg(long, value_name = "N", default_value = "3")]
     pub repeat: NonZeroUsize,
+    /// Say how well it foretells this text, too: its perplexity.
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
     /// Print as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,

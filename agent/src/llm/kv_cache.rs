@@ -1,8 +1,11 @@
 //! Keys and values of the past, kept in place so that a step computes only what is new.
 
 use candle_core::{DType, Device, Result, Tensor};
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
 
 use crate::llm::config::Config;
+use crate::llm::matrix::on_cpu;
 
 /// Room for this many tokens is taken at first; it doubles when it is full.
 const FIRST_CAPACITY: usize = 256;
@@ -134,11 +137,21 @@ impl KvCache {
     /// As the cache holds it. What a half float cannot hold becomes the largest that it can: infinity times a weight
     /// of zero would be no number.
     fn stored(&self, x: &Tensor) -> Result<Tensor> {
-        if self.dtype == DType::F16 {
-            let most = half::f16::MAX.to_f32();
-            return x.clamp(-most, most)?.to_dtype(self.dtype)?.contiguous();
+        let x = x.contiguous()?;
+        if self.dtype != DType::F16 {
+            return x.to_dtype(self.dtype);
         }
-        x.to_dtype(self.dtype)?.contiguous()
+        let most = f16::MAX.to_f32();
+        if !matches!(self.device, Device::Cpu) {
+            return x.clamp(-most, most)?.to_dtype(self.dtype);
+        }
+        // candle would share the bounds out among all cores, from 64 Ki numbers on.
+        let (storage, layout) = x.storage_and_layout();
+        let bounded: Vec<f32> =
+            on_cpu(&storage, layout)?.iter().map(|x| x.clamp(-most, most)).collect();
+        let mut halves = vec![f16::ZERO; bounded.len()];
+        halves.convert_from_f32_slice(&bounded);
+        Tensor::from_vec(halves, x.shape(), &self.device)
     }
 
     /// Keys (`2 * layer`) or values (`2 * layer + 1`) of the first `n_tokens`, `[heads_kv, n_tokens, head_size]`.

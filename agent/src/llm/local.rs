@@ -19,6 +19,7 @@ use crate::transcript::{ChatMessage, Segment};
 mod ahead;
 mod draft;
 mod encoded;
+mod foretold;
 mod generation;
 mod guard;
 mod hash;
@@ -30,6 +31,7 @@ mod speed;
 mod tests;
 
 use encoded::Encoded;
+pub use foretold::Foretold;
 use generation::Generation;
 use hash::FileHash;
 use load::Origin;

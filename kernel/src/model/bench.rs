@@ -6,7 +6,7 @@ use std::time::Instant;
 use datarus_agent::agent::Mode;
 use datarus_agent::grammar::Grammar;
 use datarus_agent::llm::endpoint::Address;
-use datarus_agent::llm::local::{LocalModel, Measure, Speed, Speeds};
+use datarus_agent::llm::local::{Foretold, LocalModel, Measure, Speed, Speeds};
 use datarus_agent::llm::{
     self, GenerateRequest, Interrupt, Model as _, ModelError, Sampling, Usage,
 };
@@ -41,6 +41,9 @@ pub struct Report {
     pub speeds: Speeds,
     /// What it takes to choose tokens.
     pub choice: Choice,
+    /// How well it foretells the text that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Foretold>,
 }
 
 /// What it takes to choose a token in the form of a step, beside the computing; the middle of the repetitions.
@@ -87,6 +90,7 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
         folder: folder.path().to_owned(),
     })?;
     let choice = choice(&mut model, args)?;
+    let text = args.text.as_deref().map(|path| foretell(&mut model, path)).transpose()?;
     let file =
         path.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
     Ok(Report {
@@ -98,7 +102,14 @@ pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
         resident_bytes: resident_bytes(),
         speeds,
         choice,
+        text,
     })
+}
+
+fn foretell(model: &mut LocalModel, path: &Path) -> Result<Foretold, ModelError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
+    model.foretell(&text)
 }
 
 /// Has it write in the form of a step.
@@ -168,6 +179,9 @@ impl Report {
         lines.push(format!(
             "chooses        {milliseconds:.2} ms a token ({percent:.1} % of writing)"
         ));
+        if let Some(text) = &self.text {
+            lines.push(format!("perplexity     {:.3}", text.perplexity_of_prompts));
+        }
         lines.join("\n")
     }
 }
@@ -208,6 +222,7 @@ mod tests {
                 resident_bytes: None,
                 speeds,
                 choice: Choice::default(),
+                text: None,
             };
             let text = report.as_text();
             assert!(text.starts_with(&format!("small answers in about {expected} on")), "{text}");
