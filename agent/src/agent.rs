@@ -112,6 +112,19 @@ pub struct Turn {
     pub outcome: Outcome,
     /// What it cost.
     pub usage: Usage,
+    /// What the model was told of besides the words. A large one is told the same when it sees the turn again, so that
+    /// what it has read stays valid.
+    #[serde(default)]
+    pub given: Given,
+}
+
+/// What a model is told of besides a question.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Given {
+    /// Files beside the notebook.
+    pub files: Vec<FileInfo>,
+    /// `DataFrames` that existed.
+    pub variables: Vec<Variable>,
 }
 
 /// How a turn ended.

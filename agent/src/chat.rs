@@ -147,14 +147,12 @@ impl Chat {
 
     /// A turn as it stands in the notebook. Its code may have been edited since: it is foreign text.
     fn past_turn(&mut self, task: &Task, turn: &Turn) {
-        let asked = Task {
-            prompt: turn.prompt.clone(),
-            mode: turn.mode,
-            files: if self.profile == Profile::Compact { task.files.clone() } else { Vec::new() },
-            variables: Vec::new(),
-            history: Vec::new(),
-            begun: None,
+        let (files, variables) = match self.profile {
+            Profile::Compact => (task.files.clone(), Vec::new()),
+            Profile::Full => (turn.given.files.clone(), turn.given.variables.clone()),
         };
+        let (prompt, mode) = (turn.prompt.clone(), turn.mode);
+        let asked = Task { prompt, mode, files, variables, history: Vec::new(), begun: None };
         self.say(Role::User, Segment::Data(prompt::question(self.profile, &asked)));
         for step in &turn.steps {
             self.past_step(step);

@@ -4,8 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 
 use bytes::Bytes;
-use datarus_agent::agent::{FileInfo, Past, Turn};
-use datarus_agent::executor::{Execution, Status, Variable};
+use datarus_agent::agent::{FileInfo, Given, Past, Turn};
+use datarus_agent::executor::{Execution, Status};
 
 use crate::cells::source_sha;
 use crate::outputs::Outputs;
@@ -53,16 +53,6 @@ struct PastTurn {
     /// If it stands in cells of its own.
     name: Option<String>,
     turn: Turn,
-    given: Given,
-}
-
-/// What a turn was told of besides its question.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Given {
-    /// Files beside the notebook.
-    pub(crate) files: Vec<FileInfo>,
-    /// DataFrames that existed.
-    pub(crate) variables: Vec<Variable>,
 }
 
 /// A Python cell. Its outputs are kept as published and read only when a question comes.
@@ -127,19 +117,13 @@ impl History {
     }
 
     /// Notes a turn of the agent; `name`, if its steps stand in cells of their own.
-    pub(crate) fn add_turn(
-        &mut self,
-        cell_id: Option<String>,
-        name: Option<String>,
-        turn: Turn,
-        given: Given,
-    ) {
-        self.add(cell_id, What::Turn(PastTurn { name, turn, given }));
+    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, name: Option<String>, turn: Turn) {
+        self.add(cell_id, What::Turn(PastTurn { name, turn }));
     }
 
     /// What a turn was told of besides its question.
     pub(crate) fn given(&self, turn: &str) -> Option<Given> {
-        Some(self.named(turn)?.given.clone())
+        Some(self.named(turn)?.turn.given.clone())
     }
 
     /// Forgets a turn, and what the user ran of its cells.

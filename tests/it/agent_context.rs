@@ -63,6 +63,19 @@ fn a_follow_up_question_sees_the_turn_before() {
 }
 
 #[test]
+fn a_follow_up_question_begins_with_all_that_a_large_model_has_read() {
+    let mut scene = Scene::new(Profile::Full, &[LOOK, END], vec![printed("a\n1")]);
+    let first = Task { files: files(&["a.csv"]), variables: vec![frame()], ..task("First?") };
+    let first = scene.play(&first);
+    let read = format!("{}[assistant]\n{END}\n[user]\nAnd now?", scene.said());
+    let mut scene = Scene::new(Profile::Full, &[END], vec![]);
+    // What there is has changed since.
+    let history = vec![Past::Turn(first)];
+    scene.play(&Task { history, files: files(&["b.csv"]), ..task("And now?") });
+    assert!(scene.said().starts_with(&read), "{}\n---\n{read}", scene.said());
+}
+
+#[test]
 fn a_large_model_sees_the_whole_notebook() {
     let mut scene = Scene::new(Profile::Full, &[LOOK, END], vec![printed("a\n1")]);
     let first = scene.play(&task("First?"));

@@ -5,7 +5,7 @@ mod begun;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::repetition::goes_round;
-use super::{Agent, AgentError, AgentEvent, Outcome, Part, Past, Step, Task, Turn};
+use super::{Agent, AgentError, AgentEvent, Given, Outcome, Part, Past, Step, Task, Turn};
 use crate::chat::{Chat, visible};
 use crate::dialect::{Action, Dialect, Reader, Reading};
 use crate::executor::{Execution, Status};
@@ -123,6 +123,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             steps: self.steps,
             outcome,
             usage: self.usage,
+            given: Given { files: self.task.files.clone(), variables: self.task.variables.clone() },
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use datarus_agent::agent::{Mode, Step};
+use datarus_agent::agent::{Given, Mode, Step};
 use datarus_agent::executor::Variable;
 use datarus_agent::llm::Interrupt;
 use jiff::Timestamp;
@@ -17,7 +17,6 @@ use crate::message::content::ErrorContent;
 use crate::page::GoOn;
 use crate::page::view::Kept;
 use crate::route::Prompt;
-use crate::session::Given;
 
 /// A prompt that runs.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use datarus_agent::agent::{AgentEvent, Outcome, Past, Task, Turn};
+use datarus_agent::agent::{AgentEvent, Given, Outcome, Past, Task, Turn};
 use datarus_agent::executor::{Status, Variable};
 use datarus_agent::llm::{ModelInfo, Usage};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use crate::page::Phase;
 use crate::page::view::Kept;
 use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
-use crate::session::{Given, data_files};
+use crate::session::data_files;
 
 /// How long text is gathered before it is shown: the server between kernel and page drops messages above 1,000 a
 /// second.
@@ -260,6 +260,7 @@ impl Server {
             steps: std::mem::take(&mut prompt.steps),
             outcome: Outcome::Interrupted,
             usage: Usage::default(),
+            given: prompt.given.clone(),
         };
         self.finish_turn(turn, None);
     }
@@ -276,7 +277,6 @@ impl Server {
         let seconds = prompt.started_at.elapsed().as_secs_f64();
         let end = TurnEnd { outcome: &turn.outcome, usage: turn.usage, seconds, facts };
         let cell_id = prompt.request.cell().cell_id;
-        let given = std::mem::take(&mut prompt.given);
         let (undone, alone) = (prompt.is_undone(), prompt.by_page.is_some());
         let name = prompt.live.is_some().then(|| prompt.view.turn().to_owned());
         if prompt.live.is_some() {
@@ -290,7 +290,7 @@ impl Server {
         }
         let interrupted = turn.outcome == Outcome::Interrupted;
         if !undone {
-            self.history.add_turn(cell_id, name, turn, given);
+            self.history.add_turn(cell_id, name, turn);
         }
         // So that a Run All stops.
         let error = ErrorContent::new("KeyboardInterrupt", "the turn was stopped");

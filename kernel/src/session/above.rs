@@ -123,6 +123,7 @@ impl History {
             steps: Vec::new(),
             outcome: notebook.outcome(name, known.map(|turn| &turn.outcome)),
             usage: known.map_or_else(Usage::default, |turn| turn.usage),
+            given: known.map(|turn| turn.given.clone()).unwrap_or_default(),
         };
         Some((name, turn))
     }
@@ -204,9 +205,8 @@ fn mark_stale(execution: &mut Execution) {
 
 #[cfg(test)]
 mod tests {
-    use datarus_agent::agent::Outcome;
+    use datarus_agent::agent::{Given, Outcome};
 
-    use super::super::Given;
     use super::*;
 
     fn state(id: &str, role: &str, turn: Option<&str>, step: Option<usize>) -> CellState {
@@ -255,10 +255,11 @@ mod tests {
             steps: vec![step(1), step(2)],
             outcome: Outcome::Answered { thought: "Found.".into(), answer: "North.".into() },
             usage: Usage::default(),
+            given: Given::default(),
         };
         let mut history = History::default();
         history.begin_cell("1", Some("c".into()), "mine");
-        history.add_turn(Some("p".into()), Some("t_1".into()), turn, Given::default());
+        history.add_turn(Some("p".into()), Some("t_1".into()), turn);
         history
     }
 
