@@ -283,6 +283,7 @@ fn sandbox(args: &EngineArgs) -> Result<Settings, ConfigError> {
         pass_env: args.pass_env.clone(),
         memory: args.memory.map(|gigabytes| gigabytes.saturating_mul(1 << 30)),
         packages: user_state_dir().map(|folder| folder.join("datarus/packages")),
+        caches: user_cache_dir().map(|folder| folder.join("datarus")),
         history: user_state_dir().map(|folder| folder.join("datarus/history")),
         ..Settings::default()
     })

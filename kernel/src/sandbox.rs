@@ -87,6 +87,8 @@ pub struct Settings {
     pub program: PathBuf,
     /// Where packages lie that steps had installed, a folder for each workspace and Python; without it, none are.
     pub packages: Option<PathBuf>,
+    /// Where models leave what their next start takes up; cells see nothing of it.
+    pub caches: Option<PathBuf>,
     /// Where the history of cells is kept, a folder for each workspace; without it, it ends with the session.
     pub history: Option<PathBuf>,
 }
@@ -101,6 +103,7 @@ impl Default for Settings {
             memory: None,
             program: std::env::current_exe().unwrap_or_default(),
             packages: None,
+            caches: None,
             history: None,
         }
     }

@@ -238,6 +238,11 @@ pub(crate) enum Phase {
     Completion,
 }
 
+/// How this machine rounds, by name: what was computed on another one may differ in its last bits, or in more.
+pub(crate) fn arithmetic() -> String {
+    format!("{:?}", Isa::of_this_machine())
+}
+
 /// Whether the phases round to different numbers on this machine, so that what was computed in one is not what the
 /// other would have computed.
 pub(crate) fn phases_differ() -> bool {
@@ -406,6 +411,7 @@ fn each_part(
 struct Place {
     y: Vec<f32>,
     start: *mut f32,
+    t: usize,
     rows: usize,
 }
 
@@ -417,7 +423,7 @@ unsafe impl Send for Place {}
 impl Place {
     fn new(t: usize, rows: usize) -> Self {
         let mut y = Vec::with_capacity(t * rows);
-        Self { start: y.as_mut_ptr(), y, rows }
+        Self { start: y.as_mut_ptr(), y, t, rows }
     }
 
     /// Writes a tile's results, `[t, 32]`, with what is added to each.
@@ -425,7 +431,7 @@ impl Place {
         let first = tile * ROWS;
         let n_rows = ROWS.min(self.rows - first);
         let bias = bias.and_then(|bias| bias.get(first..first + n_rows));
-        assert!(results.len() * self.rows <= self.y.capacity(), "as many results as tokens");
+        assert_eq!(results.len(), self.t, "as many results as tokens");
         for (token, result) in results.iter_mut().enumerate() {
             for (y, bias) in result.iter_mut().zip(bias.unwrap_or_default()) {
                 *y += bias;
@@ -448,7 +454,7 @@ impl Place {
     /// All tiles were put.
     unsafe fn filled(mut self) -> Vec<f32> {
         // SAFETY: that is what the caller says.
-        unsafe { self.y.set_len(self.y.capacity()) };
+        unsafe { self.y.set_len(self.t * self.rows) };
         self.y
     }
 }

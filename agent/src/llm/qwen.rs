@@ -34,6 +34,7 @@ pub(crate) struct Qwen {
     norm: Norm,
     head: Linear,
     is_packed: bool,
+    has_packed: bool,
     device: Device,
 }
 
@@ -89,7 +90,9 @@ impl Qwen {
             Linear { weight: embedding.clone(), bias: None }
         };
         let is_packed = head.is_packed() && layers.iter().all(Layer::is_packed);
-        Ok(Self { config, embedding, layers, norm, head, is_packed, device: device.clone() })
+        let has_packed = layers.iter().any(Layer::has_packed);
+        let device = device.clone();
+        Ok(Self { config, embedding, layers, norm, head, is_packed, has_packed, device })
     }
 
     /// Sizes and settings.
@@ -105,7 +108,7 @@ impl Qwen {
     /// Whether it computes a prompt and a completion in different precisions, so that what it wrote is to be computed
     /// again as part of the next prompt: a text must not depend on what the cache held.
     fn phases_differ(&self) -> bool {
-        self.is_packed && packed::phases_differ()
+        self.has_packed && packed::phases_differ()
     }
 
     /// Where it computes.
@@ -200,9 +203,17 @@ impl Layer {
     }
 
     fn is_packed(&self) -> bool {
+        self.matrices().into_iter().all(Linear::is_packed)
+    }
+
+    fn has_packed(&self) -> bool {
+        self.matrices().into_iter().any(Linear::is_packed)
+    }
+
+    fn matrices(&self) -> [&Linear; 7] {
         let Attention { query, key, value, output, .. } = &self.attention;
         let FeedForward { gate, up, down } = &self.feed_forward;
-        [query, key, value, output, gate, up, down].into_iter().all(Linear::is_packed)
+        [query, key, value, output, gate, up, down]
     }
 
     /// The vectors are `x + more`, each `[t, width]`, and so those of the result: each sum is made where its norm is.

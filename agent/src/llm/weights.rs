@@ -79,9 +79,11 @@ impl GgufWeights<'_> {
             let rearranging: Option<(&packed::Read<'_>, &packed::Write<'_>)> =
                 (!are_there).then_some((&read, &write));
             let packed = Packed::kept(entry.dtype, rows, columns, tiles.clone(), rearranging);
-            if packed.is_ok() {
+            if packed.is_ok() || are_there {
                 return packed;
             }
+            // What could not be read now must not be kept as zeros.
+            kept.spoil();
         }
         Packed::new(entry.dtype, rows, columns, &read)
     }

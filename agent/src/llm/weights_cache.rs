@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::llm::memory;
 
-mod folder;
+pub(super) mod folder;
 mod header;
 
 #[cfg(test)]
@@ -168,6 +168,10 @@ impl WeightsCache {
         let length = layout.end as u64;
         match found {
             Some(header) if header.length == length && file.metadata()?.len() == length => {
+                // Of those that did not get so far, since their process was killed.
+                if let Some(folder) = path.parent() {
+                    folder::sweep(folder, path, u64::MAX);
+                }
                 // What says which files are in use; without it this one goes the sooner.
                 let _ = file.set_modified(SystemTime::now());
                 Ok((file, State::Whole(header.seal)))
@@ -203,6 +207,15 @@ impl WeightsCache {
     }
 }
 
+impl Drop for Kept {
+    /// A file without its name, as of a model that was refused, is of use to nobody.
+    fn drop(&mut self) {
+        if self.state == State::Part {
+            let _ = fs::remove_file(self.path.with_extension(folder::PART));
+        }
+    }
+}
+
 impl Kept {
     /// The tiles of a matrix, and whether they are there or to be [written](Kept::write).
     pub(crate) fn tiles(&self, name: &str) -> Option<(Tiles, bool)> {
@@ -216,7 +229,12 @@ impl Kept {
     /// When the disk fails; the file will not be kept.
     pub(crate) fn write(&self, tiles: &Tiles, at: usize, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.write_all_at(bytes, (tiles.start + at) as u64);
-        written.inspect_err(|_| self.is_spoilt.store(true, Ordering::Relaxed))
+        written.inspect_err(|_| self.spoil())
+    }
+
+    /// Sees to it that the file is not kept: some of it was not written.
+    pub(crate) fn spoil(&self) {
+        self.is_spoilt.store(true, Ordering::Relaxed);
     }
 
     /// The hash of the model's file, where it is known.

@@ -101,8 +101,11 @@ class DirectThread(IOPubThread):
             return act(*args, **kwargs)
         self._is_in_order = True
         try:
-            super()._handle_event(None)
-            act(*args, **kwargs)
+            try:
+                super()._handle_event(None)
+            finally:
+                # What another thread asked for may fail; this must be sent all the same.
+                act(*args, **kwargs)
         finally:
             self._is_in_order = False
 

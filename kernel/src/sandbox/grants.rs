@@ -1,5 +1,7 @@
 //! Which files and folders exist for the companion, and which of them it may change.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::jail::Fence;
@@ -151,7 +153,8 @@ impl Grants {
         readable.retain(|path| path.exists());
         let mut writable = vec![inmate.folder.to_owned(), inmate.runtime.to_owned()];
         writable.extend(private.history().map(Path::to_owned));
-        let hidden = hidden(&home, readable.iter().chain(&writable));
+        let granted = readable.iter().chain(&writable);
+        let hidden = hidden(&home, settings.caches.as_deref(), granted);
         Ok(Grants {
             workspace: inmate.folder.to_owned(),
             readable,
@@ -266,9 +269,14 @@ fn check_workspace(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// What must not be seen of a home that is granted as a whole, and of Jupyter's own files wherever they are: settings
-/// and keys have names that begin with a dot, and whoever reads a connection file can run code outside.
-fn hidden<'a>(home: &Path, granted: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+/// What must not be seen of a home that is granted as a whole, and of Jupyter's own files and what models keep wherever
+/// they are: settings and keys have names that begin with a dot, whoever reads a connection file can run code outside,
+/// and the kernel computes with what lies in `caches`.
+fn hidden<'a>(
+    home: &Path,
+    caches: Option<&Path>,
+    granted: impl Iterator<Item = &'a PathBuf>,
+) -> Vec<PathBuf> {
     let granted: Vec<_> = granted.collect();
     let covered = |path: &Path| granted.iter().any(|folder| path.starts_with(folder));
     let mut hidden = Vec::new();
@@ -281,6 +289,12 @@ fn hidden<'a>(home: &Path, granted: impl Iterator<Item = &'a PathBuf>) -> Vec<Pa
     }
     let runtime = std::env::var_os("JUPYTER_RUNTIME_DIR").map(PathBuf::from);
     hidden.extend(runtime.filter(|folder| folder.is_dir() && covered(folder)));
+    let is_seen = |folder: &Path| covered(folder) && !hidden.iter().any(|h| folder.starts_with(h));
+    if let Some(caches) = caches.filter(|folder| is_seen(folder)) {
+        // It may be made later, when the sandbox stands.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(caches);
+        hidden.extend(made.is_ok().then(|| caches.to_owned()));
+    }
     hidden
 }
 

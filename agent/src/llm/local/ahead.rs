@@ -32,7 +32,10 @@ impl LocalModel {
         let _spared = Pool::get().spare_one();
         let rest = sequence.get(held..).unwrap_or_default();
         for chunk in rest.chunks(CHUNK.min(self.model.chunk())) {
-            require_room(&self.model, &self.cache, chunk.len())?;
+            // The step may hold the memory for a moment; what the cache holds is not worth less for that.
+            if require_room(&self.model, &self.cache, chunk.len()).is_err() {
+                break;
+            }
             let (model, cache) = (&self.model, &mut self.cache);
             if guard::computing(|| model.extend(chunk, 1, cache, Phase::Prompt, interrupt))?
                 .is_none()

@@ -3,9 +3,8 @@
 //! No notebook is named. A chat that begins like a saved one takes it up, whatever it belongs to, and what goes on from
 //! most of a file is saved in its place.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +15,8 @@ use super::generation::{common, require_room};
 use crate::llm::Interrupt;
 use crate::llm::config::Config;
 use crate::llm::kv_cache::KvCache;
+use crate::llm::packed;
+use crate::llm::weights_cache::folder;
 
 mod file;
 
@@ -42,7 +43,7 @@ const MIN_FREE: u64 = 1 << 30;
 /// How much of the beginning and of the end of a model file tells it from others, in bytes.
 const TELLING: u64 = 1 << 20;
 
-/// Which model, and which version of this program: a hash.
+/// Which model, which version of this program, and how this machine computes: a hash.
 type ModelId = [u8; 32];
 
 /// Where KV-caches are saved.
@@ -179,7 +180,7 @@ impl Keeper {
         if tokens.len() - common(&self.held, tokens) < WORTH_WRITING {
             return Ok(());
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.shelf.folder)?;
+        folder::make(&self.shelf.folder)?;
         self.make_room(bytes);
         let disk = rustix::fs::statvfs(&self.shelf.folder)?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(MIN_FREE) {
@@ -188,8 +189,8 @@ impl Keeper {
         // Another process may have taken up the same file.
         let name = format!("{}.{UNFINISHED}", std::process::id());
         let unfinished = self.own.with_extension(name);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+        let file =
+            folder::open(&unfinished, File::options().write(true).create(true).truncate(true));
         let written = file
             .and_then(|mut file| {
                 file::write(&mut file, &self.model, config, cache, tokens, interrupt)
@@ -261,6 +262,8 @@ fn remove_damaged(path: &Path, error: &io::Error) {
 /// Tells a model from others without reading all of it: its files' sizes, times, beginnings and ends.
 fn model_id(path: &Path) -> io::Result<ModelId> {
     let mut hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION"));
+    // A home may be shared by machines.
+    hash.update(packed::arithmetic());
     let mut parts = vec![path.to_owned()];
     if path.is_dir() {
         let entries = std::fs::read_dir(path)?.flatten().map(|entry| entry.path());

@@ -25,6 +25,11 @@ pub(crate) enum Phase {
     Completion,
 }
 
+/// candle's.
+pub(crate) fn arithmetic() -> String {
+    String::from("candle")
+}
+
 /// No.
 pub(crate) fn phases_differ() -> bool {
     false

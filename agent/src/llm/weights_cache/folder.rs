@@ -1,4 +1,4 @@
-//! The folder that files of rearranged weights lie in: the user's own, where nobody else writes.
+//! Folders for what is kept between starts, rearranged weights and KV-caches: the user's own, where nobody else writes.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
@@ -17,7 +17,7 @@ pub(super) const PART: &str = "part";
 ///
 /// # Errors
 /// When it cannot be made, or somebody else could write there.
-pub(super) fn make(folder: &Path) -> io::Result<()> {
+pub(in crate::llm) fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let found = fs::symlink_metadata(folder)?;
     if found.is_dir() && is_private(&found) {
@@ -37,7 +37,7 @@ fn is_private(found: &Metadata) -> bool {
 ///
 /// # Errors
 /// When it is not there, or no file of the user's that nobody else writes to.
-pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(in crate::llm) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Nor may it wait for somebody to write into what is no file.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = options.mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;

@@ -38,7 +38,7 @@ fn make(cache: &WeightsCache, name: &str) -> PathBuf {
     assert!(!kept.path.exists(), "nothing has its name before it is whole");
     kept.put_in_place().unwrap();
     kept.seal_or_verify(FILE).unwrap();
-    kept.path
+    kept.path.clone()
 }
 
 /// Whether a model finds its weights on disk; they are right then.
@@ -61,6 +61,28 @@ fn what_one_start_writes_the_next_maps_and_knows_the_hash() {
     assert_eq!(kept.hash_of_model(), Some(FILE));
     kept.seal_or_verify(FILE).unwrap();
     assert!(kept.tiles("other").is_none());
+}
+
+#[test]
+fn what_was_not_finished_or_could_not_be_read_is_not_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(&folder);
+    let left = || fs::read_dir(&cache.folder).unwrap().count();
+    let kept = open(&cache, &identity("a")).unwrap();
+    assert_eq!(left(), 1);
+    // As when the model is refused for its tokenizer.
+    drop(kept);
+    assert_eq!(left(), 0);
+    let mut kept = open(&cache, &identity("a")).unwrap();
+    kept.spoil();
+    assert!(kept.put_in_place().is_err());
+    assert_eq!(left(), 0);
+    // A process that was killed leaves its part, and the next start of any model takes it away.
+    make(&cache, "a");
+    fs::write(cache.folder.join("dead.part"), "").unwrap();
+    fs::set_permissions(cache.folder.join("dead.part"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(finds(&cache, &identity("a")));
+    assert_eq!(left(), 1);
 }
 
 #[test]

@@ -18,10 +18,17 @@ fn a_home_that_is_the_workspace_shows_nothing_that_begins_with_a_dot() {
         fs::create_dir(home.join(name)).unwrap();
     }
     fs::write(home.join(".netrc"), "").unwrap();
-    let mut found = hidden(home, [home.to_owned()].iter());
+    let mut found = hidden(home, None, [home.to_owned()].iter());
     found.sort();
     assert_eq!(found, [home.join(".netrc"), home.join(".ssh")]);
-    assert!(hidden(home, [home.join("project")].iter()).is_empty());
+    let project = [home.join("project")];
+    assert!(hidden(home, None, project.iter()).is_empty());
+    // What models keep may lie below the workspace, and be made only later.
+    let caches = home.join("project/cache/datarus");
+    let found = hidden(home, Some(&caches), project.iter());
+    assert!(caches.is_dir());
+    assert_eq!(found, [caches]);
+    assert!(hidden(home, Some(&home.join("cache")), project.iter()).is_empty());
 }
 
 #[test]

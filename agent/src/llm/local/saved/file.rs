@@ -22,6 +22,7 @@ use super::ModelId;
 use crate::llm::Interrupt;
 use crate::llm::config::Config;
 use crate::llm::kv_cache::KvCache;
+use crate::llm::weights_cache::folder;
 
 const MAGIC: &[u8; 16] = b"DATARUS-KV-0001\n";
 const HASH: usize = 32;
@@ -105,7 +106,7 @@ impl Saved {
     /// `InvalidData` when it is no such file, or not whole; nothing is allocated before its length agrees with what it
     /// says of itself.
     pub(super) fn open(path: &Path, model: &ModelId, config: &Config) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
+        let file = folder::open(path, File::options().read(true))?;
         let found_bytes = file.metadata()?.len();
         let mut file = BufReader::new(file);
         let mut header = [0; HEADER];
