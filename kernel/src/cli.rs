@@ -7,6 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
+use crate::model::replay::Spared;
 use crate::sandbox::{Mode, Network};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
@@ -158,6 +159,12 @@ pub struct BenchArgs {
     /// Say how well it foretells this text, too: its perplexity.
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// Do this recorded analysis again instead, once: whatever the model would write, it writes what was recorded.
+    #[arg(long, value_name = "EPISODE")]
+    pub replay: Option<PathBuf>,
+    /// What not to spare in it.
+    #[arg(long, value_name = "WHAT,…", value_delimiter = ',', requires = "replay")]
+    pub without: Vec<Spared>,
     /// Print as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,

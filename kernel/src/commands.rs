@@ -158,6 +158,10 @@ fn model(command: ModelCommand) -> Result<u8> {
 
 fn bench(args: BenchArgs) -> Result<()> {
     let program = std::env::current_exe().unwrap_or_default();
+    if let Some(episode) = &args.replay {
+        let report = model::bench::replay(&args, episode, &program)?;
+        return if args.json { print_json(&report) } else { print(&report.as_text()) };
+    }
     let report = model::bench::run(&args, &program)?;
     if args.json { print_json(&report) } else { print(&report.as_text()) }
 }

@@ -9,6 +9,7 @@ use datarus_agent::llm::{Model, ModelError, ModelInfo};
 use crate::config::ModelSource;
 
 pub mod bench;
+pub mod replay;
 pub mod template;
 
 /// What a model finds on disk when it starts, and leaves there.

@@ -24,6 +24,7 @@ mod generation;
 mod guard;
 mod hash;
 mod load;
+mod replay;
 mod saved;
 mod speed;
 
@@ -35,6 +36,8 @@ pub use foretold::Foretold;
 use generation::Generation;
 use hash::FileHash;
 use load::Origin;
+use replay::Recorded;
+pub use replay::{Call, Replay};
 use saved::Keeper;
 pub use saved::Shelf;
 pub use speed::{Measure, Speed, Speeds};
@@ -168,6 +171,49 @@ impl LocalModel {
         Ok(tokens)
     }
 
+    /// See [`Model::generate`]; `recorded` is written instead of what the model would choose.
+    fn write(
+        &mut self,
+        request: &GenerateRequest<'_>,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+        recorded: Option<&mut Recorded>,
+    ) -> Result<Completion, ModelError> {
+        let mut sequence = self.encode(request.messages)?;
+        if self.reuse.keep {
+            self.restore(&sequence);
+        } else {
+            self.cache.truncate(0);
+        }
+        let ahead_from = self.ahead_from.take();
+        let n_restored = self.keeper.as_mut().map_or(0, Keeper::take_restored);
+        let mut generation = Generation::new(
+            &self.model,
+            &self.tokenizer,
+            &mut self.cache,
+            request,
+            sequence.clone(),
+            self.reuse,
+            recorded,
+        )?;
+        let mut completion = generation.run(constraint, on_text);
+        match &mut completion {
+            Ok(Completion { text, tokens, usage, .. }) => {
+                let held = usage.prompt_tokens - usage.prefilled_tokens;
+                usage.restored_tokens = n_restored.min(held);
+                usage.prefilled_meanwhile =
+                    ahead_from.map_or(0, |ahead_from| held.saturating_sub(ahead_from));
+                sequence.extend_from_slice(tokens);
+                self.encoded.borrow_mut().wrote(text, tokens, sequence);
+            }
+            Err(_) => self.forget(),
+        }
+        if let Some(sha256) = self.hash.finished() {
+            self.info.sha256 = Some(sha256);
+        }
+        completion
+    }
+
     /// Forgets all that was computed: what the cache holds after a failure is not known.
     fn forget(&mut self) {
         self.cache = KvCache::new(self.model.config(), self.model.device());
@@ -190,38 +236,7 @@ impl Model for LocalModel {
         constraint: &mut dyn Constraint,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
-        let mut sequence = self.encode(request.messages)?;
-        if self.reuse.keep {
-            self.restore(&sequence);
-        } else {
-            self.cache.truncate(0);
-        }
-        let ahead_from = self.ahead_from.take();
-        let n_restored = self.keeper.as_mut().map_or(0, Keeper::take_restored);
-        let mut generation = Generation::new(
-            &self.model,
-            &self.tokenizer,
-            &mut self.cache,
-            request,
-            sequence.clone(),
-            self.reuse,
-        )?;
-        let mut completion = generation.run(constraint, on_text);
-        match &mut completion {
-            Ok(Completion { text, tokens, usage, .. }) => {
-                let held = usage.prompt_tokens - usage.prefilled_tokens;
-                usage.restored_tokens = n_restored.min(held);
-                usage.prefilled_meanwhile =
-                    ahead_from.map_or(0, |ahead_from| held.saturating_sub(ahead_from));
-                sequence.extend_from_slice(tokens);
-                self.encoded.borrow_mut().wrote(text, tokens, sequence);
-            }
-            Err(_) => self.forget(),
-        }
-        if let Some(sha256) = self.hash.finished() {
-            self.info.sha256 = Some(sha256);
-        }
-        completion
+        self.write(request, constraint, on_text, None)
     }
 
     fn read_ahead(&mut self, messages: &[ChatMessage], interrupt: &Interrupt) {

@@ -13,6 +13,7 @@ use datarus_agent::llm::{
 use datarus_agent::transcript::{ChatMessage, Role, Segment};
 use serde::Serialize;
 
+use super::replay::{self, Episode};
 use crate::cli::BenchArgs;
 use crate::config::weights_cache;
 
@@ -60,17 +61,8 @@ pub struct Choice {
 /// # Errors
 /// When it cannot be loaded, or what is asked for does not fit its context.
 pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
-    if let Some(threads) = args.threads {
-        llm::limit_threads(threads.get());
-    }
     let path = args.path.as_deref();
-    if let Some(address) = path.and_then(Path::to_str).filter(|path| Address::is_meant_by(path)) {
-        let reason = String::from("expected a file, found a server: its speed is measured there");
-        return Err(ModelError::Server { at: address.to_owned(), reason });
-    }
-    let start = Instant::now();
-    let cache = weights_cache(args.weights);
-    let mut model = super::load_local(path, cache.as_ref(), program)?;
+    let (mut model, start) = load(args, program)?;
     let load_seconds = llm::seconds(start.elapsed());
     let folder = tempfile::tempdir().map_err(|error| ModelError::Compute(error.to_string()))?;
     let one = Measure {
@@ -110,6 +102,35 @@ fn foretell(model: &mut LocalModel, path: &Path) -> Result<Foretold, ModelError>
     let text = std::fs::read_to_string(path)
         .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
     model.foretell(&text)
+}
+
+/// Loads a model and has it do a recorded analysis again.
+///
+/// # Errors
+/// As [`run`], and when the recording cannot be played.
+pub fn replay(
+    args: &BenchArgs,
+    episode: &Path,
+    program: &Path,
+) -> Result<replay::Report, ModelError> {
+    let episode = Episode::read(episode)?;
+    let (mut model, _) = load(args, program)?;
+    episode.play(&mut model, &args.without)
+}
+
+/// Loads the model; since when.
+fn load(args: &BenchArgs, program: &Path) -> Result<(LocalModel, Instant), ModelError> {
+    if let Some(threads) = args.threads {
+        llm::limit_threads(threads.get());
+    }
+    let path = args.path.as_deref();
+    if let Some(address) = path.and_then(Path::to_str).filter(|path| Address::is_meant_by(path)) {
+        let reason = String::from("expected a file, found a server: its speed is measured there");
+        return Err(ModelError::Server { at: address.to_owned(), reason });
+    }
+    let start = Instant::now();
+    let cache = weights_cache(args.weights);
+    Ok((super::load_local(path, cache.as_ref(), program)?, start))
 }
 
 /// Has it write in the form of a step.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::replay::Recorded;
 use super::{Reuse, draft, guard};
 use crate::llm::choice::{Branches, Choice};
 use crate::llm::kv_cache::KvCache;
@@ -28,6 +29,8 @@ pub(super) struct Generation<'a> {
     /// Of the token after the sequence, if computed.
     logits: Option<Vec<f32>>,
     reuse: Reuse,
+    /// What is to be written whatever the model would choose, where a recording is played.
+    recorded: Option<&'a mut Recorded>,
     /// The same as `logits` for longer sequences, which were guessed: valid as long as the cache holds what was written.
     ahead: Vec<(usize, Vec<f32>)>,
     /// A tag, and the tokens that may not stand before it.
@@ -57,6 +60,7 @@ impl<'a> Generation<'a> {
         request: &'a GenerateRequest<'a>,
         prompt: Vec<u32>,
         reuse: Reuse,
+        recorded: Option<&'a mut Recorded>,
     ) -> Result<Self, ModelError> {
         let context_length = model.config().context_length;
         if prompt.is_empty() {
@@ -83,6 +87,7 @@ impl<'a> Generation<'a> {
             sequence: prompt,
             logits: None,
             reuse,
+            recorded,
             ahead: Vec::new(),
             forbidden: None,
             stream: TextStream::default(),
@@ -203,7 +208,7 @@ impl<'a> Generation<'a> {
         };
         let logits = self.logits.as_deref_mut().unwrap_or_default();
         for id in forbidden {
-            if let Some(logit) = usize::try_from(*id).ok().and_then(|at| logits.get_mut(at)) {
+            if let Some(logit) = logit_of(logits, *id) {
                 *logit = f32::NEG_INFINITY;
             }
         }
@@ -253,7 +258,7 @@ impl<'a> Generation<'a> {
     fn pick(&mut self, node: &Choice) -> Option<u32> {
         let logits = self.logits.as_deref_mut().unwrap_or_default();
         for (token, bonus) in node.bonuses() {
-            if let Some(logit) = usize::try_from(token).ok().and_then(|at| logits.get_mut(at)) {
+            if let Some(logit) = logit_of(logits, token) {
                 *logit += bonus;
             }
         }
@@ -347,7 +352,20 @@ impl<'a> Generation<'a> {
         let start = Instant::now();
         let whole = self.compute_rest();
         self.computing += seconds(start.elapsed());
+        if let Ok(true) = whole {
+            self.follow()?;
+        }
         whole
+    }
+
+    /// Makes the recorded token the likeliest one, if a recording is played: all else goes on as with any token.
+    fn follow(&mut self) -> Result<(), ModelError> {
+        let Some(recorded) = &mut self.recorded else { return Ok(()) };
+        let token = recorded.next(self.tokenizer, &self.text, &self.sequence)?;
+        if let Some(logit) = logit_of(self.logits.as_deref_mut().unwrap_or_default(), token) {
+            *logit = f32::INFINITY;
+        }
+        Ok(())
     }
 
     fn compute_rest(&mut self) -> Result<bool, ModelError> {
@@ -407,6 +425,10 @@ impl<'a> Generation<'a> {
         let guess = draft::guess(&self.sequence);
         guess.get(..context.min(wanted)).unwrap_or(guess)
     }
+}
+
+fn logit_of(logits: &mut [f32], id: u32) -> Option<&mut f32> {
+    usize::try_from(id).ok().and_then(|at| logits.get_mut(at))
 }
 
 /// How many tokens `a` and `b` begin with alike.
