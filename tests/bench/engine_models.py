@@ -2,14 +2,18 @@
 
     python tests/bench/engine_models.py write 0.5B /tmp/models/0.5B-F16.gguf
     python tests/bench/engine_models.py tell /tmp/models/0.5B-Q4_K_M.gguf
+    python tests/bench/engine_models.py words /tmp/models/0.5B-Q4_K_M.gguf qwen.tiktoken /tmp/models/words.gguf
 
 Run it with a Python that has gguf and numpy. `write` makes an F16 file whose tokenizer llama.cpp and Datarus both
-accept; `tell` prints as JSON which types a file's tensors have, and how many bytes one token reads.
+accept; `tell` prints as JSON which types a file's tensors have, and how many bytes one token reads; `words` copies a
+file and gives it the vocabulary of Qwen (the package `dashscope` carries it as `resources/qwen.tiktoken`), so that text
+becomes as many tokens as in life.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import re
 import sys
@@ -20,6 +24,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+from gguf.scripts.gguf_new_metadata import MetadataDetails, copy_with_new_metadata
 
 SEED = 20_240_919
 CONTEXT = 32_768
@@ -179,6 +184,42 @@ def tell(path: Path) -> dict:
     return {"types": {name: dict(counts) for name, counts in types.items()}, "layers": mixed, "bytes_read": read}
 
 
+def ranks_of(path: Path) -> dict[bytes, int]:
+    """The tokens of a tiktoken file, in the order in which they were made."""
+    lines = (line.split() for line in path.read_bytes().splitlines() if line)
+    return {base64.b64decode(token): int(rank) for token, rank in lines}
+
+
+def halves(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
+    """The two tokens that a token was merged of: what is left of its bytes by the merges made before it."""
+    parts = [token[at : at + 1] for at in range(len(token))]
+    while len(parts) > 2:
+        pairs = [ranks.get(one + other, len(ranks)) for one, other in zip(parts, parts[1:])]
+        at = min(range(len(pairs)), key=pairs.__getitem__)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts[0], parts[1]
+
+
+def words(path: Path, vocabulary_file: Path, to: Path) -> None:
+    """Copies a model file with another vocabulary of the same size."""
+    ranks = ranks_of(vocabulary_file)
+    if sorted(ranks.values()) != list(range(BOS)):
+        raise SystemExit(f"error: expected {BOS} tokens in `{vocabulary_file}`, found {len(ranks)}")
+    spelled = byte_tokens()
+    spell = lambda token: "".join(spelled[byte] for byte in token)  # noqa: E731
+    tokens = [spell(token) for token in sorted(ranks, key=ranks.get)]
+    merged = (halves(token, ranks) for token in sorted(ranks, key=ranks.get) if len(token) > 1)
+    merges = [f"{spell(one)} {spell(other)}" for one, other in merged]
+    tokens += vocabulary()[0][BOS:]
+    reader = gguf.GGUFReader(path)
+    architecture = reader.get_field(gguf.Keys.General.ARCHITECTURE).contents()
+    writer = gguf.GGUFWriter(to, architecture, endianess=reader.endianess)
+    strings = (gguf.GGUFValueType.ARRAY, "", gguf.GGUFValueType.STRING)
+    lists = {gguf.Keys.Tokenizer.LIST: tokens, gguf.Keys.Tokenizer.MERGES: merges}
+    changed = {key: MetadataDetails(strings[0], value, *strings[1:]) for key, value in lists.items()}
+    copy_with_new_metadata(reader, writer, changed, [])
+
+
 def main() -> int:
     """Reads the command line and does one of the two."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -188,9 +229,15 @@ def main() -> int:
     making.add_argument("file", type=Path)
     telling = commands.add_parser("tell", help="print a file's types as JSON")
     telling.add_argument("file", type=Path)
+    copying = commands.add_parser("words", help="copy a file with a real vocabulary")
+    copying.add_argument("file", type=Path)
+    copying.add_argument("vocabulary", type=Path)
+    copying.add_argument("to", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "write":
         write(arguments.shape, arguments.file)
+    elif arguments.command == "words":
+        words(arguments.file, arguments.vocabulary, arguments.to)
     else:
         print(json.dumps(tell(arguments.file)))
     return 0

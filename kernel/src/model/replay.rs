@@ -261,7 +261,7 @@ fn add(outputs: &mut Vec<Output>, piece: Output) {
         (Some(Output::Stream { name: last, text }), Output::Stream { name, text: more })
             if *last == name =>
         {
-            text.push_str(&more)
+            text.push_str(&more);
         }
         (_, piece) => outputs.push(piece),
     }
