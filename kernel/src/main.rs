@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
 
 use datarus_kernel::cli::Cli;
 use datarus_kernel::commands;
@@ -15,8 +17,9 @@ use datarus_kernel::sandbox::jail;
 /// its kernel has ended as it should; a certificate that is not trusted is told in our own words.
 const LOGGED: &str = "warn,zeromq=error,rustls_platform_verifier=off";
 
-/// What would log the bytes of requests to a model server, its key among them.
-const NEVER_LOGGED: [&str; 2] = ["ureq=off", "ureq_proto=off"];
+/// Begins the names of what would log the bytes of requests to a model server, its key among them; no `DATARUS_LOG`
+/// turns that on.
+const NEVER_LOGGED: &str = "ureq";
 
 fn main() -> ExitCode {
     // First, with nothing else begun: it is about to become another program, or to give up memory and time.
@@ -25,16 +28,15 @@ fn main() -> ExitCode {
         return ended(done);
     }
     let cli = Cli::parse();
-    let mut filter =
-        EnvFilter::try_from_env("DATARUS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    for directive in NEVER_LOGGED {
-        filter = filter.add_directive(directive.parse().expect("a test starts the program"));
-    }
+    let filter = EnvFilter::try_from_env("DATARUS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     // Jupyter reads our stdout.
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(|metadata| !metadata.target().starts_with(NEVER_LOGGED)))
+        .with(lines)
         .init();
     match commands::run(cli.command) {
         Ok(code) => ExitCode::from(code),

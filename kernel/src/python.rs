@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::API_KEY;
+
 /// What the companion cannot do without, with the lowest version that works.
 pub const REQUIRED: &[(&str, Version)] = &[("ipykernel", Version(7, 3)), ("pandas", Version(2, 0))];
 
@@ -93,6 +95,7 @@ pub fn probe(path: &Path) -> Result<Probe, ProbeError> {
         .arg("-c")
         .arg(SCRIPT)
         .args(names)
+        .env_remove(API_KEY)
         .stdin(Stdio::null())
         .output()
         .map_err(|source| ProbeError::Start { path: path.to_owned(), source })?;

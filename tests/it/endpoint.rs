@@ -1,5 +1,7 @@
 //! A model that a server computes, against a stand-in server that breaks in every way that servers break in.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -92,7 +94,7 @@ fn check_error(answers: Vec<Answer>, n_asked: usize, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "expected {word:?} in {error:?}");
     }
-    assert!(!error.contains(KEY), "{error}");
+    assert!(!error.contains("sk-st"), "{error}");
     assert_eq!(server.asked().len(), n_asked, "{error}");
 }
 
@@ -205,6 +207,8 @@ fn what_stays_is_said_with_what_to_do_and_not_asked_again() {
         1,
         &["no such key: (the key)", "set DATARUS_API_KEY"],
     );
+    let straddles = format!("{}{KEY}", "x".repeat(290));
+    check_error(vec![refusal("418 I'm a teapot", &straddles)], 1, &["status 418: xxx"]);
     check_error(vec![refusal("404 Not Found", "<html>")], 1, &["is `/v1` missing"]);
     check_error(
         vec![refusal("400 Bad Request", r#"{"error": {"message": "odd"}}"#)],
@@ -376,14 +380,34 @@ const LOOKS: &str = "<step>\n<thought>Count.</thought>\n<action>python_executor<
 const TERMINAL: &str =
     "<stop_analysis>\n<thought>Counted.</thought>\n<answer>There are 42.</answer>\n";
 
+/// A script that starts Python, as pyenv has them, and notes beside it when it is given the key.
+fn shim(folder: &std::path::Path) -> PathBuf {
+    let shims = folder.join("shims");
+    std::fs::create_dir_all(&shims).unwrap();
+    let (shim, given) = (shims.join("python3"), shims.join("given"));
+    let script = format!(
+        "#!/bin/sh\n[ -z \"$DATARUS_API_KEY\" ] || echo \"$@\" >> '{}'\nexec '{}' \"$@\"\n",
+        given.display(),
+        python().display()
+    );
+    std::fs::write(&shim, script).unwrap();
+    std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).unwrap();
+    shim
+}
+
+/// What a [`shim`] was given the key with.
+fn given(folder: &std::path::Path) -> String {
+    std::fs::read_to_string(folder.join("shims/given")).unwrap_or_default()
+}
+
 /// Runs the program with a key, and with proxies that lead nowhere.
 fn datarus(folder: &std::path::Path, arguments: &[&str]) -> Output {
     Command::new(binary())
         .args(arguments)
         .current_dir(folder)
-        .env("DATARUS_PYTHON", python())
+        .env("DATARUS_PYTHON", shim(folder))
         .env("DATARUS_API_KEY", KEY)
-        .env("DATARUS_LOG", "trace")
+        .env("DATARUS_LOG", "trace,ureq=trace,ureq_proto::util=trace")
         .env("DATARUS_PASS_ENV", "DATARUS_API_KEY")
         .env("XDG_STATE_HOME", folder.join("state"))
         .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9")))
@@ -395,7 +419,8 @@ fn datarus(folder: &std::path::Path, arguments: &[&str]) -> Output {
 fn a_question_to_a_server_becomes_a_notebook_and_the_key_is_nowhere() {
     for sandbox in ["auto", "off"] {
         let folder = tempfile::tempdir().unwrap();
-        let server = StandIn::start(vec![writes(LOOKS, "stop"), writes(TERMINAL, "stop")]);
+        let busy = refusal("503 Service Unavailable", &format!("{} {KEY}", "x".repeat(290)));
+        let server = StandIn::start(vec![busy, writes(LOOKS, "stop"), writes(TERMINAL, "stop")]);
         let arguments = [
             "ask",
             "How many are there?",
@@ -421,14 +446,16 @@ fn a_question_to_a_server_becomes_a_notebook_and_the_key_is_nowhere() {
         );
         assert!(notebook.contains("42 []"), "the variable has reached Python: {notebook}");
         for (place, text) in [("log", &*log), ("notebook", &notebook)] {
-            assert!(!text.contains("stand-in-secret"), "the key is in the {place}");
+            assert!(!text.contains("sk-st"), "the key is in the {place}");
         }
+        assert!(log.contains("asked again") && log.contains("(the key)"), "{log}");
+        assert_eq!(given(folder.path()), "", "Python was started with the key");
         // It logs the bytes of requests in short rows, in which the key is cut in two.
         assert!(!log.contains("ureq"), "requests are in the log");
         // What the first step printed is what the model is asked with next.
         let asked = server.asked();
-        assert_eq!(asked.len(), 2);
-        let messages = asked[1].body["messages"].as_array().unwrap();
+        assert_eq!(asked.len(), 3);
+        let messages = asked[2].body["messages"].as_array().unwrap();
         let roles: Vec<_> =
             messages.iter().map(|message| message["role"].as_str().unwrap()).collect();
         assert_eq!(roles, ["system", "user", "assistant", "user"]);
@@ -452,4 +479,19 @@ fn the_program_says_what_a_server_has() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3));
     assert!(said.contains("expected a file, found a server"), "{said}");
+    let with_password = server.address.replace("://", "://me:pass-word@");
+    let output = datarus(folder.path(), &["model", "bench", &with_password]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said.contains("without a user and a password"), "{said}");
+    assert!(!said.contains("pass-word"), "{said}");
+}
+
+#[test]
+fn the_python_that_is_asked_what_it_has_is_given_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = datarus(folder.path(), &["doctor"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("ipykernel"), "{said}");
+    assert_eq!(given(folder.path()), "");
 }

@@ -270,12 +270,7 @@ fn texts(messages: &[ChatMessage]) -> Vec<String> {
 }
 
 fn error(settings: &Settings, reason: &str) -> ModelError {
-    // Some servers repeat the key that they refuse.
-    let reason = match &settings.key {
-        Some(key) => key.taken_out_of(reason),
-        None => reason.to_owned(),
-    };
-    ModelError::Server { at: settings.address.to_string(), reason }
+    ModelError::Server { at: settings.address.to_string(), reason: reason.to_owned() }
 }
 
 /// The model that is named, or the only one that the server lists. A server without a list may have the one named.
@@ -302,6 +297,7 @@ enum Listless {
 fn get(settings: &Settings, at: String) -> Result<Value, Listless> {
     let interrupt = Interrupt::default();
     let patience = settings.patience;
+    let key = settings.key.as_ref();
     let mut wait = patience.pause;
     let mut asked = 0;
     loop {
@@ -311,13 +307,13 @@ fn get(settings: &Settings, at: String) -> Result<Value, Listless> {
         let reason = match listening::whole(&exchange, &interrupt, LONGEST_BODY) {
             Ok((200, body, _)) => {
                 return serde_json::from_str(&body).map_err(|_| {
-                    let found = refusal::shown(&body);
+                    let found = refusal::shown(&body, key);
                     Listless::NoList(format!(
                         "expected its models as JSON, found {found}: is `/v1` missing in the address?"
                     ))
                 });
             }
-            Ok((status, body, retry_after)) => match judge(status, &body, retry_after.as_deref()) {
+            Ok((status, body, after)) => match judge(status, &body, after.as_deref(), key) {
                 Refusal::Passing { reason, .. } => reason,
                 Refusal::Final(reason) if matches!(status, 401 | 403) => {
                     return Err(Listless::NoAnswer(reason));

@@ -125,8 +125,15 @@ fn load(args: &BenchArgs, program: &Path) -> Result<(LocalModel, Instant), Model
     }
     let path = args.path.as_deref();
     if let Some(address) = path.and_then(Path::to_str).filter(|path| Address::is_meant_by(path)) {
-        let reason = String::from("expected a file, found a server: its speed is measured there");
-        return Err(ModelError::Server { at: address.to_owned(), reason });
+        // As it was read, not as it was typed: one that cannot be used may hold a password.
+        let (at, reason) = match address.parse::<Address>() {
+            Ok(address) => {
+                let reason = "expected a file, found a server: its speed is measured there";
+                (address.to_string(), reason.to_owned())
+            }
+            Err(error) => (String::from("an address that is not shown"), error.to_string()),
+        };
+        return Err(ModelError::Server { at, reason });
     }
     let start = Instant::now();
     let cache = weights_cache(args.weights);

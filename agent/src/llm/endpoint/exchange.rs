@@ -14,7 +14,8 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error, Proxy, Timeout};
 
 use super::address::Reach;
-use super::{Patience, Settings};
+use super::refusal::shown;
+use super::{ApiKey, Patience, Settings};
 use crate::llm::Interrupt;
 
 /// Between two looks at the interrupt.
@@ -69,6 +70,7 @@ pub(super) enum Trouble {
 #[derive(Debug)]
 pub(super) struct Exchange {
     agent: Option<Agent>,
+    key: Option<ApiKey>,
     heard: Receiver<Result<Heard, Trouble>>,
 }
 
@@ -76,17 +78,23 @@ impl Exchange {
     /// Begins to ask.
     pub(super) fn begin(settings: &Settings, ask: Ask, patience: Patience) -> Self {
         let agent = agent(settings, patience);
-        let authorization = settings.key.as_ref().map(super::ApiKey::authorization);
+        let key = settings.key.clone();
+        let authorization = key.as_ref().map(ApiKey::authorization);
         let (sender, heard) = sync_channel(WAITING);
         let asking = agent.clone();
         let thread = std::thread::Builder::new().name(String::from("model server"));
         // Without a thread the channel is closed at once, see `next`.
         let _ = thread.spawn(move || {
             let outcome = converse(&asking, ask, authorization, &sender);
-            let _ = sender
-                .send(outcome.map(|()| Heard::End).map_err(|error| trouble(&error, patience)));
+            let trouble = |error| trouble(&error, patience, key.as_ref());
+            let _ = sender.send(outcome.map(|()| Heard::End).map_err(trouble));
         });
-        Self { agent: Some(agent), heard }
+        Self { agent: Some(agent), key: settings.key.clone(), heard }
+    }
+
+    /// The key that was sent.
+    pub(super) fn key(&self) -> Option<&ApiKey> {
+        self.key.as_ref()
     }
 
     /// What arrives next. Blocks until then, or until the interrupt.
@@ -204,8 +212,9 @@ fn request(
     }
 }
 
-fn trouble(error: &Error, patience: Patience) -> Trouble {
+fn trouble(error: &Error, patience: Patience, key: Option<&ApiKey>) -> Trouble {
     use std::io::ErrorKind;
+    let shown = |reason: &dyn std::fmt::Display| shown(&reason.to_string(), key);
     match error {
         Error::Io(io) => match io.kind() {
             ErrorKind::ConnectionRefused => {
@@ -218,8 +227,8 @@ fn trouble(error: &Error, patience: Patience) -> Trouble {
                 "it closed the connection: look at what it says itself",
             )),
             // What `rustls` finds wrong with a certificate, or with a server that does not encrypt.
-            ErrorKind::InvalidData => unencrypted(io),
-            _ => Trouble::Final(format!("it cannot be reached ({io})")),
+            ErrorKind::InvalidData => unencrypted(&shown(io)),
+            _ => Trouble::Final(format!("it cannot be reached ({})", shown(io))),
         },
         Error::BodyStalled => {
             Trouble::Passing(String::from("it closed the connection in the middle of its answer"))
@@ -235,15 +244,16 @@ fn trouble(error: &Error, patience: Patience) -> Trouble {
             "it said nothing for {} seconds: give it more with `--endpoint-timeout SECONDS`",
             patience.silence.as_secs()
         )),
-        Error::Rustls(reason) => unencrypted(reason),
+        Error::Rustls(reason) => unencrypted(&shown(reason)),
         Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => Trouble::Final(format!(
-            "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY failed ({error})"
+            "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY failed ({})",
+            shown(error)
         )),
-        other => Trouble::Final(format!("expected HTTP, found something else ({other})")),
+        other => Trouble::Final(format!("expected HTTP, found something else ({})", shown(other))),
     }
 }
 
-fn unencrypted(reason: &dyn std::fmt::Display) -> Trouble {
+fn unencrypted(reason: &str) -> Trouble {
     Trouble::Final(format!(
         "the encrypted connection failed ({reason}): does it speak https, with a certificate that this machine \
          trusts? SSL_CERT_FILE names others"
@@ -260,7 +270,7 @@ mod tests {
     fn what_may_pass_is_told_from_what_stays_and_each_says_what_to_do() {
         let check = |error: Error, passes: bool, words: &str| {
             let patience = Patience { silence: Duration::from_secs(7), ..Patience::default() };
-            let (found, said) = match trouble(&error, patience) {
+            let (found, said) = match trouble(&error, patience, None) {
                 Trouble::Passing(said) => (true, said),
                 Trouble::Final(said) => (false, said),
                 Trouble::Stopped => panic!("nobody stopped it"),

@@ -85,12 +85,12 @@ impl<'a> Listening<'a> {
         match self.exchange.next(self.interrupt) {
             Ok(Heard::Head { status: 200, .. }) => {}
             Ok(Heard::Head { status, retry_after }) => {
-                let body = read(self.exchange, self.interrupt, LONGEST_BODY);
-                return match body {
-                    Err(Trouble::Stopped) => self.written(FinishReason::Cancelled),
-                    Err(_) => Outcome::Refused(judge(status, "", retry_after.as_deref())),
-                    Ok(body) => Outcome::Refused(judge(status, &body, retry_after.as_deref())),
+                let body = match read(self.exchange, self.interrupt, LONGEST_BODY) {
+                    Err(Trouble::Stopped) => return self.written(FinishReason::Cancelled),
+                    body => body.unwrap_or_default(),
                 };
+                let (after, key) = (retry_after.as_deref(), self.exchange.key());
+                return Outcome::Refused(judge(status, &body, after, key));
             }
             Ok(Heard::Bytes(_) | Heard::End) => {
                 return Outcome::Failed(String::from("expected HTTP"));
@@ -153,7 +153,7 @@ impl<'a> Listening<'a> {
             let value: Value = serde_json::from_str(&data).map_err(|_| {
                 format!(
                     "expected events with JSON, found {}: is this a server for chat completions?",
-                    shown(&data)
+                    self.shown(&data)
                 )
             })?;
             if !self.take_piece(Piece::of(&value))? {
@@ -165,7 +165,7 @@ impl<'a> Listening<'a> {
 
     fn take_piece(&mut self, piece: Piece) -> Result<bool, String> {
         if let Some(error) = piece.error {
-            return Err(format!("it failed: {}", shown(&error)));
+            return Err(format!("it failed: {}", self.shown(&error)));
         }
         if piece.finish.as_deref() == Some("content_filter") {
             return Err(String::from(
@@ -195,12 +195,12 @@ impl<'a> Listening<'a> {
                 let value: Value = serde_json::from_str(&whole).map_err(|_| {
                     format!(
                         "expected an answer, found {}: is `/v1` missing in the address?",
-                        shown(&whole)
+                        self.shown(&whole)
                     )
                 })?;
                 let piece = Piece::of(&value);
                 if piece.error.is_none() && value["choices"][0].is_null() {
-                    return Err(format!("expected an answer, found {}", shown(&whole)));
+                    return Err(format!("expected an answer, found {}", self.shown(&whole)));
                 }
                 self.is_done = true;
                 self.take_piece(piece).map(|_| ())
@@ -237,6 +237,11 @@ impl<'a> Listening<'a> {
             Trouble::Passing(reason) => Outcome::Passing(reason),
             Trouble::Final(reason) => Outcome::Failed(reason),
         }
+    }
+
+    /// What the server says, for an error.
+    fn shown(&self, said: &str) -> String {
+        shown(said, self.exchange.key())
     }
 
     fn written(self, finish_reason: FinishReason) -> Outcome {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::key::ApiKey;
 use super::reply;
 use super::request::OPTIONAL;
 
@@ -37,10 +38,15 @@ pub(super) enum Refusal {
 }
 
 /// What an answer with another status than 200 means.
-pub(super) fn judge(status: u16, body: &str, retry_after: Option<&str>) -> Refusal {
+pub(super) fn judge(
+    status: u16,
+    body: &str,
+    retry_after: Option<&str>,
+    key: Option<&ApiKey>,
+) -> Refusal {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
     let said = reply::error(&value).unwrap_or_else(|| body.to_owned());
-    let said = shown(&said);
+    let said = shown(&said, key);
     match status {
         400 | 413 | 422 if is_full(&value, &said, status) => full(&value, &said),
         400 | 422 => match OPTIONAL.iter().find(|name| is_named(body, name)) {
@@ -113,9 +119,12 @@ fn full(value: &Value, said: &str) -> Refusal {
     }
 }
 
-/// A server's words as they may be shown: in one line, without control characters, not too long, and no page.
-pub(super) fn shown(said: &str) -> String {
-    let said = said.trim();
+/// A server's words as they may be shown: without the key, which some servers repeat, in one line, without control
+/// characters, not too long, and no page.
+pub(super) fn shown(said: &str, key: Option<&ApiKey>) -> String {
+    // Before anything is cut: else a part of it would be left.
+    let without = key.map(|key| key.taken_out_of(said));
+    let said = without.as_deref().unwrap_or(said).trim();
     if said.starts_with('<') {
         return String::from("a web page");
     }
@@ -132,10 +141,12 @@ pub(super) fn shown(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn passing(status: u16, header: Option<&str>) -> Option<Duration> {
-        match judge(status, "", header) {
+        match judge(status, "", header, None) {
             Refusal::Passing { after, .. } => after,
             other => panic!("{status}: {other:?}"),
         }
@@ -156,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_stays_says_what_to_do() {
-        let check = |status, body: &str, words: &str| match judge(status, body, None) {
+        let check = |status, body: &str, words: &str| match judge(status, body, None, None) {
             Refusal::Final(text) => assert!(text.contains(words), "{text}"),
             other => panic!("{status}: {other:?}"),
         };
@@ -170,7 +181,22 @@ mod tests {
         check(400, r#"{"error": "no\nsense \u0007"}"#, "refused the request: no sense");
         check(308, "", "leads to another place (status 308)");
         check(418, &"x".repeat(900), "status 418: xxx");
-        assert_eq!(shown(&"x".repeat(900)).chars().count(), SHOWN + 1);
+        assert_eq!(shown(&"x".repeat(900), None).chars().count(), SHOWN + 1);
+    }
+
+    #[test]
+    fn of_a_key_nothing_is_left_where_words_are_cut() {
+        let key = ApiKey::read("sk-\"secret").unwrap();
+        for before in SHOWN - 12..SHOWN {
+            let said = format!("{}sk-\"secret", "x".repeat(before));
+            let body = json!({"error": {"message": said}}).to_string();
+            for body in [&said, &body] {
+                match judge(503, body, None, key.as_ref()) {
+                    Refusal::Passing { reason, .. } => assert!(!reason.contains("sk-"), "{reason}"),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
     }
 
     #[test]
@@ -195,22 +221,22 @@ mod tests {
             ),
             ("temperature", r#"{"error": {"message": "\"temperature\" must be 1"}}"#),
         ] {
-            assert_eq!(judge(400, body, None), Refusal::Without(name), "{body}");
+            assert_eq!(judge(400, body, None, None), Refusal::Without(name), "{body}");
         }
-        assert!(matches!(judge(400, r#"{"error": "stop that"}"#, None), Refusal::Final(_)));
+        assert!(matches!(judge(400, r#"{"error": "stop that"}"#, None, None), Refusal::Final(_)));
     }
 
     #[test]
     fn a_chat_that_is_too_long_is_told_with_its_numbers() {
         let full = |tokens, context_length| Refusal::Full { tokens, context_length };
         let llama = r#"{"error":{"code":400,"message":"request (36019 tokens) exceeds the available context size (4096 tokens)","type":"exceed_context_size_error","n_prompt_tokens":36019,"n_ctx":4096}}"#;
-        assert_eq!(judge(400, llama, None), full(Some(36_019), Some(4_096)));
+        assert_eq!(judge(400, llama, None, None), full(Some(36_019), Some(4_096)));
         let vllm = r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4488 in the messages, 512 in the completion)."}"#;
-        assert_eq!(judge(400, vllm, None), full(Some(5_000), Some(4_096)));
+        assert_eq!(judge(400, vllm, None, None), full(Some(5_000), Some(4_096)));
         let too_large = r#"{"error":{"message":"'max_tokens' is too large: 1024. This model's maximum context length is 2048 tokens."}}"#;
-        assert_eq!(judge(400, too_large, None), full(None, Some(2_048)));
+        assert_eq!(judge(400, too_large, None, None), full(None, Some(2_048)));
         let open_ai = r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#;
-        assert_eq!(judge(400, open_ai, None), full(None, None));
-        assert_eq!(judge(413, "", None), full(None, None));
+        assert_eq!(judge(400, open_ai, None, None), full(None, None));
+        assert_eq!(judge(413, "", None, None), full(None, None));
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::config::API_KEY;
+
 /// How many links a program may be behind.
 const MAX_LINKS: usize = 16;
 
@@ -116,6 +118,7 @@ fn is_script(program: &Path) -> bool {
 fn ask(python: &Path) -> Option<String> {
     let mut child = Command::new(python)
         .args(["-c", SCRIPT])
+        .env_remove(API_KEY)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
