@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use super::refusal::shown;
+use super::reply::tokens;
+
 /// What is known of the model that is to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -38,6 +41,9 @@ const LENGTHS: &[&str] = &[
 /// Models that an error names.
 const N_NAMED: usize = 12;
 
+/// Bytes of the name of a model.
+const LONGEST_NAME: usize = 200;
+
 impl Entry {
     /// A model of which nothing is known but its name.
     pub(super) fn named(id: &str) -> Self {
@@ -57,12 +63,20 @@ impl Entry {
         }
         let ids: Vec<String> = entries.iter().filter_map(of).collect();
         match (ids.as_slice(), entries) {
+            ([id], [_]) if id.len() > LONGEST_NAME || id.contains(char::is_control) => {
+                Err(format!(
+                    "expected the name of its model in at most {LONGEST_NAME} bytes without control characters, found \
+                 `{}`: give it another name there",
+                    shown(id, None)
+                ))
+            }
             ([id], [entry]) => Ok(Self::of(id, entry)),
             ([], _) => Err(String::from(
                 "it lists no model: load one there, or name it with `--endpoint-model NAME`",
             )),
             (ids, _) => {
-                let shown = ids.get(..N_NAMED.min(ids.len())).unwrap_or_default().join("`, `");
+                let named = ids.iter().take(N_NAMED).map(|id| shown(id, None));
+                let shown = named.collect::<Vec<_>>().join("`, `");
                 let more = ids.len().saturating_sub(N_NAMED);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 Err(format!(
@@ -74,18 +88,13 @@ impl Entry {
     }
 
     fn of(id: &str, entry: &Value) -> Self {
-        let length = |place: &&str| entry.pointer(place).and_then(Value::as_u64).filter(|&n| n > 0);
-        let context_length = LENGTHS.iter().find_map(length);
+        let length = |place: &&str| entry.pointer(place).and_then(tokens).filter(|&n| n > 0);
         let server = match entry["owned_by"].as_str() {
             Some("vllm" | "sglang") => Server::Vllm,
             Some("llamacpp") => Server::LlamaCpp,
             _ => Server::Other,
         };
-        Self {
-            id: id.to_owned(),
-            context_length: context_length.and_then(|length| usize::try_from(length).ok()),
-            server,
-        }
+        Self { id: id.to_owned(), context_length: LENGTHS.iter().find_map(length), server }
     }
 }
 
@@ -94,8 +103,7 @@ impl Entry {
 /// # Source
 /// <https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md>, `GET /props`.
 pub(super) fn context_of_props(props: &Value) -> Option<usize> {
-    let length = props["default_generation_settings"]["n_ctx"].as_u64()?;
-    usize::try_from(length).ok().filter(|&length| length > 0)
+    tokens(&props["default_generation_settings"]["n_ctx"]).filter(|&length| length > 0)
 }
 
 #[cfg(test)]
@@ -133,6 +141,11 @@ mod tests {
         {
             check(list, None, Err("it lists no model"));
         }
+        for odd in ["\u{1b}]0;x", &"x".repeat(201)] {
+            check(json!({"data": [{"id": odd}]}), None, Err("at most 200 bytes without control"));
+        }
+        let odd = json!({"data": [{"id": "a\u{1b}[2J"}, {"id": "b"}]});
+        check(odd, None, Err("`a [2J`, `b`: name one"));
         let many: Vec<_> = (0..99).map(|at| json!({"id": format!("m{at}")})).collect();
         check(json!({"data": many}), None, Err("`m11` and 87 more: name one"));
     }
@@ -144,6 +157,7 @@ mod tests {
         assert_eq!(of(json!({"context_length": 131_072})), Some(131_072));
         assert_eq!(of(json!({"meta": {"n_ctx": 4096, "n_ctx_train": 32_768}})), Some(4096));
         assert_eq!(of(json!({"meta": {"n_ctx_train": 32_768}})), Some(32_768));
+        assert_eq!(of(json!({"max_model_len": u64::MAX})), Some(1 << 24));
         for nothing in [
             json!({}),
             json!({"max_model_len": 0}),

@@ -14,6 +14,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Characters of a server's own words that are shown.
 const SHOWN: usize = 300;
 
+/// From where on a message repeats the request.
+const ECHOES: &[&str] = &["'input'", "\"input\"", "input_value", "'messages'", "\"messages\""];
+
 /// What follows from a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -45,11 +48,16 @@ pub(super) fn judge(
     key: Option<&ApiKey>,
 ) -> Refusal {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
+    let mut blamed = String::new();
+    blame(&value, &mut blamed);
     let said = reply::error(&value).unwrap_or_else(|| body.to_owned());
+    if value.is_null() {
+        blame(&Value::from(body), &mut blamed);
+    }
     let said = shown(&said, key);
     match status {
         400 | 413 | 422 if is_full(&value, &said, status) => full(&value, &said),
-        400 | 422 => match OPTIONAL.iter().find(|name| is_named(body, name)) {
+        400 | 422 => match OPTIONAL.iter().find(|name| is_named(&blamed, name)) {
             Some(name) => Refusal::Without(name),
             None => Refusal::Final(format!("it refused the request: {said}")),
         },
@@ -77,13 +85,39 @@ fn wait(header: &str) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))
 }
 
-/// Whether a parameter stands in quotes in what the server says.
-fn is_named(body: &str, name: &str) -> bool {
-    // Quotes in JSON are escaped.
-    ["\"", "'", "`", "\\\""].iter().any(|quote| body.contains(&format!("{quote}{name}{quote}")))
-        || body.contains(&format!("argument supplied: {name}"))
+/// Gathers what a server blames: its messages, and in quotes the parameters that it names. Many a server repeats the
+/// request in its refusal, where each parameter stands; that is passed over.
+fn blame(value: &Value, blamed: &mut String) {
+    match value {
+        Value::String(message) => {
+            let echo = ECHOES.iter().filter_map(|echo| message.find(echo)).min();
+            blamed.push_str(message.get(..echo.unwrap_or(message.len())).unwrap_or_default());
+            blamed.push('\n');
+        }
+        Value::Array(values) => {
+            for value in values {
+                blame(value, blamed);
+            }
+        }
+        Value::Object(_) => {
+            for name in ["error", "detail", "message", "msg"] {
+                blame(&value[name], blamed);
+            }
+            let place = value["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for name in place.iter().chain([&value["param"]]).filter_map(Value::as_str) {
+                blamed.extend(["'", name, "'\n"]);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a parameter stands in quotes in what the server blames.
+fn is_named(blamed: &str, name: &str) -> bool {
+    ["\"", "'", "`"].iter().any(|quote| blamed.contains(&format!("{quote}{name}{quote}")))
+        || blamed.contains(&format!("argument supplied: {name}"))
         // llama.cpp, where the model would think first.
-        || (name == "continue_final_message" && body.contains("prefill"))
+        || (name == "continue_final_message" && blamed.contains("prefill"))
 }
 
 fn is_full(value: &Value, said: &str, status: u16) -> bool {
@@ -105,12 +139,12 @@ fn is_full(value: &Value, said: &str, status: u16) -> bool {
 }
 
 fn full(value: &Value, said: &str) -> Refusal {
-    let number =
-        |name: &str| value["error"][name].as_u64().and_then(|number| usize::try_from(number).ok());
+    let number = |name: &str| reply::tokens(&value["error"][name]);
     let after = |words: &[&str]| {
         words.iter().find_map(|words| {
             let after = said.split_once(words)?.1;
-            after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+            let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+            reply::tokens(&Value::from(digits.parse::<u64>().ok()?))
         })
     };
     Refusal::Full {
@@ -224,6 +258,15 @@ mod tests {
             assert_eq!(judge(400, body, None, None), Refusal::Without(name), "{body}");
         }
         assert!(matches!(judge(400, r#"{"error": "stop that"}"#, None, None), Refusal::Final(_)));
+        // The request, repeated.
+        for body in [
+            r#"{"detail": [{"loc": ["body", "messages", 0], "msg": "odd", "input": {"stop": 1, "seed": 2}}]}"#,
+            r#"{"error": {"message": "[{'loc': ('body', 'messages'), 'input': {'stop': 1}}]", "param": null}}"#,
+            r#"{"error": "odd: {\"model\":\"m\",\"messages\":[],\"stop\":[]}", "request": {"seed": 1}}"#,
+            r#"odd: {"messages": [], "stop": []}"#,
+        ] {
+            assert!(matches!(judge(400, body, None, None), Refusal::Final(_)), "{body}");
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@
 
 use serde_json::Value;
 
+/// More than any model reads or writes.
+const MOST_TOKENS: u64 = 1 << 24;
+
 /// One event of a stream, or a whole reply.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Piece {
@@ -58,13 +61,17 @@ impl Piece {
 
 impl Counted {
     fn of(usage: &Value) -> Option<Self> {
-        let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
         Some(Self {
-            prompt: number(&usage["prompt_tokens"])?,
-            cached: number(&usage["prompt_tokens_details"]["cached_tokens"]).unwrap_or(0),
-            completion: number(&usage["completion_tokens"]).unwrap_or(0),
+            prompt: tokens(&usage["prompt_tokens"])?,
+            cached: tokens(&usage["prompt_tokens_details"]["cached_tokens"]).unwrap_or(0),
+            completion: tokens(&usage["completion_tokens"]).unwrap_or(0),
         })
     }
+}
+
+/// A number of tokens, of which we add and multiply: bounded.
+pub(super) fn tokens(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?.min(MOST_TOKENS)).ok()
 }
 
 /// The message of an error object, in any of the shapes that servers give it.
@@ -96,6 +103,9 @@ mod tests {
         let whole = json!({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 3}}});
         let counted = Some(Counted { prompt: 7, cached: 3, completion: 1 });
+        let huge = json!({"usage": {"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX}});
+        let counted_huge = Counted { prompt: 1 << 24, cached: 0, completion: 1 << 24 };
+        check(huge, Piece { counted: Some(counted_huge), ..Piece::default() });
         check(whole, Piece { finish: Some(String::from("stop")), counted, ..content() });
         for thought in ["reasoning", "reasoning_content"] {
             let reasoning = String::from("Hm");
