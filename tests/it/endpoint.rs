@@ -263,6 +263,60 @@ fn a_parameter_that_a_server_does_not_know_is_left_out_from_then_on() {
 }
 
 #[test]
+fn what_was_left_out_is_sent_again_when_the_request_failed_all_the_same() {
+    let unknown = refusal("400 Bad Request", r#"{"error": {"message": "no", "param": "seed"}}"#);
+    let odd = refusal("400 Bad Request", r#"{"error": {"message": "odd"}}"#);
+    let server = StandIn::start(vec![unknown, odd, writes("Hi", "stop")]);
+    let mut endpoint = Endpoint::connect(settings(&server)).unwrap();
+    let messages = chat(&[(Role::User, "q")]);
+    assert!(generate(&mut endpoint, &messages).is_err());
+    assert_eq!(generate(&mut endpoint, &messages).unwrap().text, "Hi");
+    let asked = server.asked();
+    let seeds: Vec<_> = asked.iter().map(|asked| asked.body.get("seed").is_some()).collect();
+    assert_eq!(seeds, [true, false, true]);
+}
+
+#[test]
+fn a_server_that_says_nothing_of_use_is_not_waited_for() {
+    let impatient = |server: &StandIn| {
+        let mut settings = settings(server);
+        settings.patience.silence = Duration::from_secs(2);
+        settings
+    };
+    let drips = |begins: &[Value], drop: &str| Answer::Drip(stream(begins), drop.into());
+    let blank = format!("data: {}\n\n", says(" "));
+    std::thread::scope(|scope| {
+        for (answer, text) in [
+            (drips(&[], ": still here\n\n"), ""),
+            (drips(&[], &blank), ""),
+            (drips(&[], " "), ""),
+            (drips(&[says("Hi")], ": still here\n\n"), "Hi"),
+            (Answer::Hold(stream(&[says("Hi")])), "Hi"),
+            (Answer::Drip(http("200 OK", "", "{"), b" ".to_vec()), ""),
+            (Answer::Drip(http("503 Service Unavailable", "", ""), b" ".to_vec()), ""),
+        ] {
+            scope.spawn(move || {
+                let server = StandIn::start(vec![answer]);
+                let mut endpoint = Endpoint::connect(impatient(&server)).unwrap();
+                match generate(&mut endpoint, &chat(&[(Role::User, "q")])) {
+                    Ok(completion) => {
+                        assert!(completion.text.starts_with(text) && !text.is_empty());
+                        assert_eq!(completion.finish_reason, FinishReason::Length);
+                    }
+                    Err(error) => assert!(text.is_empty(), "{error}"),
+                }
+            });
+        }
+        scope.spawn(|| {
+            let models = Answer::Drip(http("200 OK", "", ""), b" ".to_vec());
+            let error = Endpoint::connect(impatient(&StandIn::with_models(models, vec![])));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("nothing of use for 2 seconds"), "{error}");
+        });
+    });
+}
+
+#[test]
 fn a_message_in_progress_is_continued() {
     let models = |owner: &str| answer(&json!({"data": [{"id": "m", "owned_by": owner}]}));
     let messages = chat(&[(Role::User, "q"), (Role::Assistant, "<step>\n<thought>so")]);

@@ -2,10 +2,11 @@
 //! the test says so. No model is in it.
 
 use std::collections::VecDeque;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// These bytes, then nothing until the client closes the connection.
     Hold(Vec<u8>),
+    /// The first bytes, then the others again and again until the client closes the connection.
+    Drip(Vec<u8>, Vec<u8>),
 }
 
 /// A request that arrived.
@@ -94,7 +97,7 @@ impl Server {
             let body = serde_json::from_slice(&body).expect("JSON");
             self.asked.lock().expect("no panic holds it").push(Asked { head, body });
         }
-        let (Answer::Bytes(bytes) | Answer::Hold(bytes)) = &answer;
+        let (Answer::Bytes(bytes) | Answer::Hold(bytes) | Answer::Drip(bytes, _)) = &answer;
         // In pieces that fit nothing, so that characters and events are cut.
         for piece in bytes.chunks(7) {
             if stream.write_all(piece).is_err() {
@@ -106,6 +109,9 @@ impl Server {
             while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
             let _ = self.closed.send(());
         }
+        if let Answer::Drip(_, drop) = &answer {
+            drip(&mut stream, drop);
+        }
         let _ = stream.shutdown(Shutdown::Both);
     }
 
@@ -114,6 +120,22 @@ impl Server {
         let last = answers.len() == 1;
         let next = if last { answers.front().cloned() } else { answers.pop_front() };
         next.expect("a test gives at least one answer")
+    }
+}
+
+/// Writes a drop whenever the client has been silent for a moment, until it closes the connection.
+fn drip(stream: &mut TcpStream, drop: &[u8]) {
+    stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a time above zero");
+    loop {
+        match stream.read(&mut [0; 64]) {
+            Ok(1..) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if stream.write_all(drop).is_err() {
+                    return;
+                }
+            }
+            Ok(0) | Err(_) => return,
+        }
     }
 }
 

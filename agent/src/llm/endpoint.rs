@@ -45,7 +45,7 @@ use writing::Writing;
 /// The context where neither the server nor the user says how long it is: what most servers are started with at least.
 pub const CONTEXT_LENGTH: usize = 8_192;
 
-/// Longest that a list of models is waited for.
+/// Longest that a server is asked what it has, all tries together.
 const LIST: Duration = Duration::from_secs(30);
 
 /// Bytes of a list of models, or of a refusal.
@@ -110,9 +110,10 @@ impl Endpoint {
     /// # Errors
     /// When it cannot be reached, refuses, or has several models of which none is named.
     pub fn connect(settings: Settings) -> Result<Self, ModelError> {
-        let mut entry = chosen(&settings)?;
+        let since = Instant::now();
+        let mut entry = chosen(&settings, since)?;
         if entry.server == Server::LlamaCpp && settings.context_length.is_none() {
-            let props = get(&settings, settings.address.beside("props")).ok();
+            let props = get(&settings, settings.address.beside("props"), since).ok();
             let length = props.as_ref().and_then(catalogue::context_of_props);
             entry.context_length = length.or(entry.context_length);
         }
@@ -123,7 +124,7 @@ impl Endpoint {
         };
         let context_length = settings.context_length.or(entry.context_length);
         let info = ModelInfo {
-            name: entry.id,
+            name: refusal::shown(&entry.id, settings.key.as_ref()),
             sha256: None,
             architecture: String::from("endpoint"),
             dialect: None,
@@ -235,6 +236,23 @@ impl Model for Endpoint {
         _constraint: &mut dyn Constraint,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
+        let refused = self.manner.refused.clone();
+        let outcome = self.ask(request, on_text);
+        if outcome.is_err() {
+            // What was left out was not to blame.
+            self.manner.refused = refused;
+        }
+        outcome
+    }
+}
+
+impl Endpoint {
+    /// Asks until there is an answer, each time without what was refused.
+    fn ask(
+        &mut self,
+        request: &GenerateRequest<'_>,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Completion, ModelError> {
         let patience = self.settings.patience;
         let (mut asked, mut wait) = (0, patience.pause);
         loop {
@@ -274,9 +292,9 @@ fn error(settings: &Settings, reason: &str) -> ModelError {
 }
 
 /// The model that is named, or the only one that the server lists. A server without a list may have the one named.
-fn chosen(settings: &Settings) -> Result<Entry, ModelError> {
+fn chosen(settings: &Settings, since: Instant) -> Result<Entry, ModelError> {
     let wanted = settings.model.as_deref();
-    let list = match (get(settings, settings.address.of("models")), wanted) {
+    let list = match (get(settings, settings.address.of("models"), since), wanted) {
         (Ok(list), _) => list,
         (Err(Listless::NoList(_)), Some(wanted)) => return Ok(Entry::named(wanted)),
         (Err(Listless::NoList(reason) | Listless::NoAnswer(reason)), _) => {
@@ -293,18 +311,17 @@ enum Listless {
     NoAnswer(String),
 }
 
-/// Asks for a JSON value.
-fn get(settings: &Settings, at: String) -> Result<Value, Listless> {
+/// Asks for a JSON value, no longer than [`LIST`] after `since`.
+fn get(settings: &Settings, at: String, since: Instant) -> Result<Value, Listless> {
     let interrupt = Interrupt::default();
-    let patience = settings.patience;
+    let silence = settings.patience.silence.min(LIST);
+    let patience = Patience { silence, ..settings.patience };
     let key = settings.key.as_ref();
     let mut wait = patience.pause;
     let mut asked = 0;
     loop {
-        let silence = patience.silence.min(LIST);
-        let exchange =
-            Exchange::begin(settings, Ask::Get(at.clone()), Patience { silence, ..patience });
-        let reason = match listening::whole(&exchange, &interrupt, LONGEST_BODY) {
+        let exchange = Exchange::begin(settings, Ask::Get(at.clone()), patience);
+        let reason = match listening::whole(&exchange, &interrupt, since, LONGEST_BODY) {
             Ok((200, body, _)) => {
                 return serde_json::from_str(&body).map_err(|_| {
                     let found = refusal::shown(&body, key);
@@ -330,7 +347,7 @@ fn get(settings: &Settings, at: String) -> Result<Value, Listless> {
             }
         };
         asked += 1;
-        if asked >= patience.attempts {
+        if asked >= patience.attempts || since.elapsed() + wait >= silence {
             return Err(Listless::NoAnswer(reason));
         }
         pause(wait, &interrupt);

@@ -70,6 +70,7 @@ pub(super) enum Trouble {
 #[derive(Debug)]
 pub(super) struct Exchange {
     agent: Option<Agent>,
+    patience: Patience,
     key: Option<ApiKey>,
     heard: Receiver<Result<Heard, Trouble>>,
 }
@@ -89,7 +90,7 @@ impl Exchange {
             let trouble = |error| trouble(&error, patience, key.as_ref());
             let _ = sender.send(outcome.map(|()| Heard::End).map_err(trouble));
         });
-        Self { agent: Some(agent), key: settings.key.clone(), heard }
+        Self { agent: Some(agent), patience, key: settings.key.clone(), heard }
     }
 
     /// The key that was sent.
@@ -97,14 +98,18 @@ impl Exchange {
         self.key.as_ref()
     }
 
-    /// What arrives next. Blocks until then, or until the interrupt.
+    /// What arrives next. Blocks until then, until the interrupt, or until the patience is over that began at `since`:
+    /// a server that sends a byte now and then does not make it longer.
     ///
     /// # Errors
     /// When nothing more arrives.
-    pub(super) fn next(&self, interrupt: &Interrupt) -> Result<Heard, Trouble> {
+    pub(super) fn next(&self, interrupt: &Interrupt, since: Instant) -> Result<Heard, Trouble> {
         loop {
             if interrupt.is_set() {
                 return Err(Trouble::Stopped);
+            }
+            if since.elapsed() > self.patience.silence {
+                return Err(silent(self.patience));
             }
             match self.heard.recv_timeout(TICK) {
                 Ok(heard) => return heard,
@@ -240,10 +245,7 @@ fn trouble(error: &Error, patience: Patience, key: Option<&ApiKey>) -> Trouble {
             "no connection within {} seconds: look at the address and at what is between",
             CONNECT.as_secs()
         )),
-        Error::Timeout(_) => Trouble::Final(format!(
-            "it said nothing for {} seconds: give it more with `--endpoint-timeout SECONDS`",
-            patience.silence.as_secs()
-        )),
+        Error::Timeout(_) => silent(patience),
         Error::Rustls(reason) => unencrypted(&shown(reason)),
         Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => Trouble::Final(format!(
             "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY failed ({})",
@@ -251,6 +253,13 @@ fn trouble(error: &Error, patience: Patience, key: Option<&ApiKey>) -> Trouble {
         )),
         other => Trouble::Final(format!("expected HTTP, found something else ({})", shown(other))),
     }
+}
+
+fn silent(patience: Patience) -> Trouble {
+    Trouble::Final(format!(
+        "it said nothing of use for {} seconds: give it more with `--endpoint-timeout SECONDS`",
+        patience.silence.as_secs()
+    ))
 }
 
 fn unencrypted(reason: &str) -> Trouble {
@@ -288,7 +297,7 @@ mod tests {
         check(
             Error::Timeout(Timeout::PerRead),
             false,
-            "nothing for 7 seconds: give it more with `--endpoint-timeout",
+            "nothing of use for 7 seconds: give it more with `--endpoint-timeout",
         );
         check(Error::InvalidProxyUrl, false, "the proxy of HTTPS_PROXY");
     }

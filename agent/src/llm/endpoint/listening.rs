@@ -53,6 +53,8 @@ pub(super) struct Listening<'a> {
     on_text: &'a mut dyn FnMut(&str),
     body: Body,
     first: Option<Instant>,
+    /// When something arrived that counts: the head, the beginning of a whole reply, text.
+    moved: Instant,
     /// Why the message ended, and the stop string.
     finish: Option<(String, Option<String>)>,
     counted: Option<Counted>,
@@ -74,6 +76,7 @@ impl<'a> Listening<'a> {
             on_text,
             body: Body::Unknown,
             first: None,
+            moved: Instant::now(),
             finish: None,
             counted: None,
             is_done: false,
@@ -82,10 +85,11 @@ impl<'a> Listening<'a> {
 
     /// Listens to the end. Blocks; an interrupt ends it at once.
     pub(super) fn listen(mut self) -> Outcome {
-        match self.exchange.next(self.interrupt) {
-            Ok(Heard::Head { status: 200, .. }) => {}
+        match self.exchange.next(self.interrupt, self.moved) {
+            Ok(Heard::Head { status: 200, .. }) => self.moved = Instant::now(),
             Ok(Heard::Head { status, retry_after }) => {
-                let body = match read(self.exchange, self.interrupt, LONGEST_BODY) {
+                let since = Instant::now();
+                let body = match read(self.exchange, self.interrupt, since, LONGEST_BODY) {
                     Err(Trouble::Stopped) => return self.written(FinishReason::Cancelled),
                     body => body.unwrap_or_default(),
                 };
@@ -98,7 +102,7 @@ impl<'a> Listening<'a> {
             Err(trouble) => return self.troubled(trouble),
         }
         loop {
-            let goes_on = match self.exchange.next(self.interrupt) {
+            let goes_on = match self.exchange.next(self.interrupt, self.moved) {
                 Ok(Heard::Bytes(bytes)) => self.take(&bytes),
                 Ok(Heard::Head { .. }) => Ok(true),
                 Ok(Heard::End) => self.end().map(|()| false),
@@ -118,7 +122,10 @@ impl<'a> Listening<'a> {
             // Blanks may come first, to keep the connection alive.
             match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 None => return Ok(true),
-                Some(b'{' | b'<' | b'[' | b'"') => self.body = Body::Whole(Vec::new()),
+                Some(b'{' | b'<' | b'[' | b'"') => {
+                    self.moved = Instant::now();
+                    self.body = Body::Whole(Vec::new());
+                }
                 Some(_) => self.body = Body::Stream(Events::default()),
             }
         }
@@ -176,7 +183,11 @@ impl<'a> Listening<'a> {
             self.first.get_or_insert_with(Instant::now);
         }
         self.counted = piece.counted.or(self.counted);
+        let is_moved = self.writing.is_moved_by(&piece);
         let goes_on = self.writing.take(&piece, self.on_text);
+        if is_moved {
+            self.moved = Instant::now();
+        }
         if let Some(reason) = piece.finish {
             self.finish = Some((reason, piece.stop));
         }
@@ -229,14 +240,17 @@ impl<'a> Listening<'a> {
             Trouble::Stopped => self.written(FinishReason::Cancelled),
             // All that is of use has arrived; the count has not.
             _ if self.finish.is_some() || self.writing.is_ended() => self.ended(),
-            // What has arrived is not lost: the caller has it continued.
-            Trouble::Passing(reason) if self.writing.is_begun() => {
-                tracing::warn!(%reason, "the answer of the model server broke off");
-                self.ended()
-            }
+            Trouble::Passing(reason) if self.writing.is_begun() => self.broke_off(&reason),
+            Trouble::Final(reason) if self.writing.has_text() => self.broke_off(&reason),
             Trouble::Passing(reason) => Outcome::Passing(reason),
             Trouble::Final(reason) => Outcome::Failed(reason),
         }
+    }
+
+    /// What has arrived is not lost: the caller has it continued.
+    fn broke_off(self, reason: &str) -> Outcome {
+        tracing::warn!(%reason, "the answer of the model server broke off");
+        self.ended()
     }
 
     /// What the server says, for an error.
@@ -253,23 +267,29 @@ impl<'a> Listening<'a> {
 /// The whole of an answer: status, body, `Retry-After`.
 ///
 /// # Errors
-/// When it does not arrive, or is longer than `longest` bytes.
+/// When it does not arrive while the patience lasts that began at `since`, or is longer than `longest` bytes.
 pub(super) fn whole(
     exchange: &Exchange,
     interrupt: &Interrupt,
+    since: Instant,
     longest: usize,
 ) -> Result<(u16, String, Option<String>), Trouble> {
-    match exchange.next(interrupt)? {
+    match exchange.next(interrupt, since)? {
         Heard::Head { status, retry_after } => {
-            Ok((status, read(exchange, interrupt, longest)?, retry_after))
+            Ok((status, read(exchange, interrupt, since, longest)?, retry_after))
         }
         Heard::Bytes(_) | Heard::End => Err(Trouble::Final(String::from("expected HTTP"))),
     }
 }
 
-fn read(exchange: &Exchange, interrupt: &Interrupt, longest: usize) -> Result<String, Trouble> {
+fn read(
+    exchange: &Exchange,
+    interrupt: &Interrupt,
+    since: Instant,
+    longest: usize,
+) -> Result<String, Trouble> {
     let mut body = Vec::new();
-    while let Heard::Bytes(bytes) = exchange.next(interrupt)? {
+    while let Heard::Bytes(bytes) = exchange.next(interrupt, since)? {
         body.extend(bytes);
         if body.len() > longest {
             return Err(Trouble::Final(String::from("expected an answer, found one without end")));

@@ -72,9 +72,20 @@ impl<'a> Writing<'a> {
         self.message.len() > self.n_before
     }
 
+    /// Whether what is written is more than blanks.
+    pub(super) fn has_text(&self) -> bool {
+        self.message.get(self.n_before..).is_some_and(|new| !new.trim().is_empty())
+    }
+
     /// Whether a stop string or the limit has ended it.
     pub(super) fn is_ended(&self) -> bool {
         self.ended.is_some()
+    }
+
+    /// Whether a piece holds text that counts: no blanks, and no thought that comes too late.
+    pub(super) fn is_moved_by(&self, piece: &Piece) -> bool {
+        let is_late = self.thought == Thought::Past;
+        !piece.content.trim().is_empty() || (!is_late && !piece.reasoning.trim().is_empty())
     }
 
     /// Takes what the server wrote; says whether more of it is of use.
@@ -192,10 +203,10 @@ fn cut_off<'s>(text: &str, stop: &[&'s str]) -> Option<&'s str> {
     stop.iter().filter_map(opened).max().map(|(_, stop)| stop)
 }
 
-/// What the model wrote without a thought that [`Writing`] has put in front.
+/// What the model wrote without a thought that [`Writing`] has put in front, or that it wrote in that way itself.
 pub(super) fn without_reasoning(text: &str) -> &str {
     let Some(thought) = text.strip_prefix(THINK) else { return text };
-    thought.split_once(THINK_END).map_or("", |(_, after)| after)
+    thought.split_once(THINK_END.trim()).map_or("", |(_, after)| after.trim_start())
 }
 
 #[cfg(test)]
@@ -352,5 +363,6 @@ mod tests {
         assert_eq!((cut.as_str(), reason), ("<think>\nUse ‹step> `", FinishReason::Length));
         assert_eq!(without_reasoning(&cut), "");
         assert_eq!(without_reasoning("<think>well</think>"), "<think>well</think>");
+        assert_eq!(without_reasoning("<think>\nwell, done.</think>\n<step> "), "<step> ");
     }
 }
