@@ -198,7 +198,7 @@ export function keepOneAnswer(model, isRunning) {
     const gaveWay = undoManager?.undoing && origin === undoManager && undoManager.undoStack.at(-1)?.meta.get(GAVE_WAY);
     const prompt = gaveWay && cellOf(model, gaveWay.prompt);
     const turn = prompt && factsOf(prompt)?.turn;
-    if (turn === undefined || isRunning(turn)) return;
+    if (!turn || isRunning(turn)) return;
     const came = turnCells(model, turn).filter((id) => !gaveWay.kept.has(id));
     for (const id of came.reverse()) shared.deleteCell(indexOf(model, id));
     model.deletedCells.push(...came);
