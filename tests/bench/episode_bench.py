@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import engine_bench as engine
+import engine_peer as engine
 
 EPISODE = Path(__file__).with_name("episode.json")
 BAR = 2.0

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine_bench import call, free_port, named_peer, request, wait_until_healthy
+from engine_peer import call, free_port, named_peer, request, wait_until_healthy
 
 
 def theirs(peer: Path, model: Path, tokens: list[int], vocabulary: int) -> float:

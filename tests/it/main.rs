@@ -25,6 +25,7 @@ mod review;
 mod sandbox;
 mod scene;
 mod seen;
+mod served;
 mod setting;
 mod step_outputs;
 mod templates;
