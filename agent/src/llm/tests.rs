@@ -14,7 +14,7 @@ use super::Interrupt;
 use super::config::Config;
 use super::gguf::Gguf;
 use super::kv_cache::KvCache;
-use super::packed::Phase;
+use super::packed::{self, Phase};
 use super::qwen::Qwen;
 use super::weights::{GgufWeights, SafetensorsWeights};
 use super::weights_cache::{Identity, Kept, WeightsCache};
@@ -137,6 +137,11 @@ fn gguf_logits_equal_transformers() {
 
 /// Writes a random model of width 256 whose matrices are stored as `dtype`.
 fn write_quantised(path: &Path, dtype: GgmlDType) {
+    write_mixed(path, dtype, dtype);
+}
+
+/// The same, its feed-forward part as `feed_forward`.
+fn write_mixed(path: &Path, dtype: GgmlDType, feed_forward: GgmlDType) {
     let mut seed = 0.0_f32;
     let mut tensor = |shape: &[usize], spread: f32, centre: f32, dtype| {
         seed += 1.0;
@@ -161,6 +166,7 @@ fn write_quantised(path: &Path, dtype: GgmlDType) {
         ("ffn_down", 256, 256),
     ];
     for (name, rows, columns) in matrices {
+        let dtype = if name.starts_with("ffn") { feed_forward } else { dtype };
         tensors.push((format!("blk.0.{name}.weight"), tensor(&[rows, columns], 0.15, 0.0, dtype)));
     }
     for (name, len) in
@@ -273,6 +279,27 @@ fn prefill_of_n_tokens_equals_n_single_steps_and_any_chunks() {
             let found = distance(chunked.last().unwrap(), prompt.last().unwrap());
             assert!(found < 1e-4, "{name} as a prompt in chunks of {chunk}: {found}");
         }
+    }
+}
+
+#[test]
+fn what_was_written_is_not_taken_up_where_a_prompt_would_compute_it_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    // Of the last none is multiplied by our own kernels.
+    for (dtype, feed_forward, has_packed) in [
+        (GgmlDType::Q8_0, GgmlDType::Q8_0, true),
+        (GgmlDType::Q8_0, GgmlDType::F16, true),
+        (GgmlDType::F16, GgmlDType::Q8_0, true),
+        (GgmlDType::F16, GgmlDType::F16, false),
+    ] {
+        write_mixed(&path, dtype, feed_forward);
+        let model = open_gguf(&path, false);
+        let mut cache = new_cache(&model);
+        run_as(Phase::Prompt, &model, &mut cache, &[1, 2, 3], 3);
+        run(&model, &mut cache, &[4, 5], 1);
+        let written = if has_packed && packed::phases_differ() { 0 } else { 2 };
+        assert_eq!(cache.n_reusable(), 3 + written, "{dtype:?}, {feed_forward:?}");
     }
 }
 
