@@ -29,6 +29,7 @@ mod pool;
 mod qwen;
 mod refusal;
 mod rope;
+mod safetensors;
 mod sampler;
 mod tokenizer;
 mod weights;

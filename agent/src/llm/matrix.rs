@@ -104,6 +104,7 @@ pub(crate) fn feed_forward(
 ) -> Result<Tensor> {
     if let [Matrix::Packed(gate), Matrix::Packed(up), Matrix::Packed(down)] =
         [&gate.weight, &up.weight, &down.weight]
+        && gate.shares_rounding(up)
     {
         let y = with_rows(x, gate.columns(), |x| packed::feed_forward(gate, up, down, x, phase))?;
         return Tensor::from_vec(y, (x.dim(0)?, down.rows()), x.device());

@@ -1,4 +1,4 @@
-//! Quantised weight matrices in a form that this processor multiplies quickly, in the memory that their file takes.
+//! Weight matrices of 16 bits and less in a form that this processor multiplies quickly, in the memory that their file takes.
 //!
 //! candle keeps such a form beside the one of the file, for some types and widths, and has all threads meet for each
 //! product of a turn. Here the rearranged form is the only one, products of the same vector share its rounding and one
@@ -7,17 +7,14 @@
 #![expect(unsafe_code, reason = "several threads write one result")]
 
 use std::cell::RefCell;
-use std::sync::Mutex;
 
 use candle_core::quantized::GgmlDType;
-use memmap2::MmapMut;
 
 use crate::llm::pool::Pool;
-use crate::llm::refusal::Refusal;
-use crate::llm::weights_cache::Tiles;
 
 mod activations;
 mod amx;
+mod floats;
 mod format;
 mod product;
 mod simd;
@@ -25,8 +22,9 @@ mod simd;
 #[cfg(test)]
 mod tests;
 
-use activations::{Activations, Rounding};
-use format::{Format, Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0, RowUnit};
+use activations::{Activations, Precision, Rounding};
+use floats::{Bf16, F16};
+use format::{Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0};
 pub(crate) use simd::Isa;
 
 /// Rows of a tile.
@@ -35,25 +33,6 @@ const ROWS: usize = 32;
 const BLOCK: usize = 32;
 /// Tokens of a group of activations.
 const GROUP: usize = 16;
-
-/// A matrix `[rows, columns]` of one of the formats of [`format`], tile by tile.
-pub(crate) struct Packed {
-    dtype: GgmlDType,
-    rows: usize,
-    columns: usize,
-    /// Bytes of a tile.
-    tile: usize,
-    data: Data,
-    isa: Isa,
-}
-
-/// Where tiles lie.
-enum Data {
-    /// In memory of this process.
-    Own(MmapMut),
-    /// In a file that is mapped.
-    Kept(Tiles),
-}
 
 /// Calls `$body` with `$format` as the type that stands for `$dtype`; `$otherwise` for a type without a format.
 macro_rules! with_format {
@@ -88,143 +67,27 @@ macro_rules! with_format {
     };
 }
 
-fn unit_bytes<F: Format>() -> usize {
-    F::HEADER + F::BLOCKS * F::BYTES
-}
-
-impl Packed {
-    /// Whether matrices `[_, columns]` of this type are packed on this machine.
-    pub(crate) fn takes(dtype: GgmlDType, columns: usize) -> bool {
-        let block = with_format!(dtype, F => F::BLOCKS * BLOCK, return false);
-        columns > 0 && columns.is_multiple_of(block) && Isa::of_this_machine().is_some()
-    }
-
-    /// Memory that a matrix takes, in bytes; [`Packed::takes`] it.
-    pub(crate) fn size(dtype: GgmlDType, rows: usize, columns: usize) -> usize {
-        let tile = with_format!(dtype, F => columns / (F::BLOCKS * BLOCK) * unit_bytes::<F>(), 0);
-        rows.div_ceil(ROWS) * tile
-    }
-
-    /// Reads a matrix into memory, rearranged; `read` fills its argument with the file's bytes from an offset on.
-    ///
-    /// # Errors
-    /// When the type is not [taken](Packed::takes), what is stored cannot be read, or memory is short.
-    pub(crate) fn new(
-        dtype: GgmlDType,
-        rows: usize,
-        columns: usize,
-        read: &Read<'_>,
-    ) -> Result<Self, Refusal> {
-        let (isa, tile) = (Self::isa(dtype, columns)?, Self::size(dtype, ROWS, columns));
-        let mut data = MmapMut::map_anon(Self::size(dtype, rows, columns).max(1))?;
-        // Large pages spare the processor the look for where each small one lies; without them all else is the same.
-        #[cfg(target_os = "linux")]
-        let _ = data.advise(memmap2::Advice::HugePage);
-        let tiles: Vec<_> = data.chunks_exact_mut(tile.max(1)).map(Mutex::new).collect();
-        rearrange(dtype, rows, columns, read, &|index, bytes| {
-            if let Some(Ok(mut tile)) = tiles.get(index).map(Mutex::lock) {
-                tile.copy_from_slice(bytes);
+/// As [`with_format`], for the types of [`floats`].
+macro_rules! with_float {
+    ($dtype:expr, $float:ident => $body:expr, $otherwise:expr) => {
+        match $dtype {
+            GgmlDType::F16 => {
+                type $float = F16;
+                $body
             }
-            Ok(())
-        })?;
-        drop(tiles);
-        Ok(Self { dtype, rows, columns, tile, data: Data::Own(data), isa })
-    }
-
-    /// A matrix whose tiles are kept, or will be: `write` writes its argument behind so many bytes of them.
-    ///
-    /// # Errors
-    /// As [`Packed::new`], when they cannot be written, and when there are fewer.
-    pub(crate) fn kept(
-        dtype: GgmlDType,
-        rows: usize,
-        columns: usize,
-        tiles: Tiles,
-        rearranging: Option<(&Read<'_>, &Write<'_>)>,
-    ) -> Result<Self, Refusal> {
-        let (isa, tile) = (Self::isa(dtype, columns)?, Self::size(dtype, ROWS, columns));
-        if let Some((read, write)) = rearranging {
-            rearrange(dtype, rows, columns, read, &|index, bytes| write(index * tile, bytes))?;
+            GgmlDType::BF16 => {
+                type $float = Bf16;
+                $body
+            }
+            _ => $otherwise,
         }
-        if tiles.bytes().len() < Self::size(dtype, rows, columns) {
-            return Err(Refusal::format("kept weights are cut short"));
-        }
-        Ok(Self { dtype, rows, columns, tile, data: Data::Kept(tiles), isa })
-    }
-
-    /// The instructions that multiply a matrix.
-    fn isa(dtype: GgmlDType, columns: usize) -> Result<Isa, Refusal> {
-        let isa = Isa::of_this_machine().filter(|_| Self::takes(dtype, columns));
-        isa.ok_or_else(|| {
-            Refusal::format(format!("a matrix of {dtype:?} cannot be multiplied here"))
-        })
-    }
-
-    fn n_tiles(&self) -> usize {
-        self.rows.div_ceil(ROWS)
-    }
-
-    /// The tile `index`, empty where there is none.
-    fn tile(&self, index: usize) -> &[u8] {
-        let data = match &self.data {
-            Data::Own(data) => data,
-            Data::Kept(tiles) => tiles.bytes(),
-        };
-        data.get(index * self.tile..(index + 1) * self.tile).unwrap_or_default()
-    }
+    };
 }
 
-/// Fills its argument with the file's bytes of a matrix, from an offset on.
-pub(crate) type Read<'a> = dyn Fn(usize, &mut [u8]) -> std::io::Result<()> + Sync + 'a;
-/// Takes bytes of rearranged tiles, and how many come before them.
-pub(crate) type Write<'a> = dyn Fn(usize, &[u8]) -> std::io::Result<()> + Sync + 'a;
+// Behind the macros that it uses.
+mod tiles;
 
-/// Rearranges a matrix; `put` is called with each tile once, by several threads.
-fn rearrange(
-    dtype: GgmlDType,
-    rows: usize,
-    columns: usize,
-    read: &Read<'_>,
-    put: &Write<'_>,
-) -> std::io::Result<()> {
-    thread_local! {
-        /// A tile as the file has it, and rearranged.
-        static TILE: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
-    }
-    let row_bytes = columns / dtype.block_size() * dtype.type_size();
-    let failure = Mutex::new(Ok(()));
-    Pool::get().run(rows.div_ceil(ROWS), &|index| {
-        let n_rows = ROWS.min(rows - index * ROWS);
-        let done = TILE.with_borrow_mut(|(stored, tile)| {
-            stored.resize(n_rows * row_bytes, 0);
-            read(index * ROWS * row_bytes, stored)?;
-            // Rows that are not there are zeros.
-            tile.clear();
-            tile.resize(Packed::size(dtype, ROWS, columns), 0);
-            with_format!(dtype, F => pack::<F>(stored, tile, n_rows, columns), ());
-            put(index, tile)
-        });
-        if let (Err(error), Ok(mut failure)) = (done, failure.lock()) {
-            *failure = Err(error);
-        }
-    });
-    failure.into_inner().unwrap_or(Ok(()))
-}
-
-/// Rearranges the rows of a tile.
-fn pack<F: Format>(stored: &[u8], tile: &mut [u8], n_rows: usize, columns: usize) {
-    let row_bytes = stored.len() / n_rows;
-    let stored_unit = row_bytes / (columns / (F::BLOCKS * BLOCK));
-    let mut row = RowUnit { bytes: [[0; BLOCK]; 8], header: [[0; 2]; 2], before: [[0; 2]; 8] };
-    for (at, stored) in stored.chunks_exact(row_bytes).enumerate() {
-        let units = stored.chunks_exact(stored_unit).zip(tile.chunks_exact_mut(unit_bytes::<F>()));
-        for (stored, unit) in units {
-            // Lengths are those of the format.
-            let _ =
-                F::take_apart(stored, &mut row).and_then(|()| format::place::<F>(&row, at, unit));
-        }
-    }
-}
+pub(crate) use tiles::{Packed, Read, Write};
 
 /// What a product is made of: a matrix and what is added to its result, `[rows]`.
 pub(crate) type Term<'a> = (&'a Packed, Option<&'a [f32]>);
@@ -234,7 +97,7 @@ pub(crate) type Term<'a> = (&'a Packed, Option<&'a [f32]>);
 pub(crate) enum Phase {
     /// Many tokens that are known: in 16-bit floats where the processor has a matrix unit for them.
     Prompt,
-    /// A few that the model writes: in bytes.
+    /// A few that the model writes: in bytes, or in floats where weights are floats.
     Completion,
 }
 
@@ -252,7 +115,14 @@ pub(crate) fn phases_differ() -> bool {
 /// `x`: `[t, columns]`; of each term `[t, rows]`. Rounded once, in one job.
 pub(crate) fn products(terms: &[Term<'_>], x: &[f32], phase: Phase) -> Vec<Vec<f32>> {
     let Some((first, _)) = terms.first() else { return Vec::new() };
-    products_of(terms, &Activations::round(x, first.columns, first.isa, phase, Pool::get()))
+    let precision = first.precision(phase);
+    if terms.iter().any(|(matrix, _)| matrix.precision(phase) != precision) {
+        return terms
+            .iter()
+            .flat_map(|term| products(std::slice::from_ref(term), x, phase))
+            .collect();
+    }
+    products_of(terms, &Activations::round(x, first.columns, precision, Pool::get()))
 }
 
 fn products_of(terms: &[Term<'_>], x: &Activations) -> Vec<Vec<f32>> {
@@ -277,7 +147,8 @@ fn products_of(terms: &[Term<'_>], x: &Activations) -> Vec<Vec<f32>> {
 
 /// `SwiGLU`, `down · (silu(gate · x) * (up · x))`: `x` is `[t, columns]`, the result `[t, rows of down]`.
 ///
-/// A tile of the inner vector is a block of what `down` multiplies: it is rounded where it is made.
+/// A tile of the inner vector is a block of what `down` multiplies: it is rounded where it is made. `gate` and `up`
+/// [share](Packed::shares_rounding) what they multiply.
 ///
 /// # Source
 /// <https://arxiv.org/abs/2002.05202>
@@ -288,9 +159,9 @@ pub(crate) fn feed_forward(
     x: &[f32],
     phase: Phase,
 ) -> Vec<f32> {
-    let x = Activations::round(x, gate.columns, gate.isa, phase, Pool::get());
+    let x = Activations::round(x, gate.columns, gate.precision(phase), Pool::get());
     let (t, room) = (x.t(), x.room());
-    let inner = Rounding::new(t, down.columns, down.isa, phase);
+    let inner = Rounding::new(t, down.columns, down.precision(phase));
     each_part(gate.n_tiles().min(inner.n_blocks()), &x, &|part, scratch| {
         let pairs = part.clone().flat_map(|tile| [(gate, tile), (up, tile)]);
         multiply(pairs, &x, scratch);
@@ -304,6 +175,19 @@ pub(crate) fn feed_forward(
 }
 
 impl Packed {
+    /// What it is multiplied by is rounded to.
+    fn precision(&self, phase: Phase) -> Precision {
+        match (self.isa, phase) {
+            (Isa::Amx, Phase::Prompt) => Precision::Halves,
+            _ => with_float!(self.dtype, _F => Precision::Floats, Precision::Bytes),
+        }
+    }
+
+    /// Whether what it is multiplied by is rounded as for `other`.
+    pub(crate) fn shares_rounding(&self, other: &Self) -> bool {
+        self.precision(Phase::Completion) == other.precision(Phase::Completion)
+    }
+
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows
@@ -324,7 +208,11 @@ impl Packed {
         for (&id, to) in ids.iter().zip(rows.chunks_exact_mut(self.columns)) {
             let row = usize::try_from(id).ok().filter(|row| *row < self.rows).ok_or(id)?;
             let (tile, at) = (self.tile(row / ROWS), row % ROWS);
-            with_format!(self.dtype, F => product::row::<F>(self.isa, tile, at, &mut scratch, to), ());
+            with_format!(
+                self.dtype,
+                F => product::row::<F>(self.isa, tile, at, &mut scratch, to),
+                with_float!(self.dtype, H => floats::row::<H>(tile, at, to), ())
+            );
         }
         Ok(rows)
     }
@@ -362,6 +250,11 @@ fn multiply<'a>(
                 with_format!(matrix.dtype, F => product::multiply::<F>(matrix.isa, tile, x, scratch, out), ());
             }
         }
+        Activations::Floats(x) => {
+            for ((matrix, tile), out) in tiles.zip(results.chunks_exact_mut(room)) {
+                with_float!(matrix.dtype, H => floats::multiply::<H>(matrix.isa, tile, x, out), ());
+            }
+        }
         Activations::Halves(x) => {
             let scratch = &mut unpacked.halves;
             for start in (0..x.n_blocks).step_by(amx::SLICE) {
@@ -369,9 +262,14 @@ fn multiply<'a>(
                 for ((matrix, tile), out) in tiles.clone().zip(results.chunks_exact_mut(room)) {
                     assert_eq!(x.n_blocks * BLOCK, matrix.columns, "vectors as long as rows");
                     let blocks = blocks.clone();
+                    let unpack: amx::Unpack = with_format!(
+                        matrix.dtype,
+                        F => amx::unpack::<F>,
+                        with_float!(matrix.dtype, H => amx::unpack_floats::<H>, continue)
+                    );
                     // SAFETY: there are halves only for the matrix unit; a tile is as long as rows, and they are whole
                     // units, as a slice is.
-                    with_format!(matrix.dtype, F => unsafe { amx::multiply::<F>(tile, x, blocks, scratch, out) }, ());
+                    unsafe { amx::multiply(unpack, tile, x, blocks, scratch, out) };
                 }
             }
         }
@@ -396,7 +294,7 @@ fn each_part(
     }
     let pool = Pool::get();
     let shares = match x {
-        Activations::Bytes(_) => SHARES,
+        Activations::Bytes(_) | Activations::Floats(_) => SHARES,
         Activations::Halves(_) => SHARES_OF_PROMPTS,
     };
     let per_part = n_tiles.div_ceil(pool.n_threads() * shares).clamp(1, TOGETHER);

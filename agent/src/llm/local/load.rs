@@ -15,8 +15,9 @@ use crate::llm::kv_cache::KvCache;
 use crate::llm::memory;
 use crate::llm::qwen::Qwen;
 use crate::llm::refusal::Refusal;
+use crate::llm::safetensors::SafetensorsWeights;
 use crate::llm::tokenizer::Tokenizer;
-use crate::llm::weights::{GgufWeights, SafetensorsWeights};
+use crate::llm::weights::GgufWeights;
 use crate::llm::weights_cache::{Identity, WeightsCache};
 use crate::llm::{ModelInfo, Profile};
 

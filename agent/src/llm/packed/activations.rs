@@ -10,16 +10,25 @@
 
 use std::arch::x86_64::{_mm512_cvtne2ps_pbh, _mm512_loadu_ps};
 
-use super::simd::Isa;
-use super::{BLOCK, GROUP, Phase};
+use super::{BLOCK, GROUP};
 use crate::llm::pool::Pool;
+
+/// What activations are rounded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Precision {
+    /// Bytes with a scale for each block: for matrices of bytes and less.
+    Bytes,
+    /// 16-bit floats: for the matrix unit.
+    Halves,
+    /// As they are: for matrices of floats.
+    Floats,
+}
 
 /// Vectors of some tokens, each `[columns]`.
 pub(super) enum Activations {
-    /// For all instruction sets.
     Bytes(Bytes),
-    /// For the matrix unit.
     Halves(Halves),
+    Floats(Floats),
 }
 
 /// `t` tokens by blocks of 32 columns: `x ≈ scale * bytes`.
@@ -51,14 +60,24 @@ pub(super) struct Halves {
     numbers: Vec<u16>,
 }
 
+/// `t` tokens as they are.
+pub(super) struct Floats {
+    /// Number of tokens.
+    pub(super) t: usize,
+    /// Blocks of a token.
+    pub(super) n_blocks: usize,
+    /// `[t, blocks, 32]`.
+    pub(super) numbers: Vec<f32>,
+}
+
 /// From so many tokens on other threads help.
 const MANY: usize = 8;
 
 impl Activations {
     /// Rounds `x`, `[t, columns]`; `columns` is a multiple of 32.
-    pub(super) fn round(x: &[f32], columns: usize, isa: Isa, phase: Phase, pool: &Pool) -> Self {
+    pub(super) fn round(x: &[f32], columns: usize, precision: Precision, pool: &Pool) -> Self {
         let t = x.len() / columns;
-        let rounding = Rounding::new(t, columns, isa, phase);
+        let rounding = Rounding::new(t, columns, precision);
         let round = |group: usize| {
             let tokens = x.chunks_exact(columns).enumerate().skip(group * GROUP).take(GROUP);
             for (token, x) in tokens {
@@ -80,6 +99,7 @@ impl Activations {
         match self {
             Self::Bytes(bytes) => bytes.t,
             Self::Halves(halves) => halves.t,
+            Self::Floats(floats) => floats.t,
         }
     }
 
@@ -135,6 +155,7 @@ pub(super) struct Rounding {
 enum Places {
     Bytes { width: usize, bytes: *mut [i8; BLOCK], scales: *mut f32, sums: *mut [i32; 2] },
     Halves(*mut [u16; BLOCK]),
+    Floats(*mut [f32; BLOCK]),
 }
 
 // SAFETY: threads write different blocks, and nobody reads before all have.
@@ -142,18 +163,26 @@ unsafe impl Sync for Rounding {}
 
 impl Rounding {
     /// For `t` tokens of `columns`, all zero.
-    pub(super) fn new(t: usize, columns: usize, isa: Isa, phase: Phase) -> Self {
+    pub(super) fn new(t: usize, columns: usize, precision: Precision) -> Self {
         let n_blocks = columns / BLOCK;
-        let (activations, places) = if isa == Isa::Amx && phase == Phase::Prompt {
-            let mut halves = Halves::new(t, n_blocks);
-            let places = Places::Halves(halves.numbers.as_mut_ptr().cast());
-            (Activations::Halves(halves), places)
-        } else {
-            let mut made = Bytes::new(t, n_blocks);
-            let bytes = made.numbers.as_mut_ptr().cast();
-            let (scales, sums) = (made.scales.as_mut_ptr(), made.sums.as_mut_ptr().cast());
-            let places = Places::Bytes { width: made.width, bytes, scales, sums };
-            (Activations::Bytes(made), places)
+        let (activations, places) = match precision {
+            Precision::Bytes => {
+                let mut made = Bytes::new(t, n_blocks);
+                let bytes = made.numbers.as_mut_ptr().cast();
+                let (scales, sums) = (made.scales.as_mut_ptr(), made.sums.as_mut_ptr().cast());
+                let places = Places::Bytes { width: made.width, bytes, scales, sums };
+                (Activations::Bytes(made), places)
+            }
+            Precision::Halves => {
+                let mut made = Halves::new(t, n_blocks);
+                let places = Places::Halves(made.numbers.as_mut_ptr().cast());
+                (Activations::Halves(made), places)
+            }
+            Precision::Floats => {
+                let mut made = Floats { t, n_blocks, numbers: vec![0.0; t * n_blocks * BLOCK] };
+                let places = Places::Floats(made.numbers.as_mut_ptr().cast());
+                (Activations::Floats(made), places)
+            }
         };
         Self { activations, places, t, n_blocks }
     }
@@ -187,6 +216,7 @@ impl Rounding {
                     sums.add(slot(width)).write(rounded.2);
                 }
                 Places::Halves(numbers) => numbers.add(slot(GROUP)).write(halves(x)),
+                Places::Floats(numbers) => numbers.add(token * n_blocks + block).write(*x),
             }
         }
     }

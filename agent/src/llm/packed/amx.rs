@@ -18,6 +18,7 @@ use std::arch::x86_64::{
 use std::ops::Range;
 
 use super::activations::Halves;
+use super::floats::{self, Float};
 use super::format::Format;
 use super::product::Out;
 use super::simd::Avx512;
@@ -86,15 +87,22 @@ static SHAPES: Shapes = {
     shapes
 };
 
-/// Adds to `out`, which has a place for each token of `x`'s groups, what `blocks` of a tile of the format `F` give; the
-/// first of them do not add but write.
+/// Makes 16-bit floats of some blocks of a tile, as [`Unpacked`] has them.
+///
+/// # Safety
+/// The unit [is there](is_there), and the tile has these blocks, whole units.
+pub(super) type Unpack = unsafe fn(&[u8], &Range<usize>, &mut Vec<u16>);
+
+/// Adds to `out`, which has a place for each token of `x`'s groups, what `blocks` of a tile give; the first of them do
+/// not add but write.
 ///
 /// The tile's blocks stay in the nearest cache while all tokens pass.
 ///
 /// # Safety
 /// The unit [is there](is_there); the tile has as many blocks as `x`, and `blocks` are whole units of it.
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")]
-pub(super) unsafe fn multiply<F: Format>(
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn multiply(
+    unpack: Unpack,
     tile: &[u8],
     x: &Halves,
     blocks: Range<usize>,
@@ -104,7 +112,7 @@ pub(super) unsafe fn multiply<F: Format>(
     assert!(out.len() >= x.n_groups() * GROUP, "a place for each token");
     // SAFETY: that of this function; registers have the shapes of `SHAPES`.
     unsafe {
-        unpack::<F>(tile, &blocks, &mut scratch.0);
+        unpack(tile, &blocks, &mut scratch.0);
         asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly));
         for first in (0..x.n_groups()).step_by(2) {
             let second = (first + 1).min(x.n_groups() - 1);
@@ -191,9 +199,9 @@ unsafe fn store([first, second]: [*mut f32; 2]) {
     }
 }
 
-/// Unpacks some blocks of a tile.
+/// [`Unpack`] of a format.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")]
-unsafe fn unpack<F: Format>(tile: &[u8], blocks: &Range<usize>, to: &mut Vec<u16>) {
+pub(super) unsafe fn unpack<F: Format>(tile: &[u8], blocks: &Range<usize>, to: &mut Vec<u16>) {
     to.resize(blocks.len() * ROWS * BLOCK, 0);
     let offset = _mm512_set1_ps(small(F::OFFSET));
     // SAFETY: `multiply` has a tile with these blocks; `to` was just made as long.
@@ -232,6 +240,32 @@ unsafe fn unpack<F: Format>(tile: &[u8], blocks: &Range<usize>, to: &mut Vec<u16
     }
 }
 
+/// [`Unpack`] of floats.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16")]
+pub(super) unsafe fn unpack_floats<H: Float>(
+    tile: &[u8],
+    blocks: &Range<usize>,
+    to: &mut Vec<u16>,
+) {
+    const COLUMN: usize = ROWS * floats::SIZE;
+    to.resize(blocks.len() * ROWS * BLOCK, 0);
+    // SAFETY: the tile has these blocks; `to` was just made as long.
+    unsafe {
+        let mut to = to.as_mut_ptr();
+        for block in blocks.clone() {
+            for rows in 0..2 {
+                for pair in 0..BLOCK / 2 {
+                    let at = (block * BLOCK + 2 * pair) * COLUMN + rows * COLUMN / 2;
+                    let at = tile.as_ptr().add(at);
+                    let columns = [H::load::<Avx512>(at), H::load::<Avx512>(at.add(COLUMN))];
+                    _mm512_storeu_si512(to.cast(), row_by_row(columns));
+                    to = to.add(2 * 16);
+                }
+            }
+        }
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "at most 128")]
 const fn small(number: i32) -> f32 {
     number as f32
@@ -248,9 +282,15 @@ fn pair<const AT: u32>(bytes: __m512i, scale: __m512, added: __m512) -> __m512i 
         _ => _mm512_srli_epi32::<24>(bytes),
     };
     let weights = |bytes| _mm512_fmadd_ps(_mm512_cvtepi32_ps(bytes), scale, added);
-    let both = _mm512_cvtne2ps_pbh(weights(second), weights(first));
+    row_by_row([weights(first), weights(second)])
+}
+
+/// Of 16 rows the numbers of two columns as 16-bit floats, row by row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn row_by_row([first, second]: [__m512; 2]) -> __m512i {
     // SAFETY: both are 512 bits of anything.
-    let both: __m512i = unsafe { std::mem::transmute(both) };
+    let both: __m512i = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) };
     _mm512_permutexvar_epi16(interleaved(), both)
 }
 

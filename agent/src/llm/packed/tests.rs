@@ -7,6 +7,7 @@ use expect_test::expect;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::llm::refusal::Refusal;
 use crate::llm::weights_cache;
 
 const TYPES: [GgmlDType; 6] = [
@@ -17,6 +18,9 @@ const TYPES: [GgmlDType; 6] = [
     GgmlDType::Q5K,
     GgmlDType::Q6K,
 ];
+
+/// Those of [`floats`].
+const FLOATS: [GgmlDType; 2] = [GgmlDType::F16, GgmlDType::BF16];
 
 /// Numbers between -1 and 1 without a pattern.
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
@@ -41,9 +45,15 @@ fn new(dtype: GgmlDType, rows: usize, columns: usize, stored: &[u8]) -> Result<P
     })
 }
 
+/// The matrix, multiplied by these instructions.
+fn with(isa: Isa, mut matrix: Packed) -> Packed {
+    matrix.isa = isa;
+    matrix
+}
+
 fn packed(dtype: GgmlDType, rows: usize, columns: usize, isa: Isa) -> (Packed, Vec<f32>) {
     let (stored, weights) = stored(dtype, rows, columns);
-    (Packed { isa, ..new(dtype, rows, columns, &stored).unwrap() }, weights)
+    (with(isa, new(dtype, rows, columns, &stored).unwrap()), weights)
 }
 
 /// What activations stand for after rounding, `[t, columns]`.
@@ -96,13 +106,35 @@ fn a_product_is_the_sum_that_the_format_stands_for() {
 }
 
 #[test]
+fn a_product_with_floats_rounds_nothing() {
+    for isa in Isa::all() {
+        for dtype in FLOATS {
+            for (rows, columns) in [(32, 32), (1, 64), (70, 96), (33, 320)] {
+                let (matrix, weights) = packed(dtype, rows, columns, isa);
+                for t in [1, 2, 3, 4, 5, 7, 8, 9, 13, 31, 50] {
+                    let x = noise(t * columns, 1.3);
+                    let exact: Vec<_> = x.iter().copied().map(f64::from).collect();
+                    let [found] =
+                        products(&[(&matrix, None)], &x, Phase::Completion).try_into().unwrap();
+                    let found = distance(&found, &weights, &exact, rows, columns);
+                    assert!(
+                        found < 2e-6,
+                        "{isa:?} {dtype:?} {rows} × {columns}, {t} tokens: {found}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_largest_weights_and_activations_do_not_overflow() {
     for isa in Isa::all() {
         let (rows, columns) = (32, 64);
         // -128 times half a float of 1, and all bits set.
         let stored: Vec<u8> =
             (0..rows * 2).flat_map(|_| [[0, 0x3C].as_slice(), &[0x80; 32]].concat()).collect();
-        let matrix = Packed { isa, ..new(GgmlDType::Q8_0, rows, columns, &stored).unwrap() };
+        let matrix = with(isa, new(GgmlDType::Q8_0, rows, columns, &stored).unwrap());
         for sign in [1.0, -1.0] {
             for t in [1, 6] {
                 let [found] =
@@ -134,6 +166,21 @@ fn terms_share_their_vector_and_have_their_own_bias() {
     assert_eq!(both[0], expected);
 }
 
+#[test]
+fn terms_that_round_their_vector_in_different_ways_are_computed_each_for_itself() {
+    let isa = Isa::of_this_machine().unwrap();
+    let (bytes, _) = packed(GgmlDType::Q8_0, 40, 64, isa);
+    let (floats, _) = packed(GgmlDType::F16, 64, 64, isa);
+    assert!(!bytes.shares_rounding(&floats) && bytes.shares_rounding(&bytes));
+    let x = noise(3 * 64, 0.1);
+    for phase in [Phase::Prompt, Phase::Completion] {
+        let [both, other] =
+            products(&[(&bytes, None), (&floats, None)], &x, phase).try_into().unwrap();
+        assert_eq!(products(&[(&bytes, None)], &x, phase), [both]);
+        assert_eq!(products(&[(&floats, None)], &x, phase), [other]);
+    }
+}
+
 /// What numbers stand for as 16-bit floats.
 fn halved(x: &[f32]) -> Vec<f64> {
     x.iter().map(|x| half::bf16::from_f32(*x).to_f64()).collect()
@@ -143,8 +190,8 @@ fn halved(x: &[f32]) -> Vec<f64> {
 fn a_product_of_a_prompt_is_the_sum_that_the_format_stands_for() {
     // Without the matrix unit prompts are products like others.
     let Some(isa) = Isa::all().find(|isa| *isa == Isa::Amx) else { return };
-    for dtype in TYPES {
-        let block = dtype.block_size();
+    for dtype in TYPES.into_iter().chain(FLOATS) {
+        let block = dtype.block_size().max(BLOCK);
         for (rows, columns) in [(32, block), (1, block), (70, 3 * block), (33, 2 * block)] {
             let (matrix, weights) = packed(dtype, rows, columns, isa);
             for t in [1, 2, 15, 16, 17, 31, 32, 33, 50] {
@@ -164,6 +211,7 @@ fn a_feed_forward_is_made_of_its_products() {
     let (gate, _) = packed(GgmlDType::Q8_0, 96, 64, isa);
     let (up, _) = packed(GgmlDType::Q5_0, 96, 64, isa);
     let (down, weights) = packed(GgmlDType::Q4_0, 40, 96, isa);
+    let (plain, plain_weights) = packed(GgmlDType::BF16, 40, 96, isa);
     for t in [1, 5, 40] {
         let x = noise(t * 64, 0.4);
         let parts = products(&[(&gate, None), (&up, None)], &x, Phase::Completion);
@@ -172,8 +220,10 @@ fn a_feed_forward_is_made_of_its_products() {
         let found = feed_forward(&gate, &up, &down, &x, Phase::Completion);
         // A number on the border between two bytes may be rounded to either.
         assert!(distance(&found, &weights, &rounded(&inner, 96), 40, 96) < 1e-3, "{t}");
-        let found = feed_forward(&gate, &up, &down, &x, Phase::Prompt);
         let exact: Vec<_> = inner.iter().map(|x| f64::from(*x)).collect();
+        let found = feed_forward(&gate, &up, &plain, &x, Phase::Completion);
+        assert!(distance(&found, &plain_weights, &exact, 40, 96) < 1e-5, "{t} into floats");
+        let found = feed_forward(&gate, &up, &down, &x, Phase::Prompt);
         assert!(distance(&found, &weights, &exact, 40, 96) < 2e-2, "{t} as a prompt");
     }
 }
@@ -181,8 +231,8 @@ fn a_feed_forward_is_made_of_its_products() {
 #[test]
 fn gathered_rows_are_the_weights() {
     for isa in Isa::all() {
-        for dtype in TYPES {
-            let columns = 2 * dtype.block_size();
+        for dtype in TYPES.into_iter().chain(FLOATS) {
+            let columns = 2 * dtype.block_size().max(BLOCK);
             let (matrix, weights) = packed(dtype, 70, columns, isa);
             let found = matrix.gather(&[69, 0, 33]).unwrap();
             for (found, row) in found.chunks_exact(columns).zip([69, 0, 33]) {
@@ -200,7 +250,7 @@ fn gathered_rows_are_the_weights() {
 
 #[test]
 fn a_packed_matrix_takes_the_memory_of_its_file() {
-    for dtype in TYPES {
+    for dtype in TYPES.into_iter().chain(FLOATS) {
         let (rows, columns) = (1_024, 1_024);
         let file = rows * columns / dtype.block_size() * dtype.type_size();
         let found = Packed::size(dtype, rows, columns);
@@ -213,8 +263,8 @@ fn a_packed_matrix_takes_the_memory_of_its_file() {
 fn tiles_lie_as_their_version_says() {
     let mut hash = Sha256::new();
     hash.update(weights_cache::VERSION.to_le_bytes());
-    for dtype in TYPES {
-        let (rows, columns) = (70, 2 * dtype.block_size());
+    for dtype in TYPES.into_iter().chain(FLOATS) {
+        let (rows, columns) = (70, 2 * dtype.block_size().max(BLOCK));
         // Whole numbers, so that no rounding of a processor's own is in what is stored.
         let stored: Vec<u8> = (0..rows * columns / dtype.block_size() * dtype.type_size())
             .map(|index| (index * 7 % 251).to_le_bytes()[0])
@@ -222,7 +272,7 @@ fn tiles_lie_as_their_version_says() {
         let matrix = new(dtype, rows, columns, &stored).unwrap();
         (0..matrix.n_tiles()).for_each(|index| hash.update(matrix.tile(index)));
     }
-    expect!["1dbee43609d21d9187dc409d25fa88820e8e421be2d9568d0e65de9f3bb6779b"]
+    expect!["97102ce4c7384022e0ab71259df1bb484da755dfe1de873a12358662f1381838"]
         .assert_eq(&weights_cache::hex(&hash.finalize()));
 }
 

@@ -8,7 +8,7 @@ pub(super) const LENGTH: usize = 4096;
 const MAGIC: [u8; 16] = *b"datarus weights\n";
 /// How tiles are laid out; to be raised with every change of [`crate::llm::packed`] that moves a bit of them. A test
 /// holds the two together.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A SHA-256.
 pub(super) type Hash = [u8; 32];
