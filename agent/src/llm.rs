@@ -14,6 +14,8 @@ pub mod chat_template;
 pub mod endpoint;
 pub mod local;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod choice;
 mod config;

@@ -10,10 +10,13 @@ use candle_nn::ops::softmax_last_dim;
 
 use crate::llm::attention::flash::{Heads, Instructions, Job, Sizes};
 use crate::llm::attention::lanes::Element;
+use crate::llm::packed::Phase;
 use crate::llm::pool::Pool;
 
 mod flash;
 mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod matrix_unit;
 mod part;
 mod softmax;
 
@@ -22,26 +25,26 @@ mod tests;
 
 /// `query`: `[t, h, d]`, 32-bit floats; `keys`, `values`: views `[h_kv, s, d]` of the cache, 32-bit or 16-bit floats,
 /// which are not copied. The `t` queries belong to the last `t` of the `s` positions and look at no later one.
-/// Returns `[t, h * d]`, 32-bit floats.
+/// Returns `[t, h * d]`, 32-bit floats. A prompt may be computed in the precision in which its products are.
 ///
 /// # Errors
 /// When the shapes or types do not fit.
-pub(crate) fn attend(query: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+pub(crate) fn attend(
+    query: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    phase: Phase,
+) -> Result<Tensor> {
     let sizes = sizes(query.shape(), keys.shape(), values.shape())?;
     match query.device() {
-        Device::Cpu => attend_with(Instructions::best(), query, keys, values),
+        Device::Cpu => attend_with(Way::best(sizes, keys.dtype(), phase), query, keys, values),
         _ => attend_elsewhere(sizes, query, keys, values),
     }
 }
 
 /// On the CPU.
-fn attend_with(
-    instructions: Instructions,
-    query: &Tensor,
-    keys: &Tensor,
-    values: &Tensor,
-) -> Result<Tensor> {
-    query.contiguous()?.apply_op3_no_bwd(keys, values, &Flash(instructions))
+fn attend_with(way: Way, query: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+    query.contiguous()?.apply_op3_no_bwd(keys, values, &Flash(way))
 }
 
 /// By candle. The `h / h_kv` query heads of a group are stacked into rows, so that one product per group does.
@@ -85,8 +88,34 @@ fn sizes(query: &Shape, keys: &Shape, values: &Shape) -> Result<Sizes> {
     Ok(Sizes { h, h_kv, t, s, d })
 }
 
-/// The way on the CPU.
-struct Flash(Instructions);
+/// How the CPU computes.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// In 32-bit floats.
+    Vectors(Instructions),
+    /// In 16-bit floats.
+    #[cfg(target_arch = "x86_64")]
+    MatrixUnit,
+}
+
+impl Way {
+    #[cfg(target_arch = "x86_64")]
+    fn best(sizes: Sizes, dtype: DType, phase: Phase) -> Self {
+        let is_halved = phase == Phase::Prompt && dtype == DType::F16;
+        if is_halved && matrix_unit::takes(sizes.d) {
+            return Self::MatrixUnit;
+        }
+        Self::Vectors(Instructions::best())
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn best(_: Sizes, _: DType, _: Phase) -> Self {
+        Self::Vectors(Instructions::best())
+    }
+}
+
+/// The operation on the CPU.
+struct Flash(Way);
 
 impl CustomOp3 for Flash {
     fn name(&self) -> &'static str {
@@ -109,25 +138,32 @@ impl CustomOp3 for Flash {
             bail!("expected queries in order");
         };
         let (keys, values) = ((keys, keys_layout), (values, values_layout));
-        let mixed = match keys.0 {
-            CpuStorage::F16(_) => self.run::<half::f16>(sizes, query, keys, values)?,
-            _ => self.run::<f32>(sizes, query, keys, values)?,
+        let mixed = match (self.0, keys.0) {
+            #[cfg(target_arch = "x86_64")]
+            (Way::MatrixUnit, _) => {
+                let (keys, values) = (heads(sizes, keys)?, heads(sizes, values)?);
+                matrix_unit::attend(sizes, query, keys, values, Pool::get())
+            }
+            (Way::Vectors(instructions), CpuStorage::F16(_)) => {
+                run::<half::f16>(instructions, sizes, query, keys, values)?
+            }
+            (Way::Vectors(instructions), _) => {
+                run::<f32>(instructions, sizes, query, keys, values)?
+            }
         };
         Ok((CpuStorage::F32(mixed), Shape::from((sizes.t, sizes.h * sizes.d))))
     }
 }
 
-impl Flash {
-    fn run<T: Element + WithDType>(
-        &self,
-        sizes: Sizes,
-        query: &[f32],
-        keys: (&CpuStorage, &Layout),
-        values: (&CpuStorage, &Layout),
-    ) -> Result<Vec<f32>> {
-        let (keys, values) = (heads::<T>(sizes, keys)?, heads::<T>(sizes, values)?);
-        Ok(Job { sizes, query, keys, values }.run(self.0, Pool::get()))
-    }
+fn run<T: Element + WithDType>(
+    instructions: Instructions,
+    sizes: Sizes,
+    query: &[f32],
+    keys: (&CpuStorage, &Layout),
+    values: (&CpuStorage, &Layout),
+) -> Result<Vec<f32>> {
+    let (keys, values) = (heads::<T>(sizes, keys)?, heads::<T>(sizes, values)?);
+    Ok(Job { sizes, query, keys, values }.run(instructions, Pool::get()))
 }
 
 /// A view of the cache.

@@ -152,13 +152,16 @@ impl Qwen {
         let angles = self.config.rope.angles(self.config.head_size, cache.len(), tokens.len());
         let mut x = self.embedding.rows(tokens, &self.device)?;
         let mut more = x.zeros_like()?;
+        // A model whose products know no phases has none.
+        let is_reusable = phase == Phase::Prompt || !self.phases_differ();
+        let phase = if self.phases_differ() { phase } else { Phase::Completion };
         for (index, layer) in self.layers.iter().enumerate() {
             if interrupt.is_set() {
                 return Ok(None);
             }
             (x, more) = layer.forward(&x, &more, &angles, cache, index, phase)?;
         }
-        cache.commit(tokens, phase == Phase::Prompt || !self.phases_differ());
+        cache.commit(tokens, is_reusable);
         let first = tokens.len() - wanted;
         (x.narrow(0, first, wanted)? + more.narrow(0, first, wanted)?).map(Some)
     }
@@ -272,7 +275,7 @@ impl Attention {
         let (query, key) = (angles.turn(&query, query_norm)?, angles.turn(&key, key_norm)?);
         let value = value.reshape(key.shape())?;
         let (keys, values) = cache.extend(index, &key.transpose(0, 1)?, &value.transpose(0, 1)?)?;
-        self.output.forward(&attend(&query, &keys, &values)?, phase)
+        self.output.forward(&attend(&query, &keys, &values, phase)?, phase)
     }
 }
 

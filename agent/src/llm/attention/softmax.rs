@@ -67,7 +67,7 @@ impl Seen {
 
 /// In pairs, as vectors do.
 #[inline(always)]
-fn fold(lanes: Lanes, of: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) fn fold(lanes: Lanes, of: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = lanes;
     for half in [8, 4, 2, 1] {
         let (low, high) = lanes.split_at_mut(half);
@@ -80,6 +80,6 @@ fn fold(lanes: Lanes, of: impl Fn(f32, f32) -> f32) -> f32 {
 
 /// The higher of two, as one instruction.
 #[inline(always)]
-fn higher(a: f32, b: f32) -> f32 {
+pub(super) fn higher(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }

@@ -5,7 +5,10 @@ use candle_core::{DType, Device, Tensor};
 
 use super::flash::{Heads, Instructions, Job, Plan, Sizes};
 use super::lanes::{Isa, LANES, Plain};
-use super::{attend, attend_elsewhere, attend_with};
+#[cfg(target_arch = "x86_64")]
+use super::matrix_unit;
+use super::{Way, attend, attend_elsewhere, attend_with};
+use crate::llm::packed::Phase;
 use crate::llm::pool::Pool;
 
 /// Positions that a cache has room for beyond those held.
@@ -99,7 +102,7 @@ fn every_instruction_set_computes_the_definition_on_views_of_a_cache() {
             let [query, keys, values] = &example;
             let expected = reference(sizes, &example);
             for instructions in Instructions::available() {
-                let found = attend_with(instructions, query, keys, values).unwrap();
+                let found = attend_with(Way::Vectors(instructions), query, keys, values).unwrap();
                 assert_eq!(found.dims(), [t, h * d]);
                 let what = format!("{sizes:?} {dtype:?} {instructions:?}");
                 check(&numbers(&found), &expected, tolerance, &what);
@@ -107,6 +110,43 @@ fn every_instruction_set_computes_the_definition_on_views_of_a_cache() {
             let candle = attend_elsewhere(sizes, query, keys, values).unwrap();
             assert_eq!(candle.dims(), [t, h * d]);
             check(&numbers(&candle), &expected, tolerance, &format!("{sizes:?} by candle"));
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_matrix_unit_computes_the_definition_within_its_precision() {
+    let more = [(4, 2, 1_500, 70, 64), (3, 1, 1_000, 30, 32), (2, 2, 1_024, 1, 128)];
+    for (h, h_kv, held, t, d) in TABLE.into_iter().chain(more) {
+        let sizes = Sizes { h, h_kv, t, s: held + t, d };
+        let example = example(sizes, DType::F16);
+        let [query, keys, values] = &example;
+        let way = Way::best(sizes, DType::F16, Phase::Prompt);
+        if !matches!(way, Way::MatrixUnit) {
+            continue;
+        }
+        let found = attend_with(way, query, keys, values).unwrap();
+        let expected = reference(sizes, &example);
+        // Queries, keys, weights and values are each rounded to eight bits.
+        check(&numbers(&found), &expected, 2e-2, &format!("{sizes:?}"));
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn what_a_query_gets_from_the_matrix_unit_does_not_depend_on_the_others() {
+    let sizes = Sizes { h: 6, h_kv: 2, t: 70, s: 1_170, d: 64 };
+    let [query, keys, values] = example(sizes, DType::F16);
+    let whole = attend(&query, &keys, &values, Phase::Prompt).unwrap();
+    for (first, t) in [(0, 1), (0, 33), (33, 37), (69, 1)] {
+        let visible = sizes.s - sizes.t + first + t;
+        let narrow = |cache: &Tensor| cache.narrow(1, 0, visible).unwrap();
+        let query = query.narrow(0, first, t).unwrap();
+        let part = attend(&query, &narrow(&keys), &narrow(&values), Phase::Prompt).unwrap();
+        let expected = whole.narrow(0, first, t).unwrap();
+        if matrix_unit::takes(sizes.d) {
+            assert_eq!(numbers(&part), numbers(&expected), "{t} from {first}");
         }
     }
 }
@@ -136,7 +176,8 @@ fn great_scores_neither_overflow_nor_vanish() {
     let example = [(query * 1e3).unwrap(), keys, values];
     let expected = reference(sizes, &example);
     for instructions in Instructions::available() {
-        let found = attend_with(instructions, &example[0], &example[1], &example[2]).unwrap();
+        let found =
+            attend_with(Way::Vectors(instructions), &example[0], &example[1], &example[2]).unwrap();
         check(&numbers(&found), &expected, 2e-3, &format!("{instructions:?}"));
     }
 }
@@ -147,7 +188,7 @@ fn what_is_not_a_number_is_not_hidden() {
     let [query, keys, values] = example(sizes, DType::F32);
     let keys = keys.affine(f64::NAN, 0.0).unwrap();
     for instructions in Instructions::available() {
-        let found = attend_with(instructions, &query, &keys, &values).unwrap();
+        let found = attend_with(Way::Vectors(instructions), &query, &keys, &values).unwrap();
         assert!(numbers(&found).iter().all(|number| number.is_nan()), "{instructions:?}");
     }
 }
@@ -157,9 +198,12 @@ fn shapes_and_types_that_do_not_fit_are_errors() {
     let query = tensor((2, 4, 8), 0.0);
     let keys = tensor((2, 5, 8), 0.0);
     let refused = |query: &Tensor, keys: &Tensor, values: &Tensor| {
-        assert!(attend(query, keys, values).is_err(), "{query:?} {keys:?} {values:?}");
+        assert!(
+            attend(query, keys, values, Phase::Prompt).is_err(),
+            "{query:?} {keys:?} {values:?}"
+        );
     };
-    assert!(attend(&query, &keys, &keys).is_ok());
+    assert!(attend(&query, &keys, &keys, Phase::Prompt).is_ok());
     for wrong in [(2, 4, 8), (1, 5, 8), (2, 5, 6), (3, 5, 8), (0, 5, 8), (2, 0, 8), (2, 5, 0)] {
         let wrong = tensor(wrong, 0.0);
         refused(&query, &keys, &wrong);

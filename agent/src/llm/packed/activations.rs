@@ -8,9 +8,10 @@
     reason = "functions for processors that are known to have their instructions, and several threads that write"
 )]
 
-use std::arch::x86_64::{_mm512_cvtne2ps_pbh, _mm512_loadu_ps};
+use std::arch::x86_64::_mm512_loadu_ps;
 
 use super::{BLOCK, GROUP};
+use crate::llm::amx;
 use crate::llm::pool::Pool;
 
 /// What activations are rounded to.
@@ -256,8 +257,7 @@ fn round_block(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32, [i32; 2]) {
 fn halves(x: &[f32; BLOCK]) -> [u16; BLOCK] {
     // SAFETY: twice 16 numbers are read; 512 bits are 32 numbers of 16.
     unsafe {
-        let (first, second) =
-            (_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(BLOCK / 2)));
-        std::mem::transmute(_mm512_cvtne2ps_pbh(second, first))
+        let vectors = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(BLOCK / 2))];
+        std::mem::transmute(amx::halves(vectors))
     }
 }

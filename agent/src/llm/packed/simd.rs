@@ -25,6 +25,8 @@ use std::arch::x86_64::{
     _mm512_storeu_si512,
 };
 
+use crate::llm::amx;
+
 /// The instruction sets that products are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
@@ -54,7 +56,7 @@ impl Isa {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
         [
-            (Self::Amx, has_avx2 && has_avx512 && super::amx::is_there()),
+            (Self::Amx, amx::is_there()),
             (Self::Avx512, has_avx2 && has_avx512),
             (Self::AvxVnni, has_avx2 && is_x86_feature_detected!("avxvnni")),
             (Self::Avx2, has_avx2),
