@@ -101,9 +101,12 @@ pub(crate) enum Phase {
     Completion,
 }
 
-/// How this machine rounds, by name: what was computed on another one may differ in its last bits, or in more.
+/// How this machine rounds, by name: what was computed on another one, or by an earlier version of the kernels, may
+/// differ in its last bits, or in more.
 pub(crate) fn arithmetic() -> String {
-    format!("{:?}", Isa::of_this_machine())
+    /// Of what products and attention round, and when.
+    const VERSION: u32 = 2;
+    format!("{:?} {VERSION}", Isa::of_this_machine())
 }
 
 /// Whether the phases round to different numbers on this machine, so that what was computed in one is not what the
