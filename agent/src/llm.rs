@@ -12,6 +12,7 @@ use self::endpoint::Served;
 
 pub mod chat_template;
 pub mod endpoint;
+pub mod hub;
 pub mod local;
 
 #[cfg(target_arch = "x86_64")]
@@ -34,6 +35,7 @@ mod rope;
 mod safetensors;
 mod sampler;
 mod tokenizer;
+mod web;
 mod weights;
 mod weights_cache;
 mod workers;

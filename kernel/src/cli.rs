@@ -7,8 +7,11 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
-use crate::model::replay::Spared;
 use crate::sandbox::{Mode, Network};
+
+mod model;
+
+pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
@@ -40,7 +43,7 @@ pub enum Command {
     Run(RunArgs),
     /// Say what is missing, and how to mend it.
     Doctor(DoctorArgs),
-    /// Look at models.
+    /// Add, look at and measure models.
     Model(ModelArgs),
     /// Make the kernel known to Jupyter.
     Install(InstallArgs),
@@ -103,71 +106,6 @@ pub struct DoctorArgs {
     /// The kernel's settings.
     #[command(flatten)]
     pub engine: EngineArgs,
-}
-
-/// Arguments of `datarus model`.
-#[derive(Debug, Args)]
-pub struct ModelArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ModelCommand,
-}
-
-/// What to do with models.
-#[derive(Debug, Subcommand)]
-pub enum ModelCommand {
-    /// Say what a model is: name, architecture, context, hash. A server is asked.
-    Info {
-        /// A GGUF file, a folder with safetensors, or the address of a server; without it the model in use.
-        #[arg(value_name = "MODEL", env = "DATARUS_MODEL")]
-        model: Option<PathBuf>,
-        /// How a server is asked.
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        /// Print as JSON.
-        #[arg(long, env = "DATARUS_JSON")]
-        json: bool,
-    },
-    /// Say how quickly a model answers on this machine.
-    Bench(BenchArgs),
-}
-
-/// Arguments of `datarus model bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// A GGUF file or a folder with safetensors; without it the model in use.
-    #[arg(env = "DATARUS_MODEL")]
-    pub path: Option<PathBuf>,
-    /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
-    #[arg(long, value_name = "N", env = "DATARUS_THREADS")]
-    pub threads: Option<NonZeroUsize>,
-    /// Where rearranged weights are kept.
-    #[command(flatten)]
-    pub weights: WeightsArgs,
-    /// Lengths of prompts to read, in tokens.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "512")]
-    pub prompt: Vec<NonZeroUsize>,
-    /// Tokens to write.
-    #[arg(long, value_name = "N", default_value = "32")]
-    pub decode: NonZeroUsize,
-    /// Behind so many tokens each.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
-    pub depth: Vec<usize>,
-    /// How often to measure each.
-    #[arg(long, value_name = "N", default_value = "3")]
-    pub repeat: NonZeroUsize,
-    /// Say how well it foretells this text, too: its perplexity.
-    #[arg(long, value_name = "FILE")]
-    pub text: Option<PathBuf>,
-    /// Do this recorded analysis again instead, once: whatever the model would write, it writes what was recorded.
-    #[arg(long, value_name = "EPISODE")]
-    pub replay: Option<PathBuf>,
-    /// What not to spare in it.
-    #[arg(long, value_name = "WHAT,…", value_delimiter = ',', requires = "replay")]
-    pub without: Vec<Spared>,
-    /// Print as JSON.
-    #[arg(long, env = "DATARUS_JSON")]
-    pub json: bool,
 }
 
 /// Arguments of `datarus kernel`.
@@ -268,8 +206,8 @@ pub struct EngineArgs {
     /// The Python that has ipykernel [default: the one that `install` noted, else python3].
     #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
     pub python: Option<PathBuf>,
-    /// A GGUF file, a folder with safetensors, or the address of a server such as `http://127.0.0.1:8080/v1`
-    /// [default: the embedded model].
+    /// A GGUF file, a folder with safetensors, the address of a server such as `http://127.0.0.1:8080/v1`, or the name
+    /// that `datarus model add` gave one [default: `embedded`, the small model in this program].
     #[arg(long, value_name = "MODEL", env = "DATARUS_MODEL")]
     pub model: Option<PathBuf>,
     /// How a server is asked.

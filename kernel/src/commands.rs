@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::cli::{
-    AskArgs, BenchArgs, Command, DoctorArgs, InstallArgs, KernelArgs, ModelCommand, RunArgs,
-    UninstallArgs,
-};
+use crate::cli::{AskArgs, Command, DoctorArgs, InstallArgs, KernelArgs, RunArgs, UninstallArgs};
 use crate::config::{Config, ModelSource};
 use crate::connection::ConnectionInfo;
 use crate::headless::{Ending, ask, run};
 use crate::prompt::configured_model;
 use crate::{doctor, install, model, server};
+
+mod models;
 
 /// The work ended badly.
 const FAILED: u8 = 1;
@@ -50,7 +49,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Ask(args) => ask(args)?,
         Command::Run(args) => run_notebook(args)?,
         Command::Doctor(args) => doctor(args)?,
-        Command::Model(args) => model(args.command)?,
+        Command::Model(args) => models::run(args.command)?,
         Command::Install(args) => install(args)?,
         Command::Uninstall(args) => uninstall(args)?,
     })
@@ -139,31 +138,6 @@ fn doctor(args: DoctorArgs) -> Result<u8> {
         print(doctor::as_text(&findings).trim_end())?;
     }
     Ok(if doctor::is_well(&findings) { 0 } else { MISSING })
-}
-
-fn model(command: ModelCommand) -> Result<u8> {
-    match command {
-        ModelCommand::Info { model: named, endpoint, json } => {
-            let info = model::describe(&ModelSource::named(named.as_deref(), &endpoint)?)?;
-            if json {
-                print_json(&info)?;
-            } else {
-                print(&model::lines(&info))?;
-            }
-        }
-        ModelCommand::Bench(args) => bench(args)?,
-    }
-    Ok(0)
-}
-
-fn bench(args: BenchArgs) -> Result<()> {
-    let program = std::env::current_exe().unwrap_or_default();
-    if let Some(episode) = &args.replay {
-        let report = model::bench::replay(&args, episode, &program)?;
-        return if args.json { print_json(&report) } else { print(&report.as_text()) };
-    }
-    let report = model::bench::run(&args, &program)?;
-    if args.json { print_json(&report) } else { print(&report.as_text()) }
 }
 
 fn install(args: InstallArgs) -> Result<u8> {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::Sampling;
-use datarus_agent::llm::endpoint::{Address, AddressError, ApiKeyError};
+use datarus_agent::llm::endpoint::{AddressError, ApiKeyError};
 use datarus_agent::llm::local::{Shelf, WeightsCache};
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
+use crate::model::registry::RegistryError;
 use crate::sandbox::Settings;
 
 mod source;
@@ -84,11 +85,17 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// The model that was named does not exist.
-    #[error("no model at `{}`: set `--model PATH` or `DATARUS_MODEL`, or leave it out for the embedded model", path.display())]
+    #[error(
+        "no model at `{}`: set `--model PATH` or `DATARUS_MODEL` (`datarus model list` shows names that were added), or \
+         leave it out for the embedded model", path.display()
+    )]
     ModelMissing {
         /// The path.
         path: PathBuf,
     },
+    /// The list of named models cannot be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The address of a model server cannot be used.
     #[error("`--model`: {0}")]
     Address(#[from] AddressError),
@@ -124,6 +131,7 @@ impl Config {
             ModelSource::Path(path) => ModelSource::Path(existing_model(&path)?),
             source => source,
         };
+        let limits = limits(args, &model)?;
         Ok(Self {
             python,
             model,
@@ -137,7 +145,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
-            limits: limits(args)?,
+            limits,
             sampling: sampling(args)?,
             seed: args.seed,
             trust_outputs: args.trust_outputs,
@@ -153,10 +161,12 @@ impl Config {
         args: &EngineArgs,
         companion_args: Vec<String>,
     ) -> Result<Self, ConfigError> {
+        let model = ModelSource::named(args.model.as_deref(), &args.endpoint)?;
+        let limits = limits(args, &model)?;
         let fallback = || args.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
         Ok(Self {
             python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
-            model: ModelSource::named(args.model.as_deref(), &args.endpoint)?,
+            model,
             threads: args.threads,
             weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
@@ -167,7 +177,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
-            limits: limits(args)?,
+            limits,
             sampling: sampling(args)?,
             seed: args.seed,
             trust_outputs: args.trust_outputs,
@@ -289,8 +299,8 @@ fn sandbox(args: &EngineArgs) -> Result<Settings, ConfigError> {
     })
 }
 
-fn limits(args: &EngineArgs) -> Result<Limits, ConfigError> {
-    let is_served = args.model.as_deref().and_then(Path::to_str).is_some_and(Address::is_meant_by);
+fn limits(args: &EngineArgs, model: &ModelSource) -> Result<Limits, ConfigError> {
+    let is_served = matches!(model, ModelSource::Served(_));
     let default = if is_served { NEW_TOKENS_SERVED } else { NEW_TOKENS };
     let max_new_tokens = args.max_new_tokens.unwrap_or(default);
     let max_turn_tokens = args.max_turn_tokens.unwrap_or(default * COMPLETIONS);
@@ -394,7 +404,8 @@ mod tests {
         let refused = |change: fn(&mut EngineArgs)| {
             let mut args = args();
             change(&mut args);
-            let error = limits(&args).err().or_else(|| sampling(&args).err());
+            let error =
+                limits(&args, &ModelSource::Embedded).err().or_else(|| sampling(&args).err());
             error.map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(refused(|_| ()), "");
@@ -427,7 +438,8 @@ mod tests {
     #[test]
     fn completions_of_a_server_are_longer() {
         let tokens = |args: &EngineArgs| {
-            let limits = limits(args).unwrap();
+            let model = ModelSource::named(args.model.as_deref(), &args.endpoint).unwrap();
+            let limits = limits(args, &model).unwrap();
             (limits.max_new_tokens, limits.max_turn_tokens)
         };
         assert_eq!(tokens(&args()), (1_024, 16_384));

@@ -1,12 +1,14 @@
 //! Files that are written whole or not at all, and never over what somebody else wrote meanwhile.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
+
+use crate::cells::hex;
 
 /// What a file was when it was looked at: the hash of its bytes, or that there was none.
 ///
@@ -15,6 +17,9 @@ use tempfile::NamedTempFile;
 pub struct Seen(Option<[u8; 32]>);
 
 impl Seen {
+    /// No file.
+    pub const NOTHING: Seen = Seen(None);
+
     /// What is there now.
     ///
     /// # Errors
@@ -59,6 +64,22 @@ pub fn write(path: &Path, bytes: &[u8], seen: Option<Seen>) -> Result<(), WriteE
     }
     File::open(folder_of(&target))?.sync_all()?;
     Ok(())
+}
+
+/// The SHA-256 of a file, lower-case hex; it is read piece by piece.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(block.get(..count).unwrap_or_default()),
+        }
+    }
 }
 
 /// The folder of a file.
@@ -191,6 +212,17 @@ mod tests {
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_file_is_hashed_as_sha256sum_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.csv");
+        std::fs::write(&file, "abc").unwrap();
+        assert_eq!(
+            sha256(&file).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod hostile_data;
 mod interrupt;
 mod leaks;
 mod live;
+mod models;
 mod network;
 mod observations;
 mod packages;

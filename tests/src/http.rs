@@ -10,3 +10,10 @@ pub fn http_head(stream: &mut impl Read) -> Vec<u8> {
     }
     head
 }
+
+/// The value of a header in the head of a request; its name in lower case.
+pub fn header(head: &str, name: &str) -> Option<String> {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let mut found = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+    found.next().map(|(_, value)| value.trim().to_owned())
+}

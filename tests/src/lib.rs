@@ -4,6 +4,7 @@ pub mod doubles;
 pub mod frontend;
 pub mod gate;
 pub mod http;
+pub mod hub;
 pub mod page;
 pub mod processes;
 pub mod random;

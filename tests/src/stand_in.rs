@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::http::http_head;
+use crate::http::{header, http_head};
 
 /// How it answers one request for a completion.
 #[derive(Debug, Clone)]
@@ -141,9 +141,7 @@ fn drip(stream: &mut TcpStream, drop: &[u8]) {
 
 /// The length of a request's body.
 fn length(head: &str) -> usize {
-    let lines = head.lines().filter_map(|line| line.split_once(':'));
-    let mut lengths = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    lengths.next().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+    header(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
 /// An answer of HTTP.

@@ -32,6 +32,7 @@ mod writing;
 
 pub use address::{Address, AddressError, Reach, Served};
 pub use key::{ApiKey, ApiKeyError};
+pub(super) use refusal::shown;
 
 use catalogue::{Entry, Server};
 use estimate::Estimate;

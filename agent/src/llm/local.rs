@@ -27,6 +27,7 @@ mod load;
 mod replay;
 mod saved;
 mod speed;
+mod survey;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use replay::{Call, Replay};
 use saved::Keeper;
 pub use saved::Shelf;
 pub use speed::{Measure, Speed, Speeds};
+pub use survey::Survey;
 
 /// A Qwen model from a GGUF file or a safetensors folder, on this machine's processor.
 ///

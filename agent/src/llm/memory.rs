@@ -67,7 +67,7 @@ pub(crate) fn map(file: &File) -> std::io::Result<Mmap> {
 }
 
 /// `MemAvailable` of Linux: what can be taken without swapping.
-fn available_bytes() -> Option<u64> {
+pub(crate) fn available_bytes() -> Option<u64> {
     available_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 

@@ -26,6 +26,14 @@ impl Refusal {
         Self::Format(reason.into())
     }
 
+    /// The reason alone, where there is no file yet.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::Format(reason) => reason,
+            other => other.at(Path::new("model")).to_string(),
+        }
+    }
+
     /// The error that the caller of the model host sees.
     pub(crate) fn at(self, path: &Path) -> ModelError {
         let path = path.display().to_string();

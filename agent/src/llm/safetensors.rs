@@ -50,14 +50,36 @@ impl SafetensorsWeights {
         own: bool,
         extra: u64,
     ) -> Result<Self, Refusal> {
+        let weights = Self::map(folder, device, own)?;
+        memory::require(weights.memory() + extra)?;
+        Ok(weights)
+    }
+
+    /// As [`SafetensorsWeights::open`], whatever the machine can hold.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged.
+    pub(crate) fn map(folder: &Path, device: &Device, own: bool) -> Result<Self, Refusal> {
         let mut weights =
             Self { files: Vec::new(), tensors: HashMap::new(), device: device.clone(), own };
         for path in files(folder)? {
             weights.add(&path)?;
         }
-        let held = weights.tensors.values().map(|entry| weights.held(&entry.info));
-        memory::require(held.sum::<u64>() + extra)?;
         Ok(weights)
+    }
+
+    /// Memory that the weights will take, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.tensors.values().map(|entry| self.held(&entry.info)).sum()
+    }
+
+    /// Each weight: how it is stored, how many numbers it has, and how many bytes they take.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (String, u64, u64)> {
+        self.tensors.values().map(|Entry { info, .. }| {
+            let numbers = info.shape.iter().product::<usize>() as u64;
+            let (start, end) = info.data_offsets;
+            (format!("{:?}", info.dtype).to_lowercase(), numbers, (end - start) as u64)
+        })
     }
 
     fn add(&mut self, path: &Path) -> Result<(), Refusal> {

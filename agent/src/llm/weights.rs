@@ -91,6 +91,11 @@ impl GgufWeights<'_> {
     /// # Errors
     /// [`Refusal::Memory`].
     pub(crate) fn require_memory(&self, extra: u64) -> Result<(), Refusal> {
+        Ok(memory::require(self.memory() + extra)?)
+    }
+
+    /// Memory that the weights will take, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
         let held = |entry: &TensorEntry| match (entry.dtype, entry.shape.as_slice()) {
             (dtype, &[rows, columns]) if self.packs(entry) => {
                 Packed::size(dtype, rows, columns) as u64
@@ -108,7 +113,7 @@ impl GgufWeights<'_> {
             ) => entry.bytes * 2,
             _ => entry.bytes,
         };
-        Ok(memory::require(self.file.tensors.values().map(held).sum::<u64>() + extra)?)
+        self.file.tensors.values().map(held).sum()
     }
 
     /// Whether a matrix becomes [`Matrix::Packed`].

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use datarus_agent::llm::endpoint::{Address, ApiKey, Patience, Settings};
 
-use super::{API_KEY, ConfigError, check};
+use super::{API_KEY, ConfigError, check, user_data_dir};
 use crate::cli::EndpointArgs;
+use crate::model::registry::{self, Entry, Registry};
 
 /// Where the model comes from.
 #[derive(Debug, Clone, Default)]
@@ -21,32 +22,48 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
-    /// What was named: an address if it begins as one, else a path. The key of a server is in the environment.
+    /// What was named: an address if it begins as one, else a name that `datarus model add` gave, else a path. The key
+    /// of a server is in the environment.
     ///
     /// # Errors
-    /// When an address or its settings cannot be used.
+    /// When an address or its settings cannot be used, or the list of names cannot be read.
     pub fn named(model: Option<&Path>, args: &EndpointArgs) -> Result<Self, ConfigError> {
         let Some(path) = model else { return Ok(Self::Embedded) };
-        let Some(address) = path.to_str().filter(|text| Address::is_meant_by(text)) else {
-            return Ok(Self::Path(path.to_owned()));
-        };
-        let mut patience = Patience::default();
-        if let Some(seconds) = args.endpoint_timeout {
-            check("--endpoint-timeout", seconds > 0, "of at least 1", seconds)?;
-            patience.silence = Duration::from_secs(seconds);
+        let text = path.to_str().unwrap_or_default();
+        if Address::is_meant_by(text) {
+            return served(text, args);
         }
-        if let Some(length) = args.context_length {
-            check("--context-length", length > 0, "of at least 1", length)?;
+        if text == registry::EMBEDDED {
+            return Ok(Self::Embedded);
         }
-        let key = std::env::var_os(API_KEY).unwrap_or_default();
-        Ok(Self::Served(Box::new(Settings {
-            address: address.parse()?,
-            model: args.endpoint_model.clone(),
-            key: ApiKey::read(&key.to_string_lossy())?,
-            context_length: args.context_length,
-            patience,
-        })))
+        // A path that no name can be is not looked for among the names.
+        let folder = user_data_dir().filter(|_| registry::is_name(text));
+        let registry = folder.map(|folder| Registry::read(&folder)).transpose()?;
+        match registry.as_ref().and_then(|registry| registry.entries.get(text)) {
+            Some(Entry::File(file)) => Ok(Self::Path(file.path.clone())),
+            Some(Entry::Server(server)) => served(&server.address, &server.settings(args)),
+            None => Ok(Self::Path(path.to_owned())),
+        }
     }
+}
+
+fn served(address: &str, args: &EndpointArgs) -> Result<ModelSource, ConfigError> {
+    let mut patience = Patience::default();
+    if let Some(seconds) = args.endpoint_timeout {
+        check("--endpoint-timeout", seconds > 0, "of at least 1", seconds)?;
+        patience.silence = Duration::from_secs(seconds);
+    }
+    if let Some(length) = args.context_length {
+        check("--context-length", length > 0, "of at least 1", length)?;
+    }
+    let key = std::env::var_os(API_KEY).unwrap_or_default();
+    Ok(ModelSource::Served(Box::new(Settings {
+        address: address.parse()?,
+        model: args.endpoint_model.clone(),
+        key: ApiKey::read(&key.to_string_lossy())?,
+        context_length: args.context_length,
+        patience,
+    })))
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub async fn ask(
     // Named by the user, so Python may read them wherever they are.
     config.sandbox.readable.extend(data.iter().cloned());
     let mut kernel = Kernel::start(config, loader).await?;
-    let mut cell = prompt_cell(question, &files);
+    let mut cell = prompt_cell(&question.text, question.think, &files);
     let mut outputs = Outputs::default();
     let source = cell["source"].as_str().unwrap_or_default().to_owned();
     progress.pass("thinking");
@@ -116,7 +116,11 @@ fn notebook_of(cell: Value, outputs: &Outputs, record: Option<&TurnRecord>) -> N
     notebook
 }
 
-fn as_cells(mut cell: Value, outputs: &Outputs, record: Option<&TurnRecord>) -> Vec<Value> {
+pub(super) fn as_cells(
+    mut cell: Value,
+    outputs: &Outputs,
+    record: Option<&TurnRecord>,
+) -> Vec<Value> {
     let Some(record) = record else {
         cell["outputs"] = json!(outputs.list());
         return vec![cell];
@@ -126,9 +130,9 @@ fn as_cells(mut cell: Value, outputs: &Outputs, record: Option<&TurnRecord>) -> 
 }
 
 /// `>` marks the cell for every front end; a question of several lines or with flags takes the long form.
-fn prompt_cell(question: &Question, files: &[String]) -> Value {
-    let text = question.text.trim();
-    let source = match (question.think, text.contains('\n')) {
+pub(super) fn prompt_cell(text: &str, think: bool, files: &[String]) -> Value {
+    let text = text.trim();
+    let source = match (think, text.contains('\n')) {
         (true, _) => format!("%%ask --think\n{text}"),
         (false, true) => format!("%%ask\n{text}"),
         (false, false) => format!("> {text}"),
@@ -143,7 +147,7 @@ fn prompt_cell(question: &Question, files: &[String]) -> Value {
     })
 }
 
-fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer {
+pub(super) fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer {
     let outcome = record.and_then(TurnRecord::outcome);
     let (status, answer, ending) = match outcome {
         Some(Outcome::Answered { answer, .. }) => ("done", answer.clone(), Ending::Done),
@@ -196,9 +200,7 @@ mod tests {
     #[test]
     fn a_question_is_marked_so_that_it_is_never_taken_for_python() {
         let source = |text: &str, think: bool| {
-            let question =
-                Question { text: text.into(), data: vec![], think, output: PathBuf::new() };
-            prompt_cell(&question, &[])["source"].as_str().unwrap().to_owned()
+            prompt_cell(text, think, &[])["source"].as_str().unwrap().to_owned()
         };
         assert_eq!(source(" Which? ", false), "> Which?");
         assert_eq!(source("a\nb", false), "%%ask\na\nb");

@@ -1,13 +1,11 @@
 //! What a notebook was made with: data files, Python, packages.
 
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{HeadlessError, Kernel};
-use crate::cells::hex;
+use crate::disk::sha256;
 
 const SCRIPT: &str = include_str!("facts.py");
 
@@ -76,18 +74,6 @@ fn quoted(source: &str) -> impl Iterator<Item = &str> {
     source.lines().flat_map(|line| line.split(['"', '\'']).skip(1))
 }
 
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(hex(&hash.finalize())),
-            count => hash.update(block.get(..count).unwrap_or_default()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,16 +82,5 @@ mod tests {
     fn strings_are_found_between_quotes() {
         let found: Vec<_> = quoted("pd.read_csv(\"a b.csv\", sep='x')\nz = \"c\"").collect();
         assert_eq!(found, ["a b.csv", ", sep=", "x", ")", "c", ""]);
-    }
-
-    #[test]
-    fn a_file_is_hashed_as_sha256sum_does() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.csv");
-        std::fs::write(&file, "abc").unwrap();
-        assert_eq!(
-            sha256(&file).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

@@ -28,6 +28,11 @@ impl Progress {
         Self { is_terminal, has_passing_line: false, told: 0, started: Instant::now() }
     }
 
+    /// Whether lines that pass are shown.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Seconds since the beginning.
     pub fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()

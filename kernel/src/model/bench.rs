@@ -1,11 +1,10 @@
 //! How quickly a model answers on this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use datarus_agent::agent::Mode;
 use datarus_agent::grammar::Grammar;
-use datarus_agent::llm::endpoint::Address;
 use datarus_agent::llm::local::{Foretold, LocalModel, Measure, Speed, Speeds};
 use datarus_agent::llm::{
     self, GenerateRequest, Interrupt, Model as _, ModelError, Sampling, Usage,
@@ -15,7 +14,7 @@ use serde::Serialize;
 
 use super::replay::{self, Episode};
 use crate::cli::BenchArgs;
-use crate::config::weights_cache;
+use crate::config::{ModelSource, weights_cache};
 
 /// What an analysis costs, in tokens: a question with its notebook, six steps whose outputs are read, an answer.
 const READ: f64 = 2_700.0;
@@ -56,13 +55,27 @@ pub struct Choice {
     pub milliseconds: f64,
 }
 
-/// Loads a model, whose chat template `program` renders, and measures it.
+/// The file or folder of a model that can be measured here; none is the embedded one.
+///
+/// # Errors
+/// When it is a server's.
+pub fn file_of(source: ModelSource) -> Result<Option<PathBuf>, ModelError> {
+    match source {
+        ModelSource::Embedded => Ok(None),
+        ModelSource::Path(path) => Ok(Some(path)),
+        ModelSource::Served(settings) => Err(ModelError::Server {
+            at: settings.address.to_string(),
+            reason: String::from("expected a file, found a server: its speed is measured there"),
+        }),
+    }
+}
+
+/// Loads the model at `path`, whose chat template `program` renders, and measures it.
 ///
 /// # Errors
 /// When it cannot be loaded, or what is asked for does not fit its context.
-pub fn run(args: &BenchArgs, program: &Path) -> Result<Report, ModelError> {
-    let path = args.path.as_deref();
-    let (mut model, start) = load(args, program)?;
+pub fn run(args: &BenchArgs, path: Option<&Path>, program: &Path) -> Result<Report, ModelError> {
+    let (mut model, start) = load(args, path, program)?;
     let load_seconds = llm::seconds(start.elapsed());
     let folder = tempfile::tempdir().map_err(|error| ModelError::Compute(error.to_string()))?;
     let one = Measure {
@@ -110,30 +123,23 @@ fn foretell(model: &mut LocalModel, path: &Path) -> Result<Foretold, ModelError>
 /// As [`run`], and when the recording cannot be played.
 pub fn replay(
     args: &BenchArgs,
+    path: Option<&Path>,
     episode: &Path,
     program: &Path,
 ) -> Result<replay::Report, ModelError> {
     let episode = Episode::read(episode)?;
-    let (mut model, _) = load(args, program)?;
+    let (mut model, _) = load(args, path, program)?;
     episode.play(&mut model, &args.without)
 }
 
 /// Loads the model; since when.
-fn load(args: &BenchArgs, program: &Path) -> Result<(LocalModel, Instant), ModelError> {
+fn load(
+    args: &BenchArgs,
+    path: Option<&Path>,
+    program: &Path,
+) -> Result<(LocalModel, Instant), ModelError> {
     if let Some(threads) = args.threads {
         llm::limit_threads(threads.get());
-    }
-    let path = args.path.as_deref();
-    if let Some(address) = path.and_then(Path::to_str).filter(|path| Address::is_meant_by(path)) {
-        // As it was read, not as it was typed: one that cannot be used may hold a password.
-        let (at, reason) = match address.parse::<Address>() {
-            Ok(address) => {
-                let reason = "expected a file, found a server: its speed is measured there";
-                (address.to_string(), reason.to_owned())
-            }
-            Err(error) => (String::from("an address that is not shown"), error.to_string()),
-        };
-        return Err(ModelError::Server { at, reason });
     }
     let start = Instant::now();
     let cache = weights_cache(args.weights);

@@ -48,7 +48,7 @@ impl Address {
     }
 
     /// The address of a resource of the protocol, such as `chat/completions`.
-    pub(super) fn of(&self, resource: &str) -> String {
+    pub(in crate::llm) fn of(&self, resource: &str) -> String {
         format!("{}/{resource}", self.base)
     }
 

@@ -30,7 +30,7 @@ impl ApiKey {
     }
 
     /// The value of the header `Authorization`.
-    pub(super) fn authorization(&self) -> String {
+    pub(in crate::llm) fn authorization(&self) -> String {
         format!("Bearer {}", self.0)
     }
 

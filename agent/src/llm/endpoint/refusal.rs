@@ -155,7 +155,7 @@ fn full(value: &Value, said: &str) -> Refusal {
 
 /// A server's words as they may be shown: without the key, which some servers repeat, in one line, without control
 /// characters, not too long, and no page.
-pub(super) fn shown(said: &str, key: Option<&ApiKey>) -> String {
+pub(in crate::llm) fn shown(said: &str, key: Option<&ApiKey>) -> String {
     // Before anything is cut: else a part of it would be left.
     let without = key.map(|key| key.taken_out_of(said));
     let said = without.as_deref().unwrap_or(said).trim();

@@ -41,12 +41,8 @@ pub(super) fn gguf(
     device: &Device,
 ) -> Result<LocalModel, Refusal> {
     let file = Gguf::open(source)?;
-    let vocab_size = match file.tensors.get("token_embd.weight").map(|entry| entry.shape.as_slice())
-    {
-        Some([rows, _]) => *rows,
-        _ => return Err(Refusal::format("the weight `token_embd.weight` is missing or no matrix")),
-    };
-    let config = Config::from_gguf(&file.metadata, vocab_size)?;
+    let config = config_of(&file)?;
+    let vocab_size = config.vocab_size;
     let mut weights = GgufWeights { file: &file, device, own: config.is_small(), kept: None };
     weights.require_memory(room(&config))?;
     let kept = match &origin {
@@ -74,6 +70,15 @@ pub(super) fn gguf(
     };
     info.sha256 = hash.finished();
     Ok(assemble(model, Parts { info, hash, tokenizer, template }))
+}
+
+/// The sizes of a model by the header of its file.
+pub(super) fn config_of(file: &Gguf) -> Result<Config, Refusal> {
+    let embedding = file.tensors.get("token_embd.weight").map(|entry| entry.shape.as_slice());
+    let Some(&[vocab_size, _]) = embedding else {
+        return Err(Refusal::format("the weight `token_embd.weight` is missing or no matrix"));
+    };
+    Config::from_gguf(&file.metadata, vocab_size)
 }
 
 fn tokenizer_and_template(
@@ -110,8 +115,7 @@ pub(super) fn folder(
     renderer: Renderer,
     device: &Device,
 ) -> Result<LocalModel, Refusal> {
-    let json = json(folder, "config.json")?
-        .ok_or_else(|| Refusal::format("expected a folder with `config.json`, found none"))?;
+    let json = settings_of(folder)?;
     let config = Config::from_json(&json)?;
     let generation = self::json(folder, "generation_config.json")?.unwrap_or(Json::Null);
     let end: Vec<u32> = [&json, &generation].into_iter().flat_map(end_ids).collect();
@@ -141,6 +145,12 @@ pub(super) fn folder(
     Ok(assemble(model, Parts { info, hash: FileHash::default(), tokenizer, template }))
 }
 
+/// `config.json` of a folder.
+pub(super) fn settings_of(folder: &Path) -> Result<Json, Refusal> {
+    json(folder, "config.json")?
+        .ok_or_else(|| Refusal::format("expected a folder with `config.json`, found none"))
+}
+
 /// All but the weights.
 struct Parts {
     info: ModelInfo,
@@ -168,7 +178,8 @@ fn assemble(model: Qwen, parts: Parts) -> LocalModel {
     }
 }
 
-fn room(config: &Config) -> u64 {
+/// Memory that the KV-cache must find beside the weights, in bytes.
+pub(super) fn room(config: &Config) -> u64 {
     config.cache_bytes_per_token() * config.context_length.min(ROOM_FOR_TOKENS) as u64
 }
 
