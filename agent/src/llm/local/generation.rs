@@ -33,6 +33,8 @@ pub(super) struct Generation<'a> {
     recorded: Option<&'a mut Recorded>,
     /// The same as `logits` for longer sequences, which were guessed: valid as long as the cache holds what was written.
     ahead: Vec<(usize, Vec<f32>)>,
+    /// The tag up to which text is written now.
+    within: Option<&'static str>,
     /// A tag, and the tokens that may not stand before it.
     forbidden: Option<(&'static str, Vec<u32>)>,
     stream: TextStream,
@@ -89,6 +91,7 @@ impl<'a> Generation<'a> {
             reuse,
             recorded,
             ahead: Vec::new(),
+            within: None,
             forbidden: None,
             stream: TextStream::default(),
             text: String::new(),
@@ -151,8 +154,13 @@ impl<'a> Generation<'a> {
         if let Some(reason) = self.limit() {
             return Ok(Flow::End(reason));
         }
-        // In the middle of a character the text so far says nothing new to the constraint.
-        let next = if self.stream.is_settled() { constraint.next(&self.text) } else { Next::Free };
+        // In the middle of a character the text so far says nothing new to the constraint: what held, holds.
+        let next = match self.within {
+            _ if self.stream.is_settled() => constraint.next(&self.text),
+            Some(tag) => Next::Until(tag),
+            None => Next::Free,
+        };
+        self.within = if let Next::Until(tag) = next { Some(tag) } else { None };
         match next {
             Next::Forced(text) if !text.is_empty() => self.force(&text, on_text),
             Next::Among(texts) if texts.iter().any(|next| !next.text.is_empty()) => {
