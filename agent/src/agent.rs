@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::executor::{Execution, Executor, Variable};
+use crate::dialect::Dialect;
+use crate::executor::{Execution, Executor, Namespace, Variable};
 use crate::llm::{Interrupt, Model, ModelError, Sampling, Usage};
 
 use self::turn::OpenTurn;
@@ -29,8 +30,12 @@ pub enum Mode {
 pub struct Task {
     /// The analyst's words.
     pub prompt: String,
+    /// What a ready prompt asks for besides the words; may be empty. A small model is not told it.
+    pub brief: String,
     /// How it is to be done.
     pub mode: Mode,
+    /// Standing instructions of the analyst's own, beside ours; may be empty.
+    pub instructions: String,
     /// Files beside the notebook.
     pub files: Vec<FileInfo>,
     /// `DataFrames` in the namespace.
@@ -57,6 +62,8 @@ pub struct Begun {
 pub struct Draft {
     /// From 1 within the turn.
     pub number: usize,
+    /// What the data and the outputs before it mean.
+    pub understanding: String,
     /// Why.
     pub thought: String,
     /// What is to run.
@@ -91,6 +98,9 @@ pub enum Past {
 pub struct Step {
     /// From 1 within the turn.
     pub number: usize,
+    /// What the data and the outputs before it mean; empty in dialects that do not tell it apart.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub understanding: String,
     /// Why.
     pub thought: String,
     /// What was run.
@@ -125,6 +135,9 @@ pub struct Given {
     pub files: Vec<FileInfo>,
     /// `DataFrames` that existed.
     pub variables: Vec<Variable>,
+    /// What a ready prompt asked for.
+    #[serde(default)]
+    pub brief: String,
 }
 
 /// How a turn ended.
@@ -133,6 +146,9 @@ pub struct Given {
 pub enum Outcome {
     /// With an answer.
     Answered {
+        /// What the outputs mean; empty in dialects that do not tell it apart.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        understanding: String,
         /// The model's last thought.
         thought: String,
         /// The answer, Markdown.
@@ -166,6 +182,8 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
+    /// What the data and the outputs so far mean.
+    Understanding,
     /// Why the next step.
     Thought,
     /// The next cell.
@@ -187,14 +205,7 @@ pub enum AgentEvent {
         delta: String,
     },
     /// A step's thought and code are complete, and it is about to run.
-    StepReady {
-        /// From 1.
-        step: usize,
-        /// Final text.
-        thought: String,
-        /// Final text.
-        code: String,
-    },
+    StepReady(Draft),
     /// A step has run.
     StepDone(Step),
     /// Something the user should know (output shortened, completion repaired, …).
@@ -218,6 +229,10 @@ pub struct Agent<'a> {
     pub model: &'a mut dyn Model,
     /// Who runs.
     pub executor: &'a mut dyn Executor,
+    /// How the model writes; `None` leaves that to the model.
+    pub dialect: Option<Dialect>,
+    /// What a step finds when it begins.
+    pub namespace: Namespace,
     /// Bounds.
     pub limits: Limits,
     /// How tokens are chosen.

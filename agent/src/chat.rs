@@ -1,11 +1,11 @@
 //! The chat of one turn as the model sees it. It only grows at its end, so that the KV-cache is kept, except that old
 //! observations are shortened when the context fills.
 
-use crate::agent::{Limits, Mode, Outcome, Past, Step, Task, Turn};
-use crate::dialect::{Dialect, disarm};
+use crate::agent::{Given, Limits, Outcome, Past, Step, Task, Turn};
+use crate::dialect::{Said, disarm};
 use crate::llm::Profile;
-use crate::observation::{failed, observe, shorten};
-use crate::prompt::{self, Reply};
+use crate::observation::{failed, observe, plain, shorten};
+use crate::prompt::{self, Reply, Style};
 use crate::transcript::{ChatMessage, Role, Segment};
 
 /// What is left of an observation that had to be shortened, in characters.
@@ -18,8 +18,7 @@ const CELL_OUTPUT: usize = 2_000;
 /// Messages for a model, and where the observations stand in them.
 #[derive(Debug, Clone)]
 pub(crate) struct Chat {
-    profile: Profile,
-    dialect: Dialect,
+    style: Style,
     messages: Vec<ChatMessage>,
     /// Message and segment of each observation that is not shortened yet, oldest first.
     observations: Vec<(usize, usize)>,
@@ -27,21 +26,16 @@ pub(crate) struct Chat {
 
 impl Chat {
     /// The chat up to the question, without the oldest `skip` entries of the notebook.
-    pub(crate) fn new(
-        profile: Profile,
-        dialect: Dialect,
-        limits: &Limits,
-        task: &Task,
-        skip: usize,
-    ) -> Self {
-        let mut chat = Self { profile, dialect, messages: Vec::new(), observations: Vec::new() };
-        if let Some(instructions) = prompt::system(profile, task.mode, limits) {
+    pub(crate) fn new(style: Style, limits: &Limits, task: &Task, skip: usize) -> Self {
+        let mut chat = Self { style, messages: Vec::new(), observations: Vec::new() };
+        if let Some(instructions) = prompt::system(style, task.mode, limits) {
             chat.say(Role::System, Segment::Markup(instructions));
+            chat.say_own_instructions(&task.instructions);
         }
-        for past in visible(profile, task).iter().skip(skip) {
+        for past in visible(style.profile, task).iter().skip(skip) {
             chat.past(task, past);
         }
-        chat.say(Role::User, Segment::Data(prompt::question(profile, task)));
+        chat.say(Role::User, Segment::Data(prompt::question(style, task)));
         for step in task.begun.iter().flat_map(|begun| &begun.done) {
             chat.past_step(step);
         }
@@ -57,11 +51,12 @@ impl Chat {
         self.say(Role::Assistant, segment);
     }
 
-    /// What a step did, inside the model's message.
+    /// What a step did, in the model's message or in one of its own.
     pub(crate) fn observed(&mut self, observation: String) {
         self.begin_observation(observation);
         self.remember_observation();
-        self.wrote(Segment::Markup(self.dialect.glue().after.to_owned()));
+        let after = self.style.dialect.glue(self.style.continues).after;
+        self.add(Segment::Markup(after.to_owned()));
     }
 
     /// The chat as it will begin when a step that runs has ended, of which this much is known.
@@ -72,32 +67,31 @@ impl Chat {
     }
 
     fn begin_observation(&mut self, text: String) {
-        self.wrote(Segment::Markup(self.dialect.glue().before.to_owned()));
-        self.wrote(Segment::Data(text));
+        let glue = self.style.dialect.glue(self.style.continues);
+        self.say(glue.role, Segment::Markup(glue.before.to_owned()));
+        self.add(Segment::Data(self.style.dialect.shown(text)));
     }
 
     /// What we say to the model after its message; nothing for what a small model has not learnt to hear.
     pub(crate) fn reply(&mut self, reply: Reply<'_>) {
-        match (prompt::reply(self.profile, reply), reply) {
+        match (prompt::reply(self.style, reply), reply) {
             (None, _) => {}
-            // It quotes the notebook.
-            (Some(text), Reply::Changed { .. }) => self.say(Role::User, Segment::Data(text)),
+            // They quote the notebook and the analyst.
+            (Some(text), Reply::Changed { .. } | Reply::Asked { .. }) => {
+                self.say(Role::User, Segment::Data(text));
+            }
             (Some(text), _) => self.say(Role::User, Segment::Markup(text)),
         }
     }
 
     /// A step as if the model had just written it. Its code may be another's: it is foreign text.
-    pub(crate) fn proposed(&mut self, thought: &str, code: &str) {
-        self.tagged(&[
-            ("<step>\n<thought>", thought),
-            ("</thought>\n<action>python_executor</action>\n<action_input>\n", code),
-            ("\n</action_input>", ""),
-        ]);
+    pub(crate) fn proposed(&mut self, said: Said<'_>, code: &str) {
+        self.spelled(&self.style.dialect.step(said, code));
     }
 
     /// Shortens the oldest observation that is still long; `false` if there is none.
     pub(crate) fn shorten_oldest(&mut self) -> bool {
-        let limit = match self.profile {
+        let limit = match self.style.profile {
             Profile::Full => SHORTENED_FULL,
             Profile::Compact => SHORTENED_COMPACT,
         };
@@ -128,6 +122,20 @@ impl Chat {
         }
     }
 
+    /// Adds to the last message.
+    fn add(&mut self, segment: Segment) {
+        if let Some(last) = self.messages.last_mut().filter(|_| !segment.text().is_empty()) {
+            last.content.push(segment);
+        }
+    }
+
+    fn say_own_instructions(&mut self, instructions: &str) {
+        if !instructions.trim().is_empty() {
+            self.add(Segment::Markup(String::from("\n\n## What the analyst asks for\n\n")));
+            self.add(Segment::Data(disarm(&plain(instructions.trim()))));
+        }
+    }
+
     fn remember_observation(&mut self) {
         if let Some(last) = self.messages.last() {
             self.observations.push((self.messages.len() - 1, last.content.len() - 1));
@@ -138,7 +146,8 @@ impl Chat {
         match past {
             Past::Turn(turn) => self.past_turn(task, turn),
             Past::Cell { code, execution } => {
-                let observation = shorten(&observe(code, execution, self.profile), CELL_OUTPUT);
+                let observation = observe(code, execution, self.style.profile);
+                let observation = shorten(&observation, CELL_OUTPUT);
                 self.say(Role::User, Segment::Data(prompt::cell(code, &observation)));
                 self.remember_observation();
             }
@@ -147,13 +156,15 @@ impl Chat {
 
     /// A turn as it stands in the notebook. Its code may have been edited since: it is foreign text.
     fn past_turn(&mut self, task: &Task, turn: &Turn) {
-        let (files, variables) = match self.profile {
-            Profile::Compact => (task.files.clone(), Vec::new()),
-            Profile::Full => (turn.given.files.clone(), turn.given.variables.clone()),
+        let Given { files, variables, brief } = match self.style.profile {
+            Profile::Compact => Given { files: task.files.clone(), ..Given::default() },
+            Profile::Full => turn.given.clone(),
         };
         let (prompt, mode) = (turn.prompt.clone(), turn.mode);
-        let asked = Task { prompt, mode, files, variables, history: Vec::new(), begun: None };
-        self.say(Role::User, Segment::Data(prompt::question(self.profile, &asked)));
+        let (instructions, history) = (String::new(), Vec::new());
+        let asked =
+            Task { prompt, brief, mode, instructions, files, variables, history, begun: None };
+        self.say(Role::User, Segment::Data(prompt::question(self.style, &asked)));
         for step in &turn.steps {
             self.past_step(step);
         }
@@ -161,8 +172,9 @@ impl Chat {
     }
 
     fn past_step(&mut self, step: &Step) {
-        self.proposed(&step.thought, &step.code);
-        self.observed(observe(&step.code, &step.execution, self.profile));
+        let said = Said { understanding: &step.understanding, thought: &step.thought };
+        self.proposed(said, &step.code);
+        self.observed(observe(&step.code, &step.execution, self.style.profile));
         self.reply(if failed(&step.execution) {
             Reply::Failed
         } else {
@@ -171,32 +183,28 @@ impl Chat {
     }
 
     fn past_outcome(&mut self, turn: &Turn) {
-        match (&turn.outcome, turn.mode) {
-            (Outcome::Answered { thought, answer }, Mode::Agentic) => self.tagged(&[
-                ("<stop_analysis>\n<thought>", thought),
-                ("</thought>\n<answer>", answer),
-                ("</answer>\n</stop_analysis>", ""),
-            ]),
-            (Outcome::Answered { thought, answer }, Mode::Reflection) => self.tagged(&[
-                ("<think>", thought),
-                ("</think>\n<answer>", answer),
-                ("</answer>", ""),
-            ]),
-            (Outcome::Interrupted, _) => {
+        match &turn.outcome {
+            Outcome::Answered { understanding, thought, answer } => {
+                let said = Said { understanding, thought };
+                self.spelled(&self.style.dialect.answer(turn.mode, said, answer));
+            }
+            Outcome::Interrupted => {
                 let note = "(The analyst stopped this turn.)";
                 self.say(Role::User, Segment::Markup(note.to_owned()));
             }
-            (Outcome::GaveUp { reason }, _) => {
+            Outcome::GaveUp { reason } => {
                 let note = format!("(This turn ended without an answer: {})", disarm(reason));
                 self.say(Role::User, Segment::Data(note));
             }
         }
     }
 
-    /// Tags of ours around text from the notebook.
-    fn tagged(&mut self, parts: &[(&str, &str)]) {
-        for (tags, text) in parts {
-            self.wrote(Segment::Markup((*tags).to_owned()));
+    /// Text of ours around text from the notebook.
+    fn spelled(&mut self, parts: &[(&str, &str)]) {
+        for (ours, text) in parts {
+            if !ours.is_empty() {
+                self.wrote(Segment::Markup((*ours).to_owned()));
+            }
             if !text.is_empty() {
                 self.wrote(Segment::Data(disarm(text)));
             }

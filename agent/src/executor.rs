@@ -31,6 +31,23 @@ pub trait Executor {
 
     /// The `DataFrames` that exist in the namespace now.
     fn variables(&mut self) -> Vec<Variable>;
+
+    /// Puts a question to the analyst and waits for the answer; `None` where nobody can be asked.
+    fn ask(&mut self, question: &str) -> Option<String> {
+        let _ = question;
+        None
+    }
+}
+
+/// What a step finds when it begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    /// What was made before it, as in any notebook.
+    #[default]
+    Kept,
+    /// Nothing: it loads and imports what it needs.
+    Fresh,
 }
 
 /// Why no cell can be run.

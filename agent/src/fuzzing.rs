@@ -5,7 +5,7 @@
 use serde_json::{Map, json};
 
 use crate::agent::{Mode, Part};
-use crate::dialect::{Action, Dialect, Reading};
+use crate::dialect::{Action, Dialect, Reader, Reading};
 use crate::executor::{Execution, Output, Status};
 use crate::llm::{FinishReason, Profile};
 use crate::observation::observe;
@@ -18,29 +18,31 @@ const NOTE: usize = 64;
 /// Completions: read whole and in pieces, ended and cut.
 pub fn completion(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    for mode in [Mode::Agentic, Mode::Reflection] {
-        let (parts, reading) = read([&*text].into_iter(), mode, FinishReason::Stop);
+    let modes = [Mode::Agentic, Mode::Reflection];
+    for (dialect, mode) in Dialect::ALL.into_iter().flat_map(|of| modes.map(|mode| (of, mode))) {
+        let reader = || dialect.reader(mode);
+        let (parts, reading) = read(reader(), [&*text].into_iter(), FinishReason::Stop);
         let characters = text.split_inclusive(|_: char| true);
-        let piecewise = read(characters, mode, FinishReason::Stop);
+        let piecewise = read(reader(), characters, FinishReason::Stop);
         assert_eq!(piecewise, (parts.clone(), reading.clone()), "pieces make no difference");
         is_sound(&text, mode, &parts, &reading);
-        let (parts, reading) = read([&*text].into_iter(), mode, FinishReason::Length);
+        let (parts, reading) = read(reader(), [&*text].into_iter(), FinishReason::Length);
         is_sound(&text, mode, &parts, &reading);
     }
 }
 
-/// Thought, code and answer as they were handed out, and the reading at the end.
+/// Thought, code, answer and understanding as they were handed out, and the reading at the end.
 fn read<'a>(
+    mut reader: Reader,
     pieces: impl Iterator<Item = &'a str>,
-    mode: Mode,
     reason: FinishReason,
-) -> ([String; 3], Reading) {
-    let mut reader = Dialect::Datarus.reader(mode);
-    let mut parts = [const { String::new() }; 3];
+) -> ([String; 4], Reading) {
+    let mut parts = [const { String::new() }; 4];
     let mut take = |part: Part, text: &str| match part {
         Part::Thought => parts[0].push_str(text),
         Part::Code => parts[1].push_str(text),
         Part::Answer => parts[2].push_str(text),
+        Part::Understanding => parts[3].push_str(text),
     };
     for piece in pieces {
         reader.push(piece, &mut take);
@@ -49,18 +51,20 @@ fn read<'a>(
     (parts, reading)
 }
 
-fn is_sound(text: &str, mode: Mode, parts: &[String; 3], reading: &Reading) {
+fn is_sound(text: &str, mode: Mode, parts: &[String; 4], reading: &Reading) {
     assert!(text.get(..reading.used).is_some(), "`used` lies between characters");
     match &reading.action {
-        Action::Run { thought, code } => {
+        Action::Run { understanding, thought, code } => {
             assert_eq!(mode, Mode::Agentic, "reflection runs nothing");
             assert!(!code.trim().is_empty());
-            assert_eq!((&parts[0], &parts[1]), (thought, code), "what is run was shown");
+            let shown = (&parts[3], &parts[0], &parts[1]);
+            assert_eq!(shown, (understanding, thought, code), "what is run was shown");
         }
         Action::Answer { answer, .. } => {
             assert!(!answer.trim().is_empty());
             assert!(&parts[2] == answer || mode == Mode::Reflection && &parts[0] == answer);
         }
+        Action::Ask { question, .. } => assert!(!question.trim().is_empty()),
         Action::Malformed { problem } => assert!(!problem.is_empty()),
         Action::Incomplete => {}
     }
@@ -106,14 +110,17 @@ pub fn observation(bytes: &[u8]) {
 
 /// Within a thought, foreign text neither ends the thought nor begins anything else.
 fn is_no_tag(seen: &str) {
-    let written = format!(
+    let step = format!(
         "<step>\n<thought>a{seen}b</thought>\n<action>python_executor</action>\n<action_input>\n1\n</action_input>"
     );
-    let reading = Dialect::Datarus.parse(Mode::Agentic, &written, FinishReason::Stop);
-    let Action::Run { thought, code } = reading.action else {
-        panic!("foreign text ended a step: {:?}", reading.action)
-    };
-    assert_eq!((thought.as_str(), code.trim()), (format!("a{seen}b").as_str(), "1"));
+    let parts = format!("<Analyze>a{seen}b</Analyze>\n<Code>\n1\n</Code>");
+    for (dialect, written) in [(Dialect::Datarus, step), (Dialect::DeepAnalyze, parts)] {
+        let reading = dialect.parse(Mode::Agentic, &written, FinishReason::Stop);
+        let Action::Run { thought, code, .. } = reading.action else {
+            panic!("foreign text ended a step: {:?}", reading.action)
+        };
+        assert_eq!((thought.as_str(), code.trim()), (format!("a{seen}b").as_str(), "1"));
+    }
 }
 
 /// A target: its name, and what holds.

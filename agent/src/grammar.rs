@@ -3,9 +3,12 @@
 //! Tags that follow from what stands there are forced and cost no decode step. A small model is limited further: to
 //! [`Forms`] that it was taught, and between quotes to [`Names`] that have been seen.
 
+mod analyze;
+
 use std::borrow::Cow;
 
 use crate::agent::Mode;
+use crate::dialect::Dialect;
 use crate::forms::{Demand, Done, Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
@@ -31,9 +34,10 @@ const GOES_ON: f32 = 4.0;
 /// For saying that a column is not there, where the question is only about things that are not.
 const LACKING: f32 = 4.0;
 
-/// The form of one message in the Datarus dialect.
+/// The form of one message. Markdown has none that could be held: any text is a message in it.
 #[derive(Debug)]
 pub struct Grammar<'a> {
+    dialect: Dialect,
     mode: Mode,
     /// The text of earlier completions that this one continues.
     before: &'a str,
@@ -53,14 +57,17 @@ pub struct Known<'a> {
 
 impl<'a> Grammar<'a> {
     /// For a message that so far holds `before`. With `known`, it keeps to known forms and names.
-    pub fn new(mode: Mode, before: &'a str, known: Option<Known<'a>>) -> Self {
-        Self { mode, before, known }
+    pub fn new(dialect: Dialect, mode: Mode, before: &'a str, known: Option<Known<'a>>) -> Self {
+        Self { dialect, mode, before, known }
     }
 
     fn after(&self, message: &str) -> Next {
-        match self.mode {
-            Mode::Agentic => self.agentic(message),
-            Mode::Reflection => reflection(message),
+        match (self.dialect, self.mode) {
+            (Dialect::Datarus, Mode::Agentic) => self.agentic(message),
+            (Dialect::Datarus, Mode::Reflection) => reflection(message),
+            (Dialect::DeepAnalyze, Mode::Agentic) => analyze::agentic(message),
+            (Dialect::DeepAnalyze, Mode::Reflection) => analyze::reflection(message),
+            (Dialect::Markdown, _) => Next::Free,
         }
     }
 
@@ -236,7 +243,7 @@ mod tests {
         for split in (0..=message.len()).filter(|&at| message.is_char_boundary(at)) {
             let (before, generated) = message.split_at(split);
             let known = Known { names: &names, forms: &Forms::default(), code: "" };
-            let next = Grammar::new(mode, before, Some(known)).next(generated);
+            let next = Grammar::new(Dialect::Datarus, mode, before, Some(known)).next(generated);
             assert_eq!(next, expected, "{before:?} + {generated:?}");
         }
     }

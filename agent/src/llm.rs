@@ -97,7 +97,7 @@ pub struct ModelInfo {
     pub sha256: Option<String>,
     /// Architecture as the file names it: `qwen2`, `qwen3`; `endpoint` where a server computes the model.
     pub architecture: String,
-    /// The dialect that the file asks for (`datarus`), if it does.
+    /// The dialect that its metadata or its vocabulary ask for (`datarus`, `deepanalyze`), if they do.
     pub dialect: Option<String>,
     /// How much the prompt says.
     pub profile: Profile,
@@ -109,6 +109,8 @@ pub struct ModelInfo {
     pub forms: Vec<String>,
     /// Longest sequence in tokens.
     pub context_length: usize,
+    /// Whether it goes on with a message of its own that a chat ends with; else it is asked for the rest.
+    pub continues: bool,
     /// Who computes it, where this process does not.
     pub served: Option<Served>,
 }

@@ -1,12 +1,14 @@
 //! The words that we say to a model. The full ones are templates in `prompts/`; the compact ones are those that the
-//! embedded model was trained on, to the letter.
+//! embedded model was trained on, and those of `analyze` those that DeepAnalyze was, to the letter.
+
+mod analyze;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
 use crate::agent::{FileInfo, Limits, Mode, Task};
-use crate::dialect::disarm;
-use crate::executor::Variable;
+use crate::dialect::{Dialect, disarm};
+use crate::executor::{Namespace, Variable};
 use crate::llm::Profile;
 use crate::observation::plain;
 
@@ -25,6 +27,16 @@ const FULL_FILES: usize = 100;
 /// Columns of one `DataFrame` that a full prompt names.
 const FULL_COLUMNS: usize = 200;
 
+/// How a model is spoken to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) profile: Profile,
+    pub(crate) dialect: Dialect,
+    /// Whether it goes on with a message of its own that the chat ends with.
+    pub(crate) continues: bool,
+    pub(crate) namespace: Namespace,
+}
+
 /// Why the model is spoken to again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply<'a> {
@@ -42,6 +54,11 @@ pub(crate) enum Reply<'a> {
         /// What the model had written.
         before: &'a str,
     },
+    /// The analyst was asked.
+    Asked {
+        /// What they said; `None` where nobody could be asked.
+        answer: Option<&'a str>,
+    },
     /// The completion could not be used.
     Malformed {
         /// What was wrong with it.
@@ -50,32 +67,48 @@ pub(crate) enum Reply<'a> {
 }
 
 /// The standing instructions; a compact model has learnt them.
-pub(crate) fn system(profile: Profile, mode: Mode, limits: &Limits) -> Option<String> {
-    if profile == Profile::Compact {
+pub(crate) fn system(style: Style, mode: Mode, limits: &Limits) -> Option<String> {
+    if style.profile == Profile::Compact {
         return None;
     }
-    let template = match mode {
-        Mode::Agentic => include_str!("prompts/agentic.md"),
-        Mode::Reflection => include_str!("prompts/reflection.md"),
+    let template = match (style.dialect, mode) {
+        (Dialect::Datarus, Mode::Agentic) => include_str!("prompts/agentic.md"),
+        (Dialect::DeepAnalyze, Mode::Agentic) => include_str!("prompts/deepanalyze.md"),
+        (Dialect::Markdown, Mode::Agentic) => include_str!("prompts/markdown.md"),
+        (_, Mode::Reflection) => include_str!("prompts/reflection.md"),
     };
-    let cell_timeout = limits.cell_timeout.as_secs();
-    Some(render(template, context! { max_steps => limits.max_steps, cell_timeout }))
+    let (max_steps, cell_timeout) = (limits.max_steps, limits.cell_timeout.as_secs());
+    let keeps_state = style.namespace == Namespace::Kept;
+    let form = match style.dialect {
+        Dialect::Datarus => {
+            "<think>your reasoning</think>\n<answer>the answer, in Markdown</answer>"
+        }
+        Dialect::DeepAnalyze => {
+            "<Analyze>your reasoning</Analyze>\n<Answer>the answer, in Markdown</Answer>"
+        }
+        Dialect::Markdown => "your reasoning\n\n## Answer\n\nthe answer, in Markdown",
+    };
+    Some(render(template, context! { max_steps, cell_timeout, keeps_state, form }))
 }
 
 /// The question with the files and `DataFrames` that are there.
-pub(crate) fn question(profile: Profile, task: &Task) -> String {
-    let text = match profile {
-        Profile::Compact => compact_question(task),
-        Profile::Full => full_question(task),
+pub(crate) fn question(style: Style, task: &Task) -> String {
+    let text = match (style.profile, style.dialect) {
+        (Profile::Compact, _) => compact_question(task),
+        (Profile::Full, Dialect::DeepAnalyze) => analyze::question(style.namespace, task),
+        (Profile::Full, Dialect::Datarus | Dialect::Markdown) => {
+            full_question(style.namespace, task)
+        }
     };
     disarm(&plain(&text))
 }
 
 /// What is said after a step or a completion, if anything.
-pub(crate) fn reply(profile: Profile, reply: Reply<'_>) -> Option<String> {
-    match profile {
-        Profile::Compact => compact_reply(reply).map(str::to_owned),
-        Profile::Full => Some(full_reply(reply)),
+pub(crate) fn reply(style: Style, reply: Reply<'_>) -> Option<String> {
+    match (style.profile, style.dialect) {
+        (Profile::Compact, _) => compact_reply(reply).map(str::to_owned),
+        (Profile::Full, Dialect::DeepAnalyze) if analyze::goes_on(reply) => None,
+        (Profile::Full, dialect) => Some(full_reply(dialect, reply)),
     }
 }
 
@@ -130,7 +163,7 @@ fn compact_reply(reply: Reply<'_>) -> Option<&'static str> {
         Reply::Failed | Reply::Repeated => Some("That failed. Say why and try another way."),
         Reply::Malformed { .. } => Some("Use the step format."),
         // It takes the step as it stands for its own.
-        Reply::Changed { .. } => None,
+        Reply::Changed { .. } | Reply::Asked { .. } => None,
     }
 }
 
@@ -147,15 +180,28 @@ struct VariableLine<'a> {
     columns: String,
 }
 
-fn full_question(task: &Task) -> String {
+fn full_question(namespace: Namespace, task: &Task) -> String {
     let mut files: Vec<&FileInfo> = task.files.iter().collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
     let files: Vec<FileLine<'_>> = files.into_iter().take(FULL_FILES).map(FileLine::from).collect();
-    let variables: Vec<VariableLine<'_>> = task.variables.iter().map(VariableLine::from).collect();
+    let variables = seen_variables(namespace, task).map(VariableLine::from);
+    let variables: Vec<VariableLine<'_>> = variables.collect();
     let n_files_left_out = task.files.len() - files.len();
-    let question = task.prompt.trim();
+    let question = asked(task);
     let template = include_str!("prompts/question.md");
     render(template, context! { question, files, n_files_left_out, variables })
+}
+
+/// The words, and what a ready prompt adds to them.
+fn asked(task: &Task) -> String {
+    let words = task.prompt.trim();
+    if task.brief.is_empty() { words.to_owned() } else { format!("{words}\n\n{}", task.brief) }
+}
+
+/// The `DataFrames` that a step finds.
+fn seen_variables(namespace: Namespace, task: &Task) -> impl Iterator<Item = &Variable> {
+    let keeps = namespace == Namespace::Kept;
+    task.variables.iter().filter(move |_| keeps)
 }
 
 impl<'a> From<&'a FileInfo> for FileLine<'a> {
@@ -180,17 +226,20 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn full_reply(reply: Reply<'_>) -> String {
+fn full_reply(dialect: Dialect, reply: Reply<'_>) -> String {
+    let end = dialect.end();
     match reply {
         Reply::Continue { steps_left } => {
-            render(include_str!("prompts/continue.md"), context! { steps_left })
+            render(include_str!("prompts/continue.md"), context! { steps_left, end })
         }
         Reply::Failed => render(include_str!("prompts/failed.md"), context! {}),
-        Reply::Repeated => render(include_str!("prompts/repeated.md"), context! {}),
+        Reply::Repeated => render(include_str!("prompts/repeated.md"), context! { end }),
         Reply::Changed { before } => {
             let before = disarm(&plain(before));
             render(include_str!("prompts/changed.md"), context! { before })
         }
+        Reply::Asked { answer: Some(answer) } => disarm(&plain(answer)),
+        Reply::Asked { answer: None } => render(include_str!("prompts/unasked.md"), context! {}),
         Reply::Malformed { problem } => {
             render(include_str!("prompts/malformed.md"), context! { problem })
         }

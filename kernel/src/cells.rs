@@ -42,9 +42,11 @@ pub struct TurnCells {
 /// Makes the cells of a turn out of the cell that asked and what was recorded of it.
 pub fn turn_cells(prompt: &Value, record: &TurnRecord) -> TurnCells {
     let mut below = step_cells(record);
-    if let Some(Outcome::Answered { thought, .. }) = record.outcome() {
+    if let Some(Outcome::Answered { understanding, thought, .. }) = record.outcome() {
         let mode = record.end.as_ref().map(|end| end.mode).unwrap_or_default();
-        below.extend(last_thought_cell(record.naming(), record.next_step(), thought, mode));
+        let (naming, number) = (record.naming(), record.next_step());
+        below.extend(understanding_cell(naming, number, understanding));
+        below.extend(last_thought_cell(naming, number, thought, mode));
     }
     below.push(answer_cell(record));
     TurnCells { prompt: prompt_cell(prompt, record), below }
@@ -55,6 +57,7 @@ pub(crate) fn step_cells(record: &TurnRecord) -> Vec<Value> {
     let mut cells = Vec::new();
     for step in &record.steps {
         let naming = Naming { turn: &record.turn, pass: step.pass };
+        cells.extend(understanding_cell(naming, step.number, &step.understanding));
         cells.extend(thought_cell(naming, step.number, &step.thought));
         // A turn that was stopped before the code began leaves a thought alone.
         if !step.code.is_empty() || step.status != "unknown" {
@@ -143,6 +146,9 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
         facts["seed"] = end.seed.clone();
         facts["sampling"] = end.sampling.clone();
         facts["tokens"] = json!([end.usage.prompt_tokens, end.usage.completion_tokens]);
+        if end.namespace == "fresh" {
+            facts["namespace"] = end.namespace.clone();
+        }
         if !end.sandbox.is_null() {
             facts["sandbox"] = end.sandbox.clone();
         }
@@ -165,6 +171,20 @@ fn add_tags(metadata: &mut Map<String, Value>, tags: &[&str]) {
         }
     }
     metadata.insert("tags".into(), Value::Array(all));
+}
+
+/// What the data and the outputs above mean, for the reader: it is not folded. None if nothing was said.
+pub(crate) fn understanding_cell(
+    naming: Naming<'_>,
+    number: usize,
+    understanding: &str,
+) -> Option<Value> {
+    if understanding.trim().is_empty() {
+        return None;
+    }
+    let facts = json!({"v": VERSION, "role": "understanding", "turn": naming.turn, "step": number});
+    let id = naming.id(&format!("{number}u"));
+    Some(markdown_cell(&id, &sanitized(understanding.trim()), "datarus-understanding", facts))
 }
 
 /// The folded thought that led to a step; none if nothing was said.

@@ -7,6 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
+use crate::preset::Preset;
 use crate::sandbox::{Mode, Network};
 
 mod model;
@@ -56,8 +57,12 @@ pub enum Command {
 /// Arguments of `datarus ask`.
 #[derive(Debug, Args)]
 pub struct AskArgs {
-    /// The question.
-    pub question: String,
+    /// The question; with a ready prompt it may be left out.
+    #[arg(required_unless_present = "preset")]
+    pub question: Option<String>,
+    /// A ready prompt: what is asked for besides the words.
+    #[arg(long, value_name = "NAME", value_enum, env = "DATARUS_PRESET")]
+    pub preset: Option<Preset>,
     /// A file that the question is about; may be given more than once.
     #[arg(long, value_name = "FILE", num_args = 1.., env = "DATARUS_DATA", value_delimiter = ',')]
     pub data: Vec<PathBuf>,
@@ -171,6 +176,18 @@ pub enum TrustOutputs {
     All,
 }
 
+/// How a model writes its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DialectName {
+    /// Thought and action between tags, as Datarus-R1 was trained on
+    Datarus,
+    /// Analyze, Understand, Code and Answer between tags, as DeepAnalyze was trained on
+    #[value(name = "deepanalyze")]
+    DeepAnalyze,
+    /// Markdown with blocks of Python, for general chat models
+    Markdown,
+}
+
 /// What a model's next start, and other kernels, find on disk.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct WeightsArgs {
@@ -252,6 +269,16 @@ pub struct EngineArgs {
     /// Seed of the choice of tokens.
     #[arg(long, env = "DATARUS_SEED", default_value_t = 0)]
     pub seed: u64,
+    /// How the model writes its steps [default: as its file or its name says, else markdown].
+    #[arg(long, value_name = "NAME", value_enum, env = "DATARUS_DIALECT", hide_short_help = true)]
+    pub dialect: Option<DialectName>,
+    /// Each step of the analyst finds no variables of the steps before, as DeepAnalyze was trained.
+    #[arg(long, env = "DATARUS_STATELESS", hide_short_help = true)]
+    pub stateless: bool,
+    /// A text file with instructions for the analyst in all notebooks [default: `datarus/instructions.md` in the
+    /// user's configuration folder, if it is there].
+    #[arg(long, value_name = "FILE", env = "DATARUS_INSTRUCTIONS", hide_short_help = true)]
+    pub instructions: Option<PathBuf>,
     /// Steps of code in one turn.
     #[arg(long, env = "DATARUS_MAX_STEPS", default_value_t = 12, hide_short_help = true)]
     pub max_steps: usize,

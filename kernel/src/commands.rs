@@ -65,8 +65,9 @@ fn kernel(args: KernelArgs) -> Result<u8> {
 fn ask(args: AskArgs) -> Result<u8> {
     let config = Config::resolve(&args.engine, Vec::new())?;
     let question = ask::Question {
-        text: args.question,
+        text: args.question.unwrap_or_default(),
         data: args.data,
+        preset: args.preset,
         think: args.think,
         output: args.output,
     };

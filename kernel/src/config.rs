@@ -15,8 +15,10 @@ use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
 use crate::model::registry::RegistryError;
 use crate::sandbox::Settings;
 
+mod analyst;
 mod source;
 
+pub use analyst::Analyst;
 pub use source::ModelSource;
 
 /// The variable that has the key of a model server. No cell gets it, even if it is named for that.
@@ -60,6 +62,8 @@ pub struct Config {
     pub companion_args: Vec<String>,
     /// What cells may reach.
     pub sandbox: Settings,
+    /// How the analyst works.
+    pub analyst: Analyst,
     /// Bounds of a turn.
     pub limits: Limits,
     /// How tokens are chosen; `None` is the model's own default (greedy for the embedded one).
@@ -108,6 +112,14 @@ pub enum ConfigError {
         /// The path.
         path: PathBuf,
     },
+    /// The file with the user's instructions cannot be read.
+    #[error("cannot read `{}`: {source}: name a text file with `--instructions FILE` or `DATARUS_INSTRUCTIONS`", path.display())]
+    Instructions {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A number is out of its range.
     #[error("expected `{flag}` {expected}, found {found}")]
     Range {
@@ -145,6 +157,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
+            analyst: Analyst::resolve(args)?,
             limits,
             sampling: sampling(args)?,
             seed: args.seed,
@@ -177,6 +190,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
+            analyst: Analyst::resolve(args)?,
             limits,
             sampling: sampling(args)?,
             seed: args.seed,
@@ -224,6 +238,11 @@ fn kv_cache(args: &EngineArgs) -> Option<Shelf> {
 /// The folder for data of this user's programs.
 pub fn user_data_dir() -> Option<PathBuf> {
     user_dir("XDG_DATA_HOME", ".local/share")
+}
+
+/// The folder for settings of this user's programs.
+fn user_config_dir() -> Option<PathBuf> {
+    user_dir("XDG_CONFIG_HOME", ".config")
 }
 
 /// The folder for what this user's programs were doing.

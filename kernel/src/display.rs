@@ -3,7 +3,7 @@
 //! Each step is one display under the id `{turn}-{step}`, the end one under `{turn}-end`. Both hold Markdown for
 //! people and `application/vnd.datarus.step+json` for programs.
 
-use datarus_agent::agent::{AgentEvent, Outcome, Part, Step};
+use datarus_agent::agent::{AgentEvent, Draft, Outcome, Part, Step};
 use datarus_agent::executor::Status;
 use datarus_agent::llm::Usage;
 use serde_json::{Map, Value, json};
@@ -35,6 +35,7 @@ pub(crate) struct TurnView {
 #[derive(Debug, Default)]
 struct StepView {
     number: usize,
+    understanding: String,
     thought: String,
     code: String,
     state: State,
@@ -93,6 +94,9 @@ impl TurnView {
     /// Takes what the agent says. Notices are kept for the end.
     pub(crate) fn on_event(&mut self, event: &AgentEvent) {
         match event {
+            AgentEvent::Text { step, part: Part::Understanding, delta } => {
+                self.step(*step).understanding.push_str(delta);
+            }
             AgentEvent::Text { step, part: Part::Thought, delta } => {
                 self.step(*step).thought.push_str(delta);
             }
@@ -100,8 +104,9 @@ impl TurnView {
                 self.step(*step).code.push_str(delta);
             }
             AgentEvent::Text { step, part: Part::Answer, delta } => self.on_answer(*step, delta),
-            AgentEvent::StepReady { step, thought, code } => {
-                let step = self.step(*step);
+            AgentEvent::StepReady(Draft { number, understanding, thought, code }) => {
+                let step = self.step(*number);
+                step.understanding.clone_from(understanding);
                 step.thought.clone_from(thought);
                 step.code.clone_from(code);
                 step.state = State::Running;
@@ -138,10 +143,23 @@ impl TurnView {
         changed
     }
 
-    /// The display that closes the turn.
-    pub(crate) fn end(&mut self, end: &TurnEnd<'_>) -> Shown {
+    /// The display that closes the turn, after what has changed of those before it.
+    pub(crate) fn end(&mut self, end: &TurnEnd<'_>) -> Vec<Shown> {
+        self.settle(end.outcome);
+        let mut all = self.flush();
         let display = self.closing(ending(end.outcome), self.cost(end), end);
-        shown(&mut self.answer.get_or_insert_default().shown, display)
+        all.push(shown(&mut self.answer.get_or_insert_default().shown, display));
+        all
+    }
+
+    /// What was shown as the thought before an answer may have been the answer.
+    fn settle(&mut self, outcome: &Outcome) {
+        let Outcome::Answered { thought, .. } = outcome else { return };
+        let last = self.steps.iter_mut().find(|step| step.state == State::LastThought);
+        if let Some(step) = last.filter(|step| step.thought.trim() != thought.trim()) {
+            thought.clone_into(&mut step.thought);
+            step.dirty = true;
+        }
     }
 
     /// The display that closes a turn whose answer stands in a cell of its own.
@@ -212,13 +230,13 @@ impl StepView {
             let json = json!({
                 "v": 1, "turn": turn, "step": self.number, "part": "thought", "thought": self.thought.trim(),
             });
-            return bundle(folded("Thought", &self.thought), json);
+            return bundle(self.said("Thought"), json);
         }
         bundle(self.markdown(), self.json(turn))
     }
 
     fn json(&self, turn: &str) -> Value {
-        json!({
+        let mut json = json!({
             "v": 1,
             "turn": turn,
             "step": self.number,
@@ -232,11 +250,24 @@ impl StepView {
             "execution_count": self.execution_count,
             "status": self.ended.map(|(status, _)| status),
             "seconds": self.ended.map(|(_, seconds)| seconds),
-        })
+        });
+        if !self.understanding.trim().is_empty() {
+            json["understanding"] = json!(self.understanding.trim());
+        }
+        json
+    }
+
+    /// The thought folded away under a title, below what it follows from.
+    fn said(&self, title: &str) -> String {
+        let understanding = sanitized(self.understanding.trim());
+        let is_silent = self.state == State::LastThought && self.thought.trim().is_empty();
+        let thought = if is_silent { String::new() } else { folded(title, &self.thought) };
+        let gap = if understanding.is_empty() { "" } else { "\n\n" };
+        format!("{understanding}{gap}{thought}")
     }
 
     fn markdown(&self) -> String {
-        let mut markdown = folded(&format!("Step {}", self.number), &self.thought);
+        let mut markdown = self.said(&format!("Step {}", self.number));
         let code = self.code.trim_end();
         if !code.is_empty() {
             let fence = fence(code);

@@ -93,7 +93,7 @@ pub fn comm(bytes: &[u8]) {
         let written = serde_json::to_value(&message).expect("a message is JSON");
         assert_eq!(serde_json::from_value::<ToKernel>(written).ok(), Some(message.clone()));
         match message {
-            ToKernel::State { turn: named, cells } => (turn, notebook.cells) = (named, cells),
+            ToKernel::State { turn: named, cells, .. } => (turn, notebook.cells) = (named, cells),
             ToKernel::Texts { cells, .. } => notebook.texts = cells,
             _ => {}
         }

@@ -15,7 +15,7 @@ use crate::cells::{TurnRecord, kept};
 use crate::client::{Client, ClientError, ExecuteReply, ExecuteRequest, Outputs};
 use crate::config::Config;
 use crate::connection::{ConnectionError, ConnectionInfo};
-use crate::notebook::NotebookError;
+use crate::notebook::{Notebook, NotebookError};
 use crate::prompt::Loader;
 use crate::server::{self, ServerError};
 
@@ -178,33 +178,45 @@ fn folder_of(file: &Path) -> Result<PathBuf, HeadlessError> {
         .map_err(|source| HeadlessError::Folder { path: path.to_owned(), source })
 }
 
-/// What a page sends along with a cell: its metadata and its id.
-fn request_metadata(cell: &Value) -> Map<String, Value> {
+/// What a page sends along with a cell: its metadata and its id; and the notebook's standing instructions, which a page
+/// tells by its comm.
+fn request_metadata(cell: &Value, instructions: Option<&Value>) -> Map<String, Value> {
     let mut metadata = cell["metadata"].as_object().cloned().unwrap_or_default();
     metadata.insert("cellId".into(), cell["id"].clone());
+    if let Some(instructions) = instructions {
+        let facts = metadata.entry("datarus").or_insert_with(|| json!({}));
+        facts["instructions"] = instructions.clone();
+    }
     metadata
+}
+
+/// The standing instructions in a notebook's metadata.
+fn instructions(notebook: &Notebook) -> Option<&Value> {
+    notebook.metadata.get("datarus")?.get("instructions").filter(|text| text.is_string())
 }
 
 /// Notes in a notebook what it was made from: data files, Python, packages, what held Python; and the turns that it
 /// holds.
-fn note_facts(notebook: &mut crate::notebook::Notebook, facts: facts::Facts, sandbox: &Value) {
+fn note_facts(notebook: &mut Notebook, gathered: facts::Facts, sandbox: &Value) {
     let turns: Vec<Value> = notebook
         .cells
         .iter()
         .filter(|cell| crate::cells::datarus(cell, "role") == Some(&json!("prompt")))
         .filter_map(|cell| crate::cells::datarus(cell, "turn").cloned())
         .collect();
-    notebook.metadata.insert(
-        "datarus".into(),
-        json!({
-            "v": 1,
-            "version": env!("CARGO_PKG_VERSION"),
-            "turns": turns,
-            "datasets": facts.datasets,
-            "env": {"python": facts.python, "packages": facts.packages},
-            "sandbox": sandbox["tier"],
-        }),
-    );
+    let instructions = instructions(notebook).cloned();
+    let mut facts = json!({
+        "v": 1,
+        "version": env!("CARGO_PKG_VERSION"),
+        "turns": turns,
+        "datasets": gathered.datasets,
+        "env": {"python": gathered.python, "packages": gathered.packages},
+        "sandbox": sandbox["tier"],
+    });
+    if let Some(instructions) = instructions {
+        facts["instructions"] = instructions;
+    }
+    notebook.metadata.insert("datarus".into(), facts);
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub mod model;
 pub mod notebook;
 mod outputs;
 pub mod page;
+pub mod preset;
 pub mod prompt;
 pub mod python;
 pub mod route;

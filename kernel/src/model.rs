@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use datarus_agent::dialect::Dialect;
 use datarus_agent::llm::endpoint::{Endpoint, Reach, Served};
 use datarus_agent::llm::local::{LocalModel, Shelf, Survey, WeightsCache};
 use datarus_agent::llm::{Model, ModelError, ModelInfo};
@@ -95,11 +96,25 @@ pub fn line(info: &ModelInfo) -> String {
     format!("{} ({}, context {})", info.name, info.architecture, info.context_length)
 }
 
+/// Its dialect, and what that follows from.
+fn dialect(info: &ModelInfo) -> String {
+    match (Dialect::of(info), &info.dialect) {
+        (Some(dialect), Some(_)) => dialect.name().to_owned(),
+        (Some(Dialect::Markdown), None) => {
+            String::from("markdown (it names none; `--dialect` sets another)")
+        }
+        (Some(dialect), None) => format!("{} (by its name)", dialect.name()),
+        (None, named) => {
+            format!("{}, which is not known: set `--dialect`", named.as_deref().unwrap_or_default())
+        }
+    }
+}
+
 /// All that is known, one line each.
 pub fn lines(info: &ModelInfo) -> String {
     let unknown = if info.served.is_some() { "none, it is served" } else { "not known yet" };
     let hash = info.sha256.as_deref().unwrap_or(unknown);
-    let dialect = info.dialect.as_deref().unwrap_or("datarus (the model names none)");
+    let dialect = dialect(info);
     let served = info.served.as_ref();
     let served = served.map(|served| format!("\nserved at     {}: {}", served.at, leaves(served)));
     format!(

@@ -74,6 +74,9 @@ pub enum ToKernel {
         turn: String,
         /// All cells, in order.
         cells: Vec<CellState>,
+        /// The notebook's standing instructions to the analyst, `metadata.datarus.instructions`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        instructions: String,
     },
     /// The answer to [`ToPage::Read`], as far as there is room, the lowest cells first: a page tells at most 16,384
     /// characters of a cell and 262,144 in all.
@@ -268,6 +271,11 @@ pub enum ToPage {
         /// Its `[n]`.
         execution_count: Option<u64>,
     },
+    /// Take cells away that turned out to be none of the turn.
+    Remove {
+        /// The cells.
+        ids: Vec<String>,
+    },
     /// What the turn is doing.
     Bar(Bar),
     /// May this step run?
@@ -346,7 +354,7 @@ impl Phase {
     /// What a turn does whose model writes this.
     pub(crate) fn of(part: Part) -> Phase {
         match part {
-            Part::Thought => Phase::Thinking,
+            Part::Understanding | Part::Thought => Phase::Thinking,
             Part::Code => Phase::Writing,
             Part::Answer => Phase::Answering,
         }

@@ -7,7 +7,10 @@ use std::sync::mpsc as blocking;
 use std::time::Duration;
 
 use datarus_agent::agent::{Agent, AgentError, AgentEvent, Task, Turn};
-use datarus_agent::executor::{Execution, Executor, ExecutorError, Meanwhile, Output, Variable};
+use datarus_agent::dialect::Dialect;
+use datarus_agent::executor::{
+    Execution, Executor, ExecutorError, Meanwhile, Namespace, Output, Variable,
+};
 use datarus_agent::llm::{self, Interrupt, Model, ModelError, ModelInfo, Sampling};
 use tokio::sync::mpsc;
 
@@ -49,6 +52,13 @@ pub(crate) enum FromAgent {
     },
     /// Say what that cell puts out beyond what was said.
     More,
+    /// Put a question to the user.
+    Ask {
+        /// In the model's words.
+        question: String,
+        /// Where the answer goes; dropped when there is nobody to ask.
+        answer: blocking::Sender<String>,
+    },
     /// Name the DataFrames.
     Variables(blocking::Sender<Vec<Variable>>),
     /// The turn is over.
@@ -153,6 +163,10 @@ impl AgentThread {
     }
 }
 
+/// Said of a turn whose steps do not build on one another.
+const BEGINS_ANEW: &str =
+    "Each step began without the variables of the steps before it (`--stateless`).";
+
 struct Worker {
     config: Config,
     loader: Loader,
@@ -213,15 +227,23 @@ impl Worker {
                 none.insert(made)
             }
         };
-        let info = model.info().clone();
+        let mut info = model.info().clone();
+        let dialect = self.config.analyst.dialect.or_else(|| Dialect::of(&info));
+        // What a notebook notes is what was spoken.
+        info.dialect = dialect.map(|dialect| dialect.name().to_owned()).or(info.dialect);
         let mut agent = Agent {
             model: model.as_mut(),
             executor: &mut Remote(&tell),
+            dialect,
+            namespace: self.config.analyst.namespace,
             limits: self.config.limits.clone(),
             sampling: self.config.sampling.clone().unwrap_or(Sampling::Greedy),
             seed: self.config.seed,
             interrupt: job.interrupt,
         };
+        if agent.namespace == Namespace::Fresh {
+            tell(FromAgent::Event(AgentEvent::Notice(String::from(BEGINS_ANEW))));
+        }
         let turn = agent.run(&job.task, &mut |event| {
             tell(FromAgent::Event(event));
         });
@@ -252,6 +274,12 @@ impl Executor for Remote<'_> {
             }
             (self.0)(FromAgent::More);
         }
+    }
+
+    fn ask(&mut self, question: &str) -> Option<String> {
+        let (answer, said) = blocking::channel();
+        (self.0)(FromAgent::Ask { question: question.to_owned(), answer });
+        said.recv().ok().filter(|said| !said.is_empty())
     }
 
     fn variables(&mut self) -> Vec<Variable> {

@@ -15,6 +15,8 @@
 use lexer::{Line, Scan, Token};
 use prose::Reading;
 
+use crate::preset::Preset;
+
 mod ipython;
 pub(crate) mod lexer;
 mod literal;
@@ -50,8 +52,10 @@ pub struct Flags {
     pub think: bool,
     /// `--again`: answer anew, although the question is unchanged.
     pub again: bool,
-    /// Flags that nobody knows, to be named in an error.
-    pub unknown: Vec<String>,
+    /// `--preset NAME`: a ready prompt.
+    pub preset: Option<Preset>,
+    /// What is wrong with the flags, for an error.
+    pub wrong: Option<String>,
 }
 
 /// A question, freed from its mark.
@@ -129,18 +133,41 @@ fn asked(rest: &str) -> Prompt {
     let mut flags = Flags::default();
     let mut text = rest;
     loop {
-        let trimmed = text.trim_start_matches([' ', '\t']);
-        let end = trimmed.find(char::is_whitespace).unwrap_or(trimmed.len());
-        let Some((flag, after)) = trimmed.split_at_checked(end) else { break };
-        match flag.strip_prefix("--") {
-            None | Some("") => break,
-            Some("think") => flags.think = true,
-            Some("again") => flags.again = true,
-            Some(_) => flags.unknown.push(flag.to_owned()),
-        }
+        let (flag, after) = word(text);
+        let Some(name) = flag.strip_prefix("--").filter(|name| !name.is_empty()) else { break };
         text = after;
+        match name {
+            "think" => flags.think = true,
+            "again" => flags.again = true,
+            "preset" => {
+                let (name, rest) = word(after);
+                flags.preset = Preset::named(name);
+                if flags.preset.is_none() {
+                    let wrong =
+                        || format!("`--preset` is one of `{}`, not `{name}`", Preset::names());
+                    flags.wrong.get_or_insert_with(wrong);
+                }
+                text = rest;
+            }
+            _ => {
+                let known = "it has `--think`, `--again` and `--preset NAME`";
+                let wrong = || format!("`%%ask` has no flag `{flag}`: {known}");
+                flags.wrong.get_or_insert_with(wrong);
+            }
+        }
     }
-    Prompt { flags, ..Prompt::plain(text) }
+    let mut prompt = Prompt { flags, ..Prompt::plain(text) };
+    if let Some(preset) = prompt.flags.preset.filter(|_| prompt.text.is_empty()) {
+        preset.question().clone_into(&mut prompt.text);
+    }
+    prompt
+}
+
+/// The first word of the line that `text` begins with, if it has one, and what follows.
+fn word(text: &str) -> (&str, &str) {
+    let trimmed = text.trim_start_matches([' ', '\t']);
+    let end = trimmed.find(char::is_whitespace).unwrap_or(trimmed.len());
+    trimmed.split_at_checked(end).unwrap_or((trimmed, ""))
 }
 
 /// Judges what was typed without a mark.

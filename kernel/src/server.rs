@@ -34,6 +34,7 @@ mod owed;
 mod own;
 mod pages;
 mod prompt_cell;
+mod question;
 mod recovery;
 mod relay;
 mod request;

@@ -153,6 +153,13 @@ export function turnCells(model, turn) {
   return [...model.cells].filter((cell) => madeBy(cell) === turn).map((cell) => cell.id);
 }
 
+/** Takes cells away that were written by the way. @param {NotebookModel} model @param {string[]} ids */
+export function drop(model, ids) {
+  const shared = model.sharedModel;
+  const indices = ids.map((id) => indexOf(model, id)).filter((index) => index >= 0);
+  shared.transact(() => indices.sort((a, b) => b - a).forEach((index) => shared.deleteCell(index)), false);
+}
+
 /** What is kept with an undoable step that took an answer's cells away. */
 const GAVE_WAY = "datarus";
 

@@ -202,6 +202,8 @@ export class Live {
       this.changed();
     },
     /** @param {Json} m */
+    remove: (m) => cells.drop(this.model, m.ids),
+    /** @param {Json} m */
     bar: (m) => {
       const turn = this.#turn(m.turn, m.prompt ?? this.#promptOfTurn(m.turn));
       if (!turn) return;
@@ -240,7 +242,10 @@ export class Live {
   async #tellState(turn) {
     const comm = this.#comm;
     await cells.hashSources(this.model);
-    if (comm === this.#comm) this.#send({ op: "state", turn, cells: cells.state(this.model) });
+    if (comm !== this.#comm) return;
+    const { instructions } = this.model.getMetadata("datarus") ?? {};
+    const told = typeof instructions === "string" && instructions !== "" ? { instructions } : {};
+    this.#send({ op: "state", turn, cells: cells.state(this.model), ...told });
   }
 
   /** The turn, noted as running. @param {string} turn @param {string | undefined} prompt */

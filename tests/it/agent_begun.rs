@@ -9,11 +9,13 @@ use tests::doubles::{printed, raised};
 use crate::scene::{END, LOOK, MEAN, Scene, outcome, task};
 
 fn step(number: usize, thought: &str, code: &str, execution: Execution) -> Step {
-    Step { number, thought: thought.into(), code: code.into(), execution }
+    let understanding = String::new();
+    Step { number, understanding, thought: thought.into(), code: code.into(), execution }
 }
 
 fn draft(code: &str) -> Draft {
-    Draft { number: 2, thought: "Mean.".into(), code: code.into() }
+    let understanding = String::new();
+    Draft { number: 2, understanding, thought: "Mean.".into(), code: code.into() }
 }
 
 /// The question with one finished step, `next` and what the model had written in its place.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use datarus_agent::agent::{AgentEvent, Mode, Outcome, Part, Task};
+use datarus_agent::agent::{AgentEvent, Draft, Mode, Outcome, Part, Task};
 use datarus_agent::executor::{Execution, Status};
 use datarus_agent::llm::Profile;
 use expect_test::{Expect, expect};
@@ -336,8 +336,8 @@ fn events_tell_the_turn_as_it_happens() {
                 last = Some((*step, *part));
                 text.push_str(delta);
             }
-            AgentEvent::StepReady { step, thought, code } => {
-                write!(text, "\n{step} ready: {thought} | {code}").unwrap();
+            AgentEvent::StepReady(Draft { number, thought, code, .. }) => {
+                write!(text, "\n{number} ready: {thought} | {code}").unwrap();
             }
             AgentEvent::StepDone(step) => write!(text, "\n{} done", step.number).unwrap(),
             AgentEvent::Notice(notice) => write!(text, "\n! {notice}").unwrap(),

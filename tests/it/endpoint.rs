@@ -104,7 +104,7 @@ fn a_stream_becomes_a_completion_with_its_end_and_what_it_cost() {
     assert_eq!((usage.prompt_tokens, usage.completion_tokens), (321, 12));
     let asked = server.asked().remove(0);
     assert!(asked.head.contains(&format!("authorization: Bearer {KEY}\r\n")), "{}", asked.head);
-    assert_eq!(asked.body["model"], "stand-in");
+    assert_eq!(asked.body["model"], "datarus-stand-in");
     assert_eq!(asked.body["messages"], json!([{"role": "user", "content": "How many?"}]));
     assert_eq!(asked.body["stop"], json!(STOP));
 }

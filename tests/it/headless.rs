@@ -10,7 +10,7 @@ use datarus_agent::agent::Limits;
 use datarus_agent::llm::{Model, Profile};
 use datarus_kernel::bound::MaxText;
 use datarus_kernel::cli::TrustOutputs;
-use datarus_kernel::config::{Config, ModelSource};
+use datarus_kernel::config::{Analyst, Config, ModelSource};
 use datarus_kernel::headless::{Ending, ask, run};
 use datarus_kernel::notebook::Notebook;
 use datarus_kernel::prompt::Loader;
@@ -41,6 +41,7 @@ fn config(python: &Path) -> Config {
         max_cell: MaxText::SOURCE,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
         sandbox: tests::frontend::sandbox(),
+        analyst: Analyst::default(),
         limits: Limits {
             max_steps: 5,
             max_errors: 3,
@@ -81,6 +82,7 @@ fn project() -> tempfile::TempDir {
 
 fn ask_about_sales(python: &Path, project: &Path) -> (ask::Answer, Notebook) {
     let question = ask::Question {
+        preset: None,
         text: String::from("What is the revenue?"),
         data: vec![project.join("data/sales.csv")],
         think: false,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use datarus_agent::agent::{Agent, FileInfo, Limits, Mode, Outcome, Task};
-use datarus_agent::executor::{Execution, Output, Status, Variable};
+use datarus_agent::executor::{Execution, Namespace, Output, Status, Variable};
 use datarus_agent::llm::{Interrupt, Profile, Sampling};
 use datarus_agent::transcript::{ChatMessage, Segment};
 use serde_json::{Map, Value, json};
@@ -93,6 +93,8 @@ fn check(profile: Profile, hostile: &str, source: Source) {
     let turn = Agent {
         model: &mut model,
         executor: &mut executor,
+        dialect: None,
+        namespace: Namespace::Kept,
         limits: limits(),
         sampling: Sampling::Greedy,
         seed: 0,
@@ -101,7 +103,8 @@ fn check(profile: Profile, hostile: &str, source: Source) {
     .run(&task(hostile, source), &mut |_| ())
     .unwrap();
     assert_eq!(executor.ran, ["df"], "{source:?} {hostile:?}");
-    let answer = Outcome::Answered { thought: String::from("Found."), answer: String::from("2") };
+    let (understanding, thought) = (String::new(), String::from("Found."));
+    let answer = Outcome::Answered { understanding, thought, answer: String::from("2") };
     assert_eq!(turn.outcome, answer, "{source:?} {hostile:?}");
     is_data(model.asked.last().unwrap(), hostile, source);
 }
@@ -137,7 +140,9 @@ fn task(hostile: &str, source: Source) -> Task {
     let frame = Variable { name: String::from("df"), columns: vec![hostile.to_owned()] };
     Task {
         prompt: String::from("What?"),
+        brief: String::new(),
         mode: Mode::Agentic,
+        instructions: String::new(),
         files: if matches!(source, Source::File) { vec![file] } else { Vec::new() },
         variables: if matches!(source, Source::Column) { vec![frame] } else { Vec::new() },
         history: Vec::new(),

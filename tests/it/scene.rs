@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use datarus_agent::agent::{Agent, AgentEvent, Limits, Mode, Outcome, Task, Turn};
-use datarus_agent::executor::Execution;
+use datarus_agent::dialect::Dialect;
+use datarus_agent::executor::{Execution, Namespace};
 use datarus_agent::llm::{Interrupt, Profile, Sampling};
 use datarus_agent::transcript::{ChatMessage, Role};
 use tests::doubles::{ScriptedExecutor, ScriptedModel};
@@ -18,6 +19,7 @@ pub(crate) const END: &str =
 pub(crate) struct Scene {
     pub(crate) model: ScriptedModel,
     pub(crate) executor: ScriptedExecutor,
+    pub(crate) dialect: Option<Dialect>,
     pub(crate) limits: Limits,
     pub(crate) interrupt: Interrupt,
     pub(crate) events: Vec<AgentEvent>,
@@ -28,6 +30,7 @@ impl Scene {
         Self {
             model: ScriptedModel::new(profile, script),
             executor: ScriptedExecutor::new(executions),
+            dialect: None,
             limits: Limits {
                 max_steps: 10,
                 max_errors: 5,
@@ -44,6 +47,8 @@ impl Scene {
         let mut agent = Agent {
             model: &mut self.model,
             executor: &mut self.executor,
+            dialect: self.dialect,
+            namespace: Namespace::Kept,
             limits: self.limits.clone(),
             sampling: Sampling::Greedy,
             seed: 0,
@@ -84,7 +89,7 @@ fn shown<'a>(messages: impl Iterator<Item = &'a ChatMessage>) -> String {
 
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answered { thought, answer } => format!("{thought} → {answer}"),
+        Outcome::Answered { thought, answer, .. } => format!("{thought} → {answer}"),
         Outcome::Interrupted => String::from("interrupted"),
         Outcome::GaveUp { reason } => format!("gave up: {reason}"),
     }
@@ -93,7 +98,9 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
 pub(crate) fn task(prompt: &str) -> Task {
     Task {
         prompt: prompt.to_owned(),
+        brief: String::new(),
         mode: Mode::Agentic,
+        instructions: String::new(),
         files: Vec::new(),
         variables: Vec::new(),
         history: Vec::new(),

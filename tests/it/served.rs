@@ -77,7 +77,7 @@ fn a_question_to_a_server_becomes_a_notebook_and_the_key_is_nowhere() {
         let at = server.address.trim_end_matches("/v1");
         assert_eq!(
             (&prompt["model"], &prompt["model_served_at"]),
-            (&json!("stand-in"), &json!(at))
+            (&json!("datarus-stand-in"), &json!(at))
         );
         assert!(notebook.contains("42 []"), "the variable has reached Python: {notebook}");
         for (place, text) in [("log", &*log), ("notebook", &notebook)] {
@@ -106,7 +106,9 @@ fn the_program_says_what_a_server_has() {
     let output = datarus(folder.path(), &["model", "info", &server.address]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
-        said.contains("name          stand-in\narchitecture  endpoint\ncontext       8192 tokens"),
+        said.contains(
+            "name          datarus-stand-in\narchitecture  endpoint\ncontext       8192 tokens"
+        ),
         "{said}"
     );
     assert!(said.trim_end().ends_with("nothing leaves this machine."), "{said}");

@@ -22,6 +22,8 @@ pub struct ScriptedModel {
     pub script: VecDeque<String>,
     /// Stop strings are left out of the text, as many servers do.
     pub cuts_stop_strings: bool,
+    /// Without it, it writes on past stop strings, as some servers do.
+    pub obeys_stop_strings: bool,
     /// What it was asked, call by call.
     pub asked: Vec<Vec<ChatMessage>>,
     /// What it was told to read ahead, with the number of calls before.
@@ -38,12 +40,13 @@ impl ScriptedModel {
             name: String::from("scripted"),
             sha256: None,
             architecture: String::from("script"),
-            dialect: None,
+            dialect: Some(String::from("datarus")),
             profile,
             literals: Vec::new(),
             words: Vec::new(),
             forms: Vec::new(),
             context_length: 100_000,
+            continues: true,
             served: None,
         };
         let script = script.iter().map(|&text| text.to_owned()).collect();
@@ -51,6 +54,7 @@ impl ScriptedModel {
             info,
             script,
             cuts_stop_strings: false,
+            obeys_stop_strings: true,
             asked: Vec::new(),
             read_ahead: Vec::new(),
             interrupt_after: None,
@@ -73,7 +77,8 @@ impl ScriptedModel {
             if self.interrupt_after == Some(self.n_written) {
                 request.interrupt.set();
             }
-            if request.stop.iter().any(|stop| full[..end].ends_with(stop)) {
+            let obeys = self.obeys_stop_strings;
+            if obeys && request.stop.iter().any(|stop| full[..end].ends_with(stop)) {
                 return (end, FinishReason::Stop);
             }
         }
@@ -135,6 +140,10 @@ pub struct ScriptedExecutor {
     pub ran: Vec<String>,
     /// The `DataFrames` that exist.
     pub variables: Vec<Variable>,
+    /// What the analyst answers, in order; then nobody can be asked.
+    pub answers: VecDeque<String>,
+    /// What the analyst was asked.
+    pub asked: Vec<String>,
 }
 
 impl ScriptedExecutor {
@@ -162,6 +171,11 @@ impl Executor for ScriptedExecutor {
 
     fn variables(&mut self) -> Vec<Variable> {
         self.variables.clone()
+    }
+
+    fn ask(&mut self, question: &str) -> Option<String> {
+        self.asked.push(question.to_owned());
+        self.answers.pop_front()
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use datarus_agent::agent::Limits;
 use datarus_kernel::bound::MaxText;
 use datarus_kernel::cli::TrustOutputs;
-use datarus_kernel::config::{Config, ModelSource};
+use datarus_kernel::config::{Analyst, Config, ModelSource};
 use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
 use datarus_kernel::prompt::Loader;
@@ -130,6 +130,7 @@ pub fn config(python: &Path) -> Config {
         max_cell: MaxText::SOURCE,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
         sandbox: sandbox(),
+        analyst: Analyst::default(),
         limits: Limits {
             max_steps: 8,
             max_errors: 3,

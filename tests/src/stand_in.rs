@@ -53,9 +53,9 @@ struct Server {
 }
 
 impl StandIn {
-    /// A server with one model, `stand-in`, that gives these answers in turn, and the last of them again and again.
+    /// A server with one model, `datarus-stand-in`, that gives these answers in turn, and the last of them again and again.
     pub fn start(answers: Vec<Answer>) -> Self {
-        Self::with_models(answer(&json!({"data": [{"id": "stand-in"}]})), answers)
+        Self::with_models(answer(&json!({"data": [{"id": "datarus-stand-in"}]})), answers)
     }
 
     /// A server that answers so when it is asked for its models.

@@ -5,7 +5,7 @@ mod begun;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::repetition::goes_round;
-use super::{Agent, AgentError, AgentEvent, Given, Outcome, Part, Past, Step, Task, Turn};
+use super::{Agent, AgentError, AgentEvent, Draft, Given, Outcome, Part, Past, Step, Task, Turn};
 use crate::chat::{Chat, visible};
 use crate::dialect::{Action, Dialect, Reader, Reading};
 use crate::executor::{Execution, Status};
@@ -16,7 +16,7 @@ use crate::llm::{
 };
 use crate::names::Names;
 use crate::observation::{failed, observe, observe_so_far};
-use crate::prompt::Reply;
+use crate::prompt::{Reply, Style};
 use crate::transcript::Segment;
 
 /// Times that one message is continued after the token limit cut it.
@@ -28,6 +28,9 @@ const MAX_MALFORMED: usize = 2;
 
 /// Times in a row that the same code may have the same result.
 const MAX_SAME: usize = 3;
+
+/// Questions to the analyst in one turn: further ones the model has to decide itself.
+const MAX_QUESTIONS: usize = 3;
 
 /// Share of the context, in percent, from which on old observations are shortened.
 const FULL_PERCENT: usize = 85;
@@ -43,8 +46,7 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     agent: &'t mut Agent<'m>,
     task: &'a Task,
     on_event: &'t mut dyn FnMut(AgentEvent),
-    dialect: Dialect,
-    profile: Profile,
+    style: Style,
     chat: Chat,
     names: Names,
     forms: Forms,
@@ -57,6 +59,7 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     n_failed: usize,
     n_malformed: usize,
     n_same: usize,
+    n_asked: usize,
 }
 
 /// Goes on with a value, or ends the turn.
@@ -80,17 +83,15 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         on_event: &'t mut dyn FnMut(AgentEvent),
     ) -> Result<Self, AgentError> {
         let info = agent.model.info();
-        let profile = info.profile;
-        let dialect = dialect_of(info)?;
-        let names = known_names(info, task, profile);
+        let style = style(agent, info)?;
+        let names = known_names(info, task, style.profile);
         let forms = Forms::new(&info.forms);
-        let chat = opening_chat(agent, dialect, task, on_event)?;
+        let chat = opening_chat(agent, style, task, on_event)?;
         Ok(Self {
             agent,
             task,
             on_event,
-            dialect,
-            profile,
+            style,
             chat,
             names,
             forms,
@@ -101,6 +102,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             n_failed: 0,
             n_malformed: 0,
             n_same: 0,
+            n_asked: 0,
         })
     }
 
@@ -108,8 +110,14 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
     pub(super) fn step(&mut self) -> Flow<()> {
         let reading = proceed!(self.write()?);
         match reading.action {
-            Action::Run { thought, code } => self.act(thought, code),
-            Action::Answer { thought, answer } => Ok(Break(Outcome::Answered { thought, answer })),
+            Action::Run { understanding, thought, code } => {
+                let number = self.next_number();
+                self.act(Draft { number, understanding, thought, code })
+            }
+            Action::Ask { question, .. } => Ok(self.ask(&question)),
+            Action::Answer { understanding, thought, answer } => {
+                Ok(Break(Outcome::Answered { understanding, thought, answer }))
+            }
             Action::Malformed { problem } => Ok(self.correct(&problem)),
             Action::Incomplete => Ok(self.correct("it was too long and had no end")),
         }
@@ -123,13 +131,17 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             steps: self.steps,
             outcome,
             usage: self.usage,
-            given: Given { files: self.task.files.clone(), variables: self.task.variables.clone() },
+            given: Given {
+                files: self.task.files.clone(),
+                variables: self.task.variables.clone(),
+                brief: self.task.brief.clone(),
+            },
         }
     }
 
     /// Lets the model write one message, and reads it. What the token limit cuts is continued.
     fn write(&mut self) -> Flow<Reading> {
-        let mut reader = self.dialect.reader(self.task.mode);
+        let mut reader = self.style.dialect.reader(self.task.mode);
         let mut written = String::new();
         let mut reading = None;
         for _ in 0..=MAX_CONTINUATIONS {
@@ -164,11 +176,11 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         let agent = &mut *self.agent;
         let code = self.steps.last().map_or("", |step| step.code.as_str());
         let known = Known { names: &self.names, forms: &self.forms, code };
-        let known = (self.profile == Profile::Compact).then_some(known);
-        let mut grammar = Grammar::new(self.task.mode, written, known);
+        let known = (self.style.profile == Profile::Compact).then_some(known);
+        let mut grammar = Grammar::new(self.style.dialect, self.task.mode, written, known);
         let request = GenerateRequest {
             messages: self.chat.messages(),
-            stop: self.dialect.stop(self.task.mode),
+            stop: reader.stop(),
             sampling: &agent.sampling,
             seed: agent.seed.wrapping_add(self.n_completions),
             max_new_tokens: agent.limits.max_new_tokens.min(room),
@@ -218,25 +230,24 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
     }
 
     /// Runs the cell that the model wrote and shows it what that did.
-    fn act(&mut self, thought: String, code: String) -> Flow<()> {
+    fn act(&mut self, draft: Draft) -> Flow<()> {
         self.n_malformed = 0;
         if self.n_made >= self.agent.limits.max_steps {
             return Ok(gave_up(&format!("no answer after {} steps", self.n_made)));
         }
-        let step = proceed!(self.run(self.next_number(), thought, code)?);
+        let step = proceed!(self.run(draft)?);
         self.look(&step);
         Ok(self.judge(&step))
     }
 
     /// Runs a cell as a step.
-    fn run(&mut self, number: usize, thought: String, code: String) -> Flow<Step> {
-        let ready =
-            AgentEvent::StepReady { step: number, thought: thought.clone(), code: code.clone() };
-        (self.on_event)(ready);
+    fn run(&mut self, draft: Draft) -> Flow<Step> {
+        (self.on_event)(AgentEvent::StepReady(draft.clone()));
+        let Draft { number, understanding, thought, code } = draft;
         let execution = self.execute(&code)?;
         let same = self.same_as_before(&code, &execution);
         self.n_same = if same { self.n_same + 1 } else { 1 };
-        let step = Step { number, thought, code, execution };
+        let step = Step { number, understanding, thought, code, execution };
         (self.on_event)(AgentEvent::StepDone(step.clone()));
         self.steps.push(step.clone());
         self.n_made += 1;
@@ -249,7 +260,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
     /// Runs a cell; meanwhile the model reads what is known of the observation.
     fn execute(&mut self, code: &str) -> Result<Execution, AgentError> {
         let Agent { model, executor, limits, .. } = &mut *self.agent;
-        let (chat, profile) = (&self.chat, self.profile);
+        let (chat, profile) = (&self.chat, self.style.profile);
         let mut n_read = None;
         let execution = executor.execute(code, limits.cell_timeout, &mut |outputs, ended| {
             let so_far = observe_so_far(code, outputs, profile);
@@ -276,7 +287,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
 
     /// The observation goes into the chat, and the names in it are known from now on.
     fn look(&mut self, step: &Step) {
-        let observation = observe(&step.code, &step.execution, self.profile);
+        let observation = observe(&step.code, &step.execution, self.style.profile);
         self.names.learn_observation(&observation);
         self.names.learn_variables(&self.agent.executor.variables());
         self.chat.observed(observation);
@@ -298,6 +309,21 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             false if self.n_same > 1 => Reply::Repeated,
             false => Reply::Continue { steps_left },
         });
+        Continue(())
+    }
+
+    /// Puts a question of the model's to the analyst.
+    fn ask(&mut self, question: &str) -> ControlFlow<Outcome> {
+        self.n_malformed = 0;
+        self.n_asked += 1;
+        let may_ask = self.n_asked <= MAX_QUESTIONS;
+        let answer = if may_ask { self.agent.executor.ask(question) } else { None };
+        if self.agent.interrupt.is_set() {
+            return Break(Outcome::Interrupted);
+        }
+        let said = answer.as_deref().unwrap_or("(nobody could be asked)");
+        (self.on_event)(AgentEvent::Notice(format!("It was asked: {question} {said}")));
+        self.chat.reply(Reply::Asked { answer: answer.as_deref() });
         Continue(())
     }
 
@@ -359,14 +385,17 @@ fn gave_up<T>(reason: &str) -> ControlFlow<Outcome, T> {
     Break(Outcome::GaveUp { reason: reason.to_owned() })
 }
 
-fn dialect_of(info: &ModelInfo) -> Result<Dialect, ModelError> {
-    let name = info.dialect.as_deref();
-    Dialect::of(name).ok_or_else(|| {
-        let found = name.unwrap_or_default();
-        let reason =
-            format!("expected the dialect `datarus`, found `{found}`: choose another model");
+fn style(agent: &Agent<'_>, info: &ModelInfo) -> Result<Style, ModelError> {
+    let dialect = agent.dialect.or_else(|| Dialect::of(info)).ok_or_else(|| {
+        let found = info.dialect.as_deref().unwrap_or_default();
+        let known = Dialect::ALL.map(Dialect::name).join("`, `");
+        let reason = format!(
+            "expected one of the dialects `{known}`, found `{found}`: set one with `--dialect NAME` or `DATARUS_DIALECT`"
+        );
         ModelError::Format { path: info.name.clone(), reason }
-    })
+    })?;
+    let (profile, continues, namespace) = (info.profile, info.continues, agent.namespace);
+    Ok(Style { profile, dialect, continues, namespace })
 }
 
 /// What the model has seen when it starts to write.
@@ -392,7 +421,7 @@ fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
 /// The chat up to the question. If the notebook is longer than the context, its oldest entries are left out.
 fn opening_chat(
     agent: &Agent<'_>,
-    dialect: Dialect,
+    style: Style,
     task: &Task,
     on_event: &mut dyn FnMut(AgentEvent),
 ) -> Result<Chat, AgentError> {
@@ -400,7 +429,7 @@ fn opening_chat(
     let n_pasts = visible(info.profile, task).len();
     let mut skip = 0;
     loop {
-        let chat = Chat::new(info.profile, dialect, &agent.limits, task, skip);
+        let chat = Chat::new(style, &agent.limits, task, skip);
         let mut shortest = chat.clone();
         while shortest.shorten_oldest() {}
         let n_tokens = agent.model.count_tokens(shortest.messages())?;

@@ -1,52 +1,107 @@
-//! The Datarus dialect: what models write, what a tolerant reader makes of it.
+//! Reads steps that are written with tags, whatever the tags are: what they mean is a dialect's [`Rules`].
 //!
-//! Tolerated: tags in any case, a missing thought, an empty action, missing closing tags at the end, Markdown fences
-//! around code, a stray `<think>`, tags quoted in back-ticks or in Python strings, an answer without its frame.
-//! Rejected: an `<observation>` that the model wrote itself.
+//! Tolerated: tags in any case, missing parts, missing closing tags at the end, Markdown fences around code, a stray
+//! `<think>`, tags quoted in back-ticks or in Python strings. Rejected: what only the environment may write.
 
-mod part;
 mod reading;
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 
-use self::part::{CodeText, ProseText};
-use super::tags::{Match, Name, Tag, classify};
-use super::{Glue, Reading};
+use super::Reading;
+use super::part::{CodeText, ProseText};
+use super::tags::{Match, Name, Names, Tag, classify};
 use crate::agent::{Mode, Part};
 use crate::llm::FinishReason;
 
-pub(super) const GLUE: Glue =
-    Glue { before: "\n<observation>\n", after: "\n</observation>\n</step>" };
+/// The tags of a dialect and what they mean.
+pub(super) trait Rules: Debug + Send + Sync {
+    /// All that are looked for.
+    fn names(&self) -> Names;
 
-/// Both closing tags end a completion, and so does the end of the code: a model that goes on would write the
-/// observation itself. One that begins to is stopped there. Servers take four strings at most.
-pub(super) fn stop(mode: Mode) -> &'static [&'static str] {
-    match mode {
-        Mode::Agentic => &["</action_input>", "</step>", "</stop_analysis>", "<observation>"],
-        Mode::Reflection => &["</answer>"],
-    }
+    /// Strings that end a completion; servers take four at most.
+    fn stop(&self, mode: Mode) -> &'static [&'static str];
+
+    /// What a tag does where the reader stands; what later tags depend on is noted in `frame`.
+    fn effect(&self, mode: Mode, place: Place, seen: Seen<'_>, frame: &mut Frame) -> Effect;
+
+    /// What a message without an action lacks, for the model.
+    fn lack(&self, mode: Mode, place: Place, frame: Frame) -> &'static str;
+
+    /// Closing tags that a step lacks whose code stands there.
+    fn after_code(&self, ended_by: Option<Name>, last: Option<char>) -> &'static str;
+
+    /// Closing tags that a message lacks whose answer stands there.
+    fn after_answer(&self, frame: Frame) -> &'static str;
 }
-
-const ENVIRONMENT: &str =
-    "only the environment writes <observation>; end a step with </action_input> and wait";
-const NOTHING_RUNS: &str =
-    "nothing is run in this mode; write <think>…</think> and then <answer>…</answer>";
 
 /// Where the reader stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Outside,
     Thought,
+    Understanding,
     Action,
     Code,
+    Question,
     Answer,
     /// The action is complete; only its frame may still be closed.
     Done,
 }
 
+/// A whole tag, and how it stands there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'t> {
+    pub tag: Tag,
+    /// As it is written.
+    pub text: &'t str,
+    /// In a Python string.
+    pub quoted: bool,
+    /// At the beginning of a line of code.
+    pub alone: bool,
+}
+
+/// What a tag does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: it is text.
+    Text,
+    /// It is passed over.
+    Pass,
+    /// The reader stands there from now on.
+    Go(Place),
+    /// The action ends with it.
+    End,
+    /// The action has ended before it.
+    EndBefore,
+    /// It makes the message useless, for this reason.
+    Reject(&'static str),
+}
+
+/// Which tags have been seen around the parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Frame {
+    pub any_tag: bool,
+    pub terminal: Terminal,
+    /// In reflection, what follows outside of tags is the answer.
+    pub thinking_done: bool,
+    /// The tag that ended the action.
+    pub ended_by: Option<Name>,
+}
+
+/// A tag around the answer's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Terminal {
+    #[default]
+    Absent,
+    Open,
+    Closed,
+}
+
 /// Reads one completion; see [`super::Reader`].
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
+    rules: &'static dyn Rules,
     mode: Mode,
     place: Place,
     /// Text from `<` on that may become a tag.
@@ -59,34 +114,17 @@ pub(super) struct Reader {
     read: usize,
     used: usize,
     thought: ProseText,
+    understanding: ProseText,
     action: String,
     code: CodeText,
+    question: ProseText,
     answer: ProseText,
     /// The completion ended with a tag that ends completions, inside a Python string.
     quoted_end: bool,
     frame: Frame,
-    problem: Option<String>,
+    problem: Option<&'static str>,
     /// Text of this call, gathered before it is handed out.
     out: Vec<(Part, String)>,
-}
-
-/// Which tags have been seen around the parts.
-#[derive(Debug, Clone, Copy, Default)]
-struct Frame {
-    any_tag: bool,
-    terminal: Terminal,
-    thinking_done: bool,
-    /// The tag that ended the action.
-    ended_by: Option<Name>,
-}
-
-/// `<stop_analysis>`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Terminal {
-    #[default]
-    Absent,
-    Open,
-    Closed,
 }
 
 #[derive(Debug, Clone)]
@@ -97,8 +135,9 @@ struct Doubt {
 }
 
 impl Reader {
-    pub(super) fn new(mode: Mode) -> Self {
+    pub(super) fn new(rules: &'static dyn Rules, mode: Mode) -> Self {
         Self {
+            rules,
             mode,
             place: Place::Outside,
             held: String::new(),
@@ -108,14 +147,20 @@ impl Reader {
             read: 0,
             used: 0,
             thought: ProseText::default(),
+            understanding: ProseText::default(),
             action: String::new(),
             code: CodeText::default(),
+            question: ProseText::default(),
             answer: ProseText::default(),
             quoted_end: false,
             frame: Frame::default(),
             problem: None,
             out: Vec::new(),
         }
+    }
+
+    pub(super) fn stop(&self) -> &'static [&'static str] {
+        self.rules.stop(self.mode)
     }
 
     pub(super) fn push(&mut self, delta: &str, on_text: &mut dyn FnMut(Part, &str)) {
@@ -180,7 +225,7 @@ impl Reader {
             return self.text(character);
         }
         self.held.push(character);
-        match classify(&self.held) {
+        match classify(&self.held, self.rules.names()) {
             Match::Prefix => {}
             Match::Tag(tag) => {
                 let text = std::mem::take(&mut self.held);
@@ -198,10 +243,8 @@ impl Reader {
 
     /// A whole tag, which may be quoted.
     fn found(&mut self, tag: Tag, text: String) {
-        if self.place == Place::Code {
-            return self.tag_in_code(tag, &text);
-        }
-        if self.back_ticks % 2 == 1 && self.place != Place::Done {
+        let in_prose = !matches!(self.place, Place::Code | Place::Done);
+        if in_prose && self.back_ticks % 2 == 1 {
             let quoted_directly = self.last == Some('`');
             self.doubt = Some(Doubt { tag, text, quoted_directly });
             return;
@@ -210,116 +253,49 @@ impl Reader {
     }
 
     fn tag(&mut self, tag: Tag, text: &str) {
+        let in_code = self.place == Place::Code;
+        let in_prose = !in_code && self.place != Place::Done;
+        let quoted = in_code && self.code.in_string();
+        let alone = in_code && self.code.at_line_start();
+        let seen = Seen { tag, text, quoted, alone };
         self.frame.any_tag = true;
-        if tag.name == Name::Observation && self.place != Place::Done {
-            return self.reject(ENVIRONMENT);
+        let effect = self.rules.effect(self.mode, self.place, seen, &mut self.frame);
+        match effect {
+            Effect::Text => self.plain_tag(text, in_code),
+            Effect::Pass => {}
+            Effect::Go(place) => self.go(place),
+            Effect::End if self.place == Place::Done => self.used = self.read,
+            Effect::End => self.done(Some(tag.name), self.read),
+            Effect::EndBefore => self.done(None, self.read - text.len()),
+            Effect::Reject(problem) => {
+                self.problem = Some(problem);
+                self.done(Some(tag.name), self.read);
+            }
         }
-        match self.place {
-            Place::Outside => self.tag_outside(tag),
-            Place::Thought => self.tag_in_thought(tag, text),
-            Place::Action => self.tag_in_action(tag),
-            Place::Code => self.tag_in_code(tag, text),
-            Place::Answer => self.tag_in_answer(tag, text),
-            Place::Done => self.tag_when_done(tag),
+        if in_prose && effect != Effect::Text {
+            self.last = Some('>');
         }
-        self.last = Some('>');
     }
 
-    fn tag_outside(&mut self, tag: Tag) {
-        match (self.mode, tag.name, tag.closes) {
-            (Mode::Reflection, Name::Step | Name::ActionInput, false) => self.reject(NOTHING_RUNS),
-            (Mode::Reflection, Name::Think, false) | (_, Name::Thought, false) => {
-                self.thought.separate();
-                self.place = Place::Thought;
-            }
-            (Mode::Reflection, Name::Think, true) => self.frame.thinking_done = true,
-            (_, Name::Action, false) => self.place = Place::Action,
-            (_, Name::ActionInput, false) => self.place = Place::Code,
-            (_, Name::Answer, false) => self.place = Place::Answer,
-            (_, Name::StopAnalysis, false) => self.frame.terminal = Terminal::Open,
-            (_, Name::StopAnalysis, true) => self.frame.terminal = Terminal::Closed,
+    /// A tag that is text. At the end of a completion it may have ended that all the same.
+    fn plain_tag(&mut self, text: &str, in_code: bool) {
+        self.plain(text);
+        self.quoted_end = in_code && self.stop().contains(&text);
+    }
+
+    fn go(&mut self, place: Place) {
+        match place {
+            Place::Thought => self.thought.separate(),
+            Place::Understanding => self.understanding.separate(),
             _ => {}
         }
+        self.place = place;
     }
 
-    fn tag_in_thought(&mut self, tag: Tag, text: &str) {
-        match (self.mode, tag.name, tag.closes) {
-            (Mode::Reflection, Name::Think, true) => {
-                self.frame.thinking_done = true;
-                self.place = Place::Outside;
-            }
-            (Mode::Reflection, Name::Answer, false) => self.place = Place::Answer,
-            (Mode::Agentic, Name::Thought | Name::Step, true)
-            | (Mode::Reflection, Name::Thought, true) => self.place = Place::Outside,
-            (Mode::Agentic, Name::Action | Name::ActionInput | Name::Answer, false)
-            | (Mode::Agentic, Name::StopAnalysis, _) => {
-                self.place = Place::Outside;
-                self.tag_outside(tag);
-            }
-            (_, Name::Think, _) => {}
-            _ => self.plain(text),
-        }
-    }
-
-    fn tag_in_action(&mut self, tag: Tag) {
-        match (tag.name, tag.closes) {
-            (Name::Action, true) => self.place = Place::Outside,
-            (Name::Action, false) => {}
-            _ => {
-                self.place = Place::Outside;
-                self.tag_outside(tag);
-            }
-        }
-    }
-
-    /// Only an end counts in code, and not in a string, where it is data.
-    fn tag_in_code(&mut self, tag: Tag, text: &str) {
-        let quoted = self.code.in_string();
-        let alone = self.code.at_line_start();
-        match (tag.name, tag.closes) {
-            (Name::ActionInput, true) if !quoted || alone => self.done(Name::ActionInput),
-            (Name::Step, true) if !quoted && alone => self.done(Name::Step),
-            (Name::Observation, _) if !quoted && alone => self.reject(ENVIRONMENT),
-            (name, closes) => {
-                self.plain(text);
-                self.quoted_end = match name {
-                    Name::ActionInput | Name::Step => closes,
-                    Name::Observation => !closes,
-                    _ => false,
-                };
-            }
-        }
-    }
-
-    fn tag_in_answer(&mut self, tag: Tag, text: &str) {
-        match (tag.name, tag.closes) {
-            (Name::Answer, true) => self.done(Name::Answer),
-            (Name::StopAnalysis, true) => {
-                self.frame.terminal = Terminal::Closed;
-                self.done(Name::StopAnalysis);
-            }
-            _ => self.plain(text),
-        }
-    }
-
-    fn tag_when_done(&mut self, tag: Tag) {
-        let Frame { terminal, ended_by, .. } = self.frame;
-        let open = ended_by == Some(Name::Answer) && terminal == Terminal::Open;
-        if open && tag.name == Name::StopAnalysis {
-            self.frame.terminal = Terminal::Closed;
-            self.used = self.read;
-        }
-    }
-
-    fn done(&mut self, tag: Name) {
+    fn done(&mut self, ended_by: Option<Name>, used: usize) {
         self.place = Place::Done;
-        self.frame.ended_by = Some(tag);
-        self.used = self.read;
-    }
-
-    fn reject(&mut self, problem: &str) {
-        self.problem = Some(problem.to_owned());
-        self.done(Name::Observation);
+        self.frame.ended_by = ended_by;
+        self.used = used;
     }
 
     fn plain(&mut self, text: &str) {
@@ -332,7 +308,9 @@ impl Reader {
             '\n' => self.back_ticks = 0,
             _ => {}
         }
-        self.last = Some(character);
+        if self.place != Place::Done {
+            self.last = Some(character);
+        }
         self.quoted_end = false;
         if self.mode == Mode::Reflection && self.place == Place::Outside {
             self.untagged(character);
@@ -342,10 +320,15 @@ impl Reader {
             Place::Thought => {
                 self.thought.push(character, &mut |text| gather(out, Part::Thought, text));
             }
+            Place::Understanding => {
+                self.understanding
+                    .push(character, &mut |text| gather(out, Part::Understanding, text));
+            }
             Place::Answer => {
                 self.answer.push(character, &mut |text| gather(out, Part::Answer, text));
             }
             Place::Code => self.code.push(character, &mut |text| gather(out, Part::Code, text)),
+            Place::Question => self.question.push(character, &mut |_| ()),
             Place::Action => self.action.push(character),
             Place::Outside | Place::Done => {}
         }
@@ -361,7 +344,7 @@ impl Reader {
 }
 
 /// Adds to the last piece if it belongs to the same part.
-fn gather(out: &mut Vec<(Part, String)>, part: Part, text: &str) {
+pub(super) fn gather(out: &mut Vec<(Part, String)>, part: Part, text: &str) {
     match out.last_mut() {
         Some((last, gathered)) if *last == part => gathered.push_str(text),
         _ => out.push((part, text.to_owned())),

@@ -3,7 +3,7 @@
 /// Longest tag that is looked for, in characters, blanks included.
 const LONGEST: usize = 32;
 
-/// A tag of the Datarus dialect.
+/// A tag of some dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag {
     /// Which.
@@ -23,18 +23,15 @@ pub(super) enum Name {
     StopAnalysis,
     Answer,
     Think,
+    Analyze,
+    Understand,
+    Code,
+    Execute,
+    Ask,
 }
 
-const NAMES: [(&str, Name); 8] = [
-    ("step", Name::Step),
-    ("thought", Name::Thought),
-    ("action", Name::Action),
-    ("action_input", Name::ActionInput),
-    ("observation", Name::Observation),
-    ("stop_analysis", Name::StopAnalysis),
-    ("answer", Name::Answer),
-    ("think", Name::Think),
-];
+/// The tags of a dialect, in lower case.
+pub(super) type Names = &'static [(&'static str, Name)];
 
 /// What a text that starts with `<` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +44,8 @@ pub(super) enum Match {
     No,
 }
 
-/// Compares `text`, which starts with `<`, with all tags; case and blanks inside the brackets make no difference.
-pub(super) fn classify(text: &str) -> Match {
+/// Compares `text`, which starts with `<`, with all of `names`; case and blanks inside the brackets make no difference.
+pub(super) fn classify(text: &str, names: Names) -> Match {
     let mut rest = text.strip_prefix('<').unwrap_or(text).trim_start_matches(' ');
     let closes = rest.starts_with('/');
     rest = rest.strip_prefix('/').unwrap_or(rest).trim_start_matches(' ');
@@ -58,14 +55,14 @@ pub(super) fn classify(text: &str) -> Match {
     };
     let name = written.trim_end_matches(' ').to_ascii_lowercase();
     let blank_after_name = written.len() > name.len();
-    let whole = NAMES.iter().find(|(tag, _)| *tag == name).map(|(_, name)| *name);
+    let whole = names.iter().find(|(tag, _)| *tag == name).map(|(_, name)| *name);
     match (whole, ended) {
         (Some(name), true) => Match::Tag(Tag { name, closes }),
         (None, true) => Match::No,
         _ if text.len() >= LONGEST => Match::No,
         (Some(_), false) => Match::Prefix,
         (None, false) if blank_after_name => Match::No,
-        (None, false) if NAMES.iter().any(|(tag, _)| tag.starts_with(&name)) => Match::Prefix,
+        (None, false) if names.iter().any(|(tag, _)| tag.starts_with(&name)) => Match::Prefix,
         (None, false) => Match::No,
     }
 }

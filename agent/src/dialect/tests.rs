@@ -1,14 +1,19 @@
 use super::*;
 
+mod deepanalyze;
+mod markdown;
+
 const STEP: &str = "<step>\n<thought>Look at it.</thought>\n<action>python_executor</action>\n<action_input>\nimport pandas as pd\ndf.head()\n</action_input>";
 const END: &str = "<stop_analysis>\n<thought>North is first.</thought>\n<answer>North: **120.5**.</answer>\n</stop_analysis>";
 
 fn run(thought: &str, code: &str) -> Action {
-    Action::Run { thought: thought.to_owned(), code: code.to_owned() }
+    let (understanding, thought) = (String::new(), thought.to_owned());
+    Action::Run { understanding, thought, code: code.to_owned() }
 }
 
 fn answer(thought: &str, answer: &str) -> Action {
-    Action::Answer { thought: thought.to_owned(), answer: answer.to_owned() }
+    let (understanding, thought) = (String::new(), thought.to_owned());
+    Action::Answer { understanding, thought, answer: answer.to_owned() }
 }
 
 fn malformed(problem: &str) -> Action {
@@ -16,10 +21,17 @@ fn malformed(problem: &str) -> Action {
 }
 
 #[track_caller]
-fn check_mode(mode: Mode, text: &str, reason: FinishReason, expected: Action) {
-    let reading = Dialect::Datarus.parse(mode, text, reason);
+fn check_in(dialect: Dialect, mode: Mode, text: &str, reason: FinishReason, expected: Action) {
+    let reading = dialect.parse(mode, text, reason);
     assert_eq!(reading.action, expected, "{text:?}");
-    assert_eq!(streamed(mode, &[text], reason).1, reading, "{text:?}");
+    let letters: Vec<String> = text.chars().map(String::from).collect();
+    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+    assert_eq!(streamed(dialect.reader(mode), &letters, reason).1, reading, "{text:?}");
+}
+
+#[track_caller]
+fn check_mode(mode: Mode, text: &str, reason: FinishReason, expected: Action) {
+    check_in(Dialect::Datarus, mode, text, reason, expected);
 }
 
 #[track_caller]
@@ -28,8 +40,11 @@ fn check(text: &str, expected: Action) {
 }
 
 /// The parts as they come, neighbours of one kind joined, and the reading at the end.
-fn streamed(mode: Mode, pieces: &[&str], reason: FinishReason) -> (Vec<(Part, String)>, Reading) {
-    let mut reader = Dialect::Datarus.reader(mode);
+fn streamed(
+    mut reader: Reader,
+    pieces: &[&str],
+    reason: FinishReason,
+) -> (Vec<(Part, String)>, Reading) {
     let mut parts: Vec<(Part, String)> = Vec::new();
     let mut take = |part: Part, text: &str| match parts.last_mut() {
         Some((last, joined)) if *last == part => joined.push_str(text),
@@ -247,7 +262,24 @@ fn reflection_takes_what_models_leave_out() {
     check("<think>a<answer>b</answer>", answer("a", "b"));
 }
 
-/// Every way to cut these texts in two, most ways to cut them in three, and single characters give the same parts.
+/// Every way to cut a text in two, most ways to cut it in three, and single characters give the same parts.
+#[track_caller]
+fn check_cuts(dialect: Dialect, mode: Mode, text: &str) {
+    let read = |pieces: &[&str]| streamed(dialect.reader(mode), pieces, FinishReason::Stop);
+    let whole = read(&[text]);
+    let cuts: Vec<usize> = (0..=text.len()).filter(|&at| text.is_char_boundary(at)).collect();
+    for &first in &cuts {
+        let near_or_sampled = |&&at: &&usize| at >= first && (at < first + 9 || at % 11 == 0);
+        for &second in cuts.iter().filter(near_or_sampled) {
+            let pieces = [&text[..first], &text[first..second], &text[second..]];
+            assert_eq!(read(&pieces), whole, "{pieces:?}");
+        }
+    }
+    let characters: Vec<String> = text.chars().map(String::from).collect();
+    let characters: Vec<&str> = characters.iter().map(String::as_str).collect();
+    assert_eq!(read(&characters), whole);
+}
+
 #[test]
 fn parts_do_not_depend_on_how_the_text_is_cut() {
     let texts = [
@@ -261,34 +293,24 @@ fn parts_do_not_depend_on_how_the_text_is_cut() {
         (Mode::Reflection, "hm </think> so\n<answer> it is `<answer>` </answer>"),
     ];
     for (mode, text) in texts {
-        let whole = streamed(mode, &[text], FinishReason::Stop);
-        let cuts: Vec<usize> = (0..=text.len()).filter(|&at| text.is_char_boundary(at)).collect();
-        for &first in &cuts {
-            let near_or_sampled = |&&at: &&usize| at >= first && (at < first + 9 || at % 11 == 0);
-            for &second in cuts.iter().filter(near_or_sampled) {
-                let pieces = [&text[..first], &text[first..second], &text[second..]];
-                assert_eq!(streamed(mode, &pieces, FinishReason::Stop), whole, "{pieces:?}");
-            }
-        }
-        let characters: Vec<String> = text.chars().map(String::from).collect();
-        let characters: Vec<&str> = characters.iter().map(String::as_str).collect();
-        assert_eq!(streamed(mode, &characters, FinishReason::Stop), whole);
+        check_cuts(Dialect::Datarus, mode, text);
     }
 }
 
 #[test]
 fn what_is_streamed_is_what_is_read() {
     for (mode, text) in [(Mode::Agentic, STEP), (Mode::Agentic, END)] {
-        let (parts, reading) = streamed(mode, &[text], FinishReason::Stop);
+        let reader = Dialect::Datarus.reader(mode);
+        let (parts, reading) = streamed(reader, &[text], FinishReason::Stop);
         let of = |wanted: Part| {
             let parts = parts.iter().filter(|(part, _)| *part == wanted);
             parts.map(|(_, text)| text.as_str()).collect::<String>()
         };
         match reading.action {
-            Action::Run { thought, code } => {
+            Action::Run { thought, code, .. } => {
                 assert_eq!((of(Part::Thought), of(Part::Code)), (thought, code));
             }
-            Action::Answer { thought, answer } => {
+            Action::Answer { thought, answer, .. } => {
                 assert_eq!((of(Part::Thought), of(Part::Answer)), (thought, answer));
             }
             other => panic!("unexpected {other:?}"),

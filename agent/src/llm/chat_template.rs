@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use crate::llm::ModelError;
+use crate::llm::tokenizer::Tokenizer;
 use crate::transcript::{ChatMessage, Role, Segment};
 
 mod apart;
@@ -26,6 +27,19 @@ const CLOSE: char = '\u{f0001}';
 const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n\
     {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
+/// The turn format of the models that DeepSeek has distilled, for files without a template.
+///
+/// # Source
+/// `tokenizer_config.json`, <https://huggingface.co/deepseek-ai/DeepSeek-R1-0528-Qwen3-8B>
+const DEEPSEEK: &str = "{{ bos_token }}{% for message in messages %}{% if message.role == 'user' %}<｜User｜>{{ \
+    message.content }}{% elif message.role == 'assistant' %}<｜Assistant｜>{{ message.content }}{{ eos_token }}{% else \
+    %}{{ message.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}<｜Assistant｜>{% endif %}";
+
+/// The template of a file that has none, by the tokens of its vocabulary.
+pub(crate) fn own_template(tokenizer: &Tokenizer) -> &'static str {
+    if tokenizer.has_added(&["<｜User｜>", "<｜Assistant｜>"]) { DEEPSEEK } else { CHATML }
+}
+
 /// A template that compiles.
 pub(crate) struct ChatTemplate {
     engine: Engine,
@@ -43,12 +57,13 @@ enum Engine {
 }
 
 impl ChatTemplate {
-    /// Compiles the template `source` where `renderer` says; where there is none [`CHATML`], which is our own.
+    /// Compiles the template `source` where `renderer` says; where there is none `own`, which is our own.
     ///
     /// # Errors
     /// When it is no valid Jinja, takes too much, or what is to compile it cannot be started.
     pub(crate) fn new(
         source: Option<&str>,
+        own: &'static str,
         bos_token: String,
         eos_token: String,
         renderer: Renderer,
@@ -59,7 +74,7 @@ impl ChatTemplate {
                 Engine::Apart { source: String::from(source), how }
             }
             (source, _) => {
-                let jinja = Jinja::compile(source.unwrap_or(CHATML));
+                let jinja = Jinja::compile(source.unwrap_or(own));
                 Engine::Here(jinja.map_err(ModelError::Template)?)
             }
         };

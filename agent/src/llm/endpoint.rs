@@ -134,6 +134,7 @@ impl Endpoint {
             words: Vec::new(),
             forms: Vec::new(),
             context_length: context_length.unwrap_or(CONTEXT_LENGTH),
+            continues: manner.continues,
             served: Some(settings.address.served()),
         };
         Ok(Self { settings, info, manner, estimate: Estimate::default() })

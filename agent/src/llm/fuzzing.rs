@@ -54,7 +54,7 @@ pub fn template(bytes: &[u8]) {
     let source = String::from_utf8_lossy(bytes);
     let rendered = || {
         let apart = Renderer::Apart(Box::new(|job| Ok(answer(job))));
-        ChatTemplate::new(Some(&source), String::from("<s>"), String::from("</s>"), apart)
+        ChatTemplate::new(Some(&source), "", String::from("<s>"), String::from("</s>"), apart)
             .and_then(|template| template.render(&chat()))
     };
     // Once for all that it does: a copy of the process costs more than the rendering.

@@ -39,6 +39,21 @@ pub(crate) struct Tokenizer {
 /// Texts of control tokens that end a completion in every model of the supported families.
 const END_TOKENS: [&str; 3] = ["<|im_end|>", "<|endoftext|>", "<｜end▁of▁sentence｜>"];
 
+/// Tags that DeepAnalyze has as tokens. They are text that the model writes, whether its file calls them control tokens
+/// or not; foreign text never becomes one of them.
+const PARTS: [&str; 10] = [
+    "<Analyze>",
+    "</Analyze>",
+    "<Understand>",
+    "</Understand>",
+    "<Code>",
+    "</Code>",
+    "<Execute>",
+    "</Execute>",
+    "<Answer>",
+    "</Answer>",
+];
+
 impl Tokenizer {
     /// From a GGUF header: our own files carry a whole `tokenizer.json`, others lists of tokens and merges.
     ///
@@ -89,7 +104,7 @@ impl Tokenizer {
         let added: BTreeMap<u32, bool> = markup
             .get_added_tokens_decoder()
             .into_iter()
-            .map(|(id, token)| (id, token.special))
+            .map(|(id, token)| (id, token.special && !PARTS.contains(&token.content.as_str())))
             .collect();
         let of_added = added.last_key_value().map_or(0, |(highest, _)| *highest as usize + 1);
         let n_ids = markup.get_model().n_ids().max(of_added);
@@ -117,6 +132,17 @@ impl Tokenizer {
     /// Whether `id` is a control token: one that text must never become.
     pub(crate) fn is_control(&self, id: u32) -> bool {
         self.added.get(&id) == Some(&true)
+    }
+
+    /// Whether the added tokens include all of these.
+    pub(crate) fn has_added(&self, texts: &[&str]) -> bool {
+        let id = |text: &str| self.markup.token_to_id(text);
+        texts.iter().all(|text| id(text).is_some_and(|id| self.added.contains_key(&id)))
+    }
+
+    /// Whether the added tokens include the tags of DeepAnalyze.
+    pub(crate) fn has_parts(&self) -> bool {
+        self.has_added(&PARTS)
     }
 
     /// The text of the token `id` as the vocabulary spells it.

@@ -14,15 +14,20 @@ pub(crate) fn thought_in(source: &str) -> String {
     restored(text.trim())
 }
 
-/// What the source of an answer's cell says of the end of its turn; `thought` led to it.
-pub(crate) fn outcome_in(source: &str, thought: String) -> Outcome {
+/// The understanding in the source of its cell.
+pub(crate) fn understanding_in(source: &str) -> String {
+    restored(source.trim())
+}
+
+/// What the source of an answer's cell says of the end of its turn; `understanding` and `thought` led to it.
+pub(crate) fn outcome_in(source: &str, understanding: String, thought: String) -> Outcome {
     let source = source.trim();
     if source == STOPPED {
         return Outcome::Interrupted;
     }
     match source.strip_prefix(NO_ANSWER.trim_end()) {
         Some(reason) => Outcome::GaveUp { reason: reason.trim().to_owned() },
-        None => Outcome::Answered { thought, answer: restored(&unlinked(source)) },
+        None => Outcome::Answered { understanding, thought, answer: restored(&unlinked(source)) },
     }
 }
 
@@ -39,6 +44,10 @@ mod tests {
             assert_eq!(thought_in(cell["source"].as_str().unwrap()), thought);
         }
         assert_eq!(thought_in("  Mine alone.\n"), "Mine alone.");
+        for understanding in ["Three regions.", "- a\n- ![b](c)"] {
+            let cell = understanding_cell(naming, 1, understanding).unwrap();
+            assert_eq!(understanding_in(cell["source"].as_str().unwrap()), understanding);
+        }
     }
 
     #[test]
@@ -48,6 +57,7 @@ mod tests {
         let step = StepRecord { status: "ok".into(), ..step };
         for outcome in [
             Outcome::Answered {
+                understanding: "Few rows.".into(),
                 thought: "Found.".into(),
                 answer: "It is 40, see [this](a.csv) and ![that](b.png).".into(),
             },
@@ -59,7 +69,8 @@ mod tests {
             let steps = vec![step.clone()];
             let record = TurnRecord { end: Some(end), steps, ..TurnRecord::new("t_1") };
             let cell = answer_cell(&record);
-            assert_eq!(outcome_in(cell["source"].as_str().unwrap(), "Found.".into()), outcome);
+            let source = cell["source"].as_str().unwrap();
+            assert_eq!(outcome_in(source, "Few rows.".into(), "Found.".into()), outcome);
         }
     }
 }

@@ -25,7 +25,7 @@ impl<'a> Naming<'a> {
         self.id(&format!("{number}c"))
     }
 
-    /// The id of a cell; `part` is the step's number with `t` for the thought, `c` for the code, `k` for what was kept
+    /// The id of a cell; `part` is the step's number with `u` for the understanding, `t` for the thought, `c` for the code, `k` for what was kept
     /// of it, or `a` for the answer.
     pub(crate) fn id(self, part: &str) -> String {
         match self.pass {
@@ -65,6 +65,9 @@ pub struct StepRecord {
     /// How often the turn had gone on from one of its steps when this one was made.
     #[serde(default)]
     pub pass: u32,
+    /// What the data and the outputs before it mean.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub understanding: String,
     /// Why.
     pub thought: String,
     /// What was run.
@@ -103,6 +106,9 @@ pub struct End {
     /// How the turn was done.
     #[serde(default)]
     pub mode: Mode,
+    /// What each step found when it began: `kept` or `fresh`.
+    #[serde(default)]
+    pub namespace: Value,
     /// What held the code: `bubblewrap`, `landlock`, `seatbelt` or `none`.
     #[serde(default)]
     pub sandbox: Value,
@@ -117,6 +123,7 @@ impl StepRecord {
         Self {
             number: step.number,
             pass: 0,
+            understanding: step.understanding.trim().to_owned(),
             thought: step.thought.trim().to_owned(),
             code: step.code.trim_end().to_owned(),
             execution_count: execution.execution_count,
@@ -211,6 +218,7 @@ fn step_of(json: &Value) -> Option<StepRecord> {
     Some(StepRecord {
         number: usize::try_from(json["step"].as_u64()?).ok()?,
         pass: 0,
+        understanding: text("understanding"),
         thought: text("thought"),
         code: text("code"),
         execution_count: json["execution_count"].as_u64(),

@@ -11,6 +11,7 @@ MAX_VARIABLES = 40
 MAX_COLUMNS = 200
 
 _shell = None
+_users = None
 _figures = []
 
 
@@ -52,6 +53,35 @@ def begin_prompt(source, *names):
 def state():
     """Returns the DataFrames in the namespace with their columns, and the figures of the last cell."""
     return _Answer({"variables": _data_frames(), "figures": _figures})
+
+
+def begin_fresh():
+    """Takes all variables of the user's away, until `end_fresh`; called again, all that were made since."""
+    global _users
+    if _users is None:
+        _users = _variables()
+    for name in _variables():
+        del _shell.user_ns[name]
+    return _Answer(True)
+
+
+def end_fresh():
+    """Gives the user's variables back, and forgets all that were made since `begin_fresh`."""
+    global _users
+    if _users is not None:
+        for name in _variables():
+            del _shell.user_ns[name]
+        _shell.user_ns.update(_users)
+        _users = None
+    return _Answer(True)
+
+
+def _variables():
+    # IPython's own, such as `In` and `exit`, and those of the module stay.
+    own = _shell.user_ns_hidden
+    return {
+        name: value for name, value in _shell.user_ns.items() if name not in own and not name.startswith("__")
+    }
 
 
 def _data_frames():

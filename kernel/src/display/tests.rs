@@ -8,7 +8,8 @@ fn text(step: usize, part: Part, delta: &str) -> AgentEvent {
 }
 
 fn ready(step: usize) -> AgentEvent {
-    AgentEvent::StepReady { step, thought: "Look.".into(), code: "df.head()".into() }
+    let (understanding, thought) = (String::new(), "Look.".into());
+    AgentEvent::StepReady(Draft { number: step, understanding, thought, code: "df.head()".into() })
 }
 
 fn done(number: usize, status: Status) -> AgentEvent {
@@ -22,6 +23,7 @@ fn done(number: usize, status: Status) -> AgentEvent {
     };
     AgentEvent::StepDone(Step {
         number,
+        understanding: String::new(),
         thought: "Look.".into(),
         code: "df.head()".into(),
         execution,
@@ -145,7 +147,7 @@ fn the_end_tells_outcome_and_cost() {
 
         *1 step · 0 tokens read, 0 written · 1.5 s*
 
-    "#]].assert_eq(&described(&view.end(&end)));
+    "#]].assert_eq(&view.end(&end).iter().map(described).collect::<String>());
 }
 
 #[test]

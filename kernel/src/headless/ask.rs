@@ -14,6 +14,7 @@ use crate::cells::{self, TurnRecord};
 use crate::client::{ExecuteRequest, Outputs};
 use crate::config::Config;
 use crate::notebook::{Notebook, new_cell_id};
+use crate::preset::Preset;
 use crate::prompt::Loader;
 
 /// What is asked.
@@ -23,6 +24,8 @@ pub struct Question {
     pub text: String,
     /// Files that it is about.
     pub data: Vec<PathBuf>,
+    /// A ready prompt.
+    pub preset: Option<Preset>,
     /// By thought alone.
     pub think: bool,
     /// The notebook to write.
@@ -74,7 +77,7 @@ pub async fn ask(
     // Named by the user, so Python may read them wherever they are.
     config.sandbox.readable.extend(data.iter().cloned());
     let mut kernel = Kernel::start(config, loader).await?;
-    let mut cell = prompt_cell(&question.text, question.think, &files);
+    let mut cell = prompt_cell(&question.text, question.preset, question.think, &files);
     let mut outputs = Outputs::default();
     let source = cell["source"].as_str().unwrap_or_default().to_owned();
     progress.pass("thinking");
@@ -87,7 +90,7 @@ pub async fn ask(
         }
     };
     let request = ExecuteRequest::cell(&source);
-    let metadata = request_metadata(&cell);
+    let metadata = request_metadata(&cell, None);
     let asked = kernel.execute(&request, &metadata, &mut outputs, &mut see).await;
     if asked.is_err() {
         safe.tell_kept(&mut progress);
@@ -130,12 +133,20 @@ pub(super) fn as_cells(
 }
 
 /// `>` marks the cell for every front end; a question of several lines or with flags takes the long form.
-pub(super) fn prompt_cell(text: &str, think: bool, files: &[String]) -> Value {
+pub(super) fn prompt_cell(
+    text: &str,
+    preset: Option<Preset>,
+    think: bool,
+    files: &[String],
+) -> Value {
     let text = text.trim();
-    let source = match (think, text.contains('\n')) {
-        (true, _) => format!("%%ask --think\n{text}"),
-        (false, true) => format!("%%ask\n{text}"),
-        (false, false) => format!("> {text}"),
+    let preset = preset.map(|preset| format!(" --preset {}", preset.name()));
+    let think = think.then(|| String::from(" --think"));
+    let flags: String = [think, preset].into_iter().flatten().collect();
+    let source = if flags.is_empty() && !text.contains('\n') {
+        format!("> {text}")
+    } else {
+        format!("%%ask{flags}\n{text}")
     };
     json!({
         "cell_type": "code",
@@ -199,12 +210,15 @@ mod tests {
 
     #[test]
     fn a_question_is_marked_so_that_it_is_never_taken_for_python() {
-        let source = |text: &str, think: bool| {
-            prompt_cell(text, think, &[])["source"].as_str().unwrap().to_owned()
+        let source = |text: &str, preset: Option<Preset>, think: bool| {
+            prompt_cell(text, preset, think, &[])["source"].as_str().unwrap().to_owned()
         };
-        assert_eq!(source(" Which? ", false), "> Which?");
-        assert_eq!(source("a\nb", false), "%%ask\na\nb");
-        assert_eq!(source("a", true), "%%ask --think\na");
+        assert_eq!(source(" Which? ", None, false), "> Which?");
+        assert_eq!(source("a\nb", None, false), "%%ask\na\nb");
+        assert_eq!(source("a", None, true), "%%ask --think\na");
+        let cleaning = Some(Preset::Cleaning);
+        assert_eq!(source("a", cleaning, false), "%%ask --preset cleaning\na");
+        assert_eq!(source("", cleaning, true), "%%ask --think --preset cleaning\n");
     }
 
     #[test]

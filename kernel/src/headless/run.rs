@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::safe::{Safe, Saved, ends_step};
 use super::{
-    Ending, HeadlessError, Kernel, Progress, facts, folder_of, note_facts, request_metadata,
+    Ending, HeadlessError, Kernel, Progress, facts, folder_of, instructions, note_facts,
+    request_metadata,
 };
 use crate::cells::{self, TurnRecord, answer_stands, datarus, has_tag, turn_below};
 use crate::client::{ExecuteReply, ExecuteRequest, Outputs, Update};
@@ -223,7 +224,7 @@ impl Runner {
             }
         };
         let request = ExecuteRequest::cell(source);
-        let metadata = request_metadata(cell);
+        let metadata = request_metadata(cell, instructions(notebook));
         let reply = self.kernel.execute(&request, &metadata, &mut outputs, &mut see).await?;
         for update in std::mem::take(&mut outputs.elsewhere) {
             self.update_earlier(&update);

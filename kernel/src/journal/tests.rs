@@ -7,6 +7,7 @@ use super::*;
 fn step(number: usize, text: &str) -> StepRecord {
     StepRecord {
         number,
+        understanding: String::new(),
         pass: 0,
         thought: "Look.".into(),
         code: "df".into(),

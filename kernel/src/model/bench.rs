@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use datarus_agent::agent::Mode;
+use datarus_agent::dialect::Dialect;
 use datarus_agent::grammar::Grammar;
 use datarus_agent::llm::local::{Foretold, LocalModel, Measure, Speed, Speeds};
 use datarus_agent::llm::{
@@ -159,7 +160,7 @@ fn choice(model: &mut LocalModel, args: &BenchArgs) -> Result<Choice, ModelError
             max_new_tokens: args.decode.get(),
             interrupt: &Interrupt::default(),
         };
-        let mut grammar = Grammar::new(Mode::Agentic, "", None);
+        let mut grammar = Grammar::new(Dialect::Datarus, Mode::Agentic, "", None);
         Ok(model.generate(&request, &mut grammar, &mut |_| ())?.usage)
     };
     let mut usages = (0..args.repeat.get()).map(|_| write()).collect::<Result<Vec<_>, _>>()?;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use datarus_agent::agent::{Agent, AgentError, FileInfo, Limits, Mode, Outcome, Task};
+use datarus_agent::dialect::Dialect;
 use datarus_agent::executor::{
-    Execution, Executor, ExecutorError, Meanwhile, Output, Status, Variable,
+    Execution, Executor, ExecutorError, Meanwhile, Namespace, Output, Status, Variable,
 };
 use datarus_agent::llm::local::{Call, LocalModel, Replay, Reuse};
 use datarus_agent::llm::{self, Interrupt, ModelError, Sampling, Usage};
@@ -108,6 +109,8 @@ impl Episode {
         let mut agent = Agent {
             model: &mut replay,
             executor: &mut player,
+            dialect: Some(Dialect::Datarus),
+            namespace: Namespace::Kept,
             limits: self.limits(),
             sampling: Sampling::Greedy,
             seed: 0,
@@ -119,7 +122,7 @@ impl Episode {
             AgentError::Executor(error) => unlike(&error.reason),
         })?;
         let seconds = llm::seconds(start.elapsed());
-        let Outcome::Answered { thought, answer } = turn.outcome else {
+        let Outcome::Answered { thought, answer, .. } = turn.outcome else {
             return Err(unlike("it does not end with an answer"));
         };
         let thoughts = turn.steps.iter().map(|step| &step.thought).chain([&thought, &answer]);
@@ -136,7 +139,9 @@ impl Episode {
     fn task(&self) -> Task {
         Task {
             prompt: self.prompt.clone(),
+            brief: String::new(),
             mode: Mode::Agentic,
+            instructions: String::new(),
             files: self.files.clone(),
             variables: Vec::new(),
             history: Vec::new(),

@@ -5,13 +5,13 @@
 
 mod kept;
 
-use datarus_agent::agent::{AgentEvent, Mode, Part, Step};
+use datarus_agent::agent::{AgentEvent, Draft, Mode, Part, Step};
 use serde_json::{Map, Value, json};
 
 use super::ToPage;
 use crate::cells::{
     self, End, Naming, StepRecord, TurnRecord, code_cell, last_thought_cell, open_code_cell,
-    thought_cell, turn_cells,
+    thought_cell, turn_cells, understanding_cell,
 };
 use crate::markdown::sanitized;
 
@@ -39,6 +39,7 @@ struct LiveStep {
     number: usize,
     pass: u32,
     origin: Origin,
+    understanding: String,
     thought: String,
     code: String,
     /// Whether the user wrote the code anew.
@@ -112,8 +113,9 @@ impl LiveTurn {
     pub(crate) fn on_event(&mut self, event: &AgentEvent) {
         match event {
             AgentEvent::Text { step, part, delta } => self.on_text(*step, *part, delta),
-            AgentEvent::StepReady { step, thought, code } => {
-                let step = self.step(*step);
+            AgentEvent::StepReady(Draft { number, understanding, thought, code }) => {
+                let step = self.step(*number);
+                step.understanding.clone_from(understanding);
                 step.thought.clone_from(thought);
                 step.code.clone_from(code);
                 step.stage = Stage::Ready;
@@ -126,12 +128,15 @@ impl LiveTurn {
     fn on_text(&mut self, number: usize, part: Part, delta: &str) {
         let step = self.step(number);
         match (part, &step.stage) {
-            (Part::Thought, Stage::Writing) => {
+            (Part::Understanding | Part::Thought, Stage::Writing) => {
                 // What was written before could not be used, and is written anew.
-                delta.clone_into(&mut step.thought);
+                step.understanding.clear();
+                step.thought.clear();
                 step.code.clear();
                 step.stage = Stage::Thinking;
+                self.on_text(number, part, delta);
             }
+            (Part::Understanding, _) => step.understanding.push_str(delta),
             (Part::Thought, _) => step.thought.push_str(delta),
             (Part::Code, _) => {
                 step.code.push_str(delta);
@@ -182,7 +187,7 @@ impl LiveTurn {
         if !answer.is_empty() {
             let mut cell = cells::answer_cell(&self.record(None));
             cell["source"] = json!(sanitized(answer));
-            write(&mut self.shown, &self.prompt, &cell, &mut told);
+            write(&mut self.shown, Place::Below(&self.prompt), &cell, &mut told);
         }
         told
     }
@@ -217,14 +222,24 @@ impl LiveTurn {
             if cell["cell_type"] == "code" && !self.shown.iter().any(|shown| shown.id == id) {
                 told.push(upsert(cell, &above));
             } else {
-                write(&mut self.shown, &above, cell, &mut told);
+                write(&mut self.shown, Place::Below(&above), cell, &mut told);
                 render(&mut self.shown, cell, &mut told);
                 patch(&mut self.shown, cell, &mut told);
             }
             above = id;
         }
+        told.extend(self.surplus(&cells.below));
         told.push(prompt_patch(&cells.prompt));
         told
+    }
+
+    /// Takes away what was written by the way: a thought that was the answer, or the beginning of a step that was none.
+    fn surplus(&mut self, below: &[Value]) -> Option<ToPage> {
+        let kept = |id: &str| id == self.base || below.iter().any(|cell| cell["id"] == *id);
+        let ids = self.shown.iter().map(|cell| cell.id.clone()).filter(|id| !kept(id));
+        let ids: Vec<String> = ids.collect();
+        self.shown.retain(|cell| !ids.contains(&cell.id));
+        (!ids.is_empty()).then_some(ToPage::Remove { ids })
     }
 
     /// All that the page has, for one that has none of it.
@@ -251,10 +266,16 @@ impl LiveTurn {
 
     fn step(&mut self, number: usize) -> &mut LiveStep {
         let at = self.steps.iter().position(|step| step.number == number).unwrap_or_else(|| {
-            let (thought, code) = (String::new(), String::new());
-            let (pass, origin) = (self.pass, Origin::Model);
-            let (edited, stage) = (false, Stage::Thinking);
-            self.steps.push(LiveStep { number, pass, origin, thought, code, edited, stage });
+            self.steps.push(LiveStep {
+                number,
+                pass: self.pass,
+                origin: Origin::Model,
+                understanding: String::new(),
+                thought: String::new(),
+                code: String::new(),
+                edited: false,
+                stage: Stage::Thinking,
+            });
             self.steps.len() - 1
         });
         self.steps.get_mut(at).expect("found or pushed")
@@ -276,14 +297,21 @@ impl LiveStep {
             Stage::LastThought => last_thought_cell(naming, self.number, &self.thought, mode),
             _ => thought_cell(naming, self.number, &self.thought),
         };
-        if let Some(mut thought) = thought {
+        let understanding = understanding_cell(naming, self.number, &self.understanding);
+        let understanding = understanding.filter(|_| self.origin != Origin::Again);
+        let above = naming.id(&format!("{}t", self.number));
+        let places = [Place::Above(&above, prompt), Place::Below(prompt)];
+        let texts = [&self.understanding, &self.thought];
+        let said = [understanding, thought].into_iter().zip(places).zip(texts);
+        for ((cell, place), text) in said {
+            let Some(mut cell) = cell else { continue };
             let growing = self.stage == Stage::Thinking;
             if growing {
-                thought["source"] = json!(sanitized(self.thought.trim_start()));
+                cell["source"] = json!(sanitized(text.trim_start()));
             }
-            write(shown, prompt, &thought, told);
+            write(shown, place, &cell, told);
             if !growing {
-                render(shown, &thought, told);
+                render(shown, &cell, told);
             }
         }
         let mut code = match &self.stage {
@@ -293,7 +321,7 @@ impl LiveStep {
         };
         code["source"] = json!(self.code.trim_end());
         if !self.code.is_empty() {
-            write(shown, prompt, &code, told);
+            write(shown, Place::Below(prompt), &code, told);
             patch(shown, &code, told);
         }
     }
@@ -305,6 +333,7 @@ impl LiveStep {
             Stage::Thinking | Stage::Writing | Stage::Ready => Some(StepRecord {
                 number: self.number,
                 pass: self.pass,
+                understanding: self.understanding.trim().to_owned(),
                 thought: self.thought.trim().to_owned(),
                 code: self.code.trim_end().to_owned(),
                 execution_count: None,
@@ -344,11 +373,26 @@ fn upsert(cell: &Value, above: &str) -> ToPage {
     }
 }
 
-/// Makes the source of a cell in the page that of `cell`; a cell that is not there is put below all that are.
-fn write(shown: &mut Vec<ShownCell>, prompt: &str, cell: &Value, told: &mut Vec<ToPage>) {
+/// Where a new cell is put.
+#[derive(Debug, Clone, Copy)]
+enum Place<'p> {
+    /// Below all that are there; where there is none, below this one.
+    Below(&'p str),
+    /// Above this one, if it is there; else as [`Place::Below`] the other.
+    Above(&'p str, &'p str),
+}
+
+/// Makes the source of a cell in the page that of `cell`; a cell that is not there is put in its `place`.
+fn write(shown: &mut Vec<ShownCell>, place: Place<'_>, cell: &Value, told: &mut Vec<ToPage>) {
     let (id, source) = (text(cell, "id"), text(cell, "source"));
     let at = shown.iter().position(|shown| shown.id == id).unwrap_or_else(|| {
-        let after = shown.last().map_or(prompt, |last| &last.id).to_owned();
+        let (below, first) = match place {
+            Place::Below(first) => (None, first),
+            Place::Above(below, first) => (shown.iter().position(|cell| cell.id == below), first),
+        };
+        let at = below.unwrap_or(shown.len());
+        let above = at.checked_sub(1).and_then(|at| shown.get(at));
+        let after = above.map_or(first, |above| &above.id).to_owned();
         let metadata = metadata(cell);
         told.push(ToPage::Insert {
             id: id.clone(),
@@ -358,8 +402,8 @@ fn write(shown: &mut Vec<ShownCell>, prompt: &str, cell: &Value, told: &mut Vec<
             metadata: metadata.clone(),
         });
         let (source, rendered) = (String::new(), false);
-        shown.push(ShownCell { id: id.clone(), source, metadata, rendered });
-        shown.len() - 1
+        shown.insert(at, ShownCell { id: id.clone(), source, metadata, rendered });
+        at
     });
     let Some(known) = shown.get_mut(at).filter(|known| known.source != source) else { return };
     told.push(match source.strip_prefix(&known.source) {

@@ -350,14 +350,22 @@ fn marks_are_taken_off_and_flags_are_read() {
         Route::Prompt(prompt) => prompt,
         other => panic!("{other:?}"),
     };
-    let flags = |think, again| Flags { think, again, unknown: Vec::new() };
+    let flags = |think, again| Flags { think, again, ..Flags::default() };
     let prompt = |text: &str, flags| Prompt { text: text.into(), flags };
     assert_eq!(ask(">  which\n month? \n"), prompt("which\n month?", flags(false, false)));
     assert_eq!(ask("%%ask --think\nWhy?"), prompt("Why?", flags(true, false)));
     assert_eq!(ask("%%ask --again --think Why?"), prompt("Why?", flags(true, true)));
     assert_eq!(ask("%%ask why --think"), prompt("why --think", flags(false, false)));
     assert_eq!(ask("%%ask\n--think"), prompt("--think", flags(false, false)));
-    assert_eq!(ask("%%ask --fast why").flags.unknown, ["--fast"]);
+    let wrong = ask("%%ask --fast --slow why").flags.wrong.unwrap();
+    assert!(wrong.starts_with("`%%ask` has no flag `--fast`: it has `--think`"), "{wrong}");
+    let preset = |preset| Flags { preset: Some(preset), ..Flags::default() };
+    let sql = preset(Preset::SqlAnalysis);
+    assert_eq!(ask("%%ask --preset sql-analysis Top 3?"), prompt("Top 3?", sql));
+    let cleaning = prompt("Clean these data.", preset(Preset::Cleaning));
+    assert_eq!(ask("%%ask --preset cleaning"), cleaning);
+    let wrong = ask("%%ask --preset\ncleaning").flags.wrong.unwrap();
+    assert!(wrong.ends_with("`executive-summary`, not ``"), "{wrong}");
     assert_eq!(route("\n%%py x\n1 +\n", None), Route::PythonAs("\n\n1 +\n".into()));
 }
 

@@ -46,7 +46,8 @@ impl Server {
         match read {
             Err(error) => self.refusals.note(channel, &error),
             Ok((_, frames)) if channel == Channel::Stdin => {
-                if let Some(frames) = self.take_consent(frames) {
+                let frames = self.take_consent(frames).and_then(|frames| self.take_answer(frames));
+                if let Some(frames) = frames {
                     self.unanswered = self.unanswered.saturating_sub(1);
                     self.companion.send(Channel::Stdin, frames);
                 }

@@ -47,6 +47,8 @@ pub(super) struct Live {
     pub(super) turn: LiveTurn,
     /// What it is doing.
     pub(super) gauge: Gauge,
+    /// The notebook's standing instructions.
+    pub(super) instructions: String,
     /// The turn waits for the page.
     pub(super) opening: Option<Opening>,
     /// Cells of an earlier answer that gave way to this one.
@@ -126,6 +128,7 @@ impl Live {
             review: page.settings.review,
             turn: LiveTurn::new(turn, cell_id, prompt.mode()),
             gauge: Gauge::new(turn, prompt.started_at),
+            instructions: String::new(),
             opening: Some(opening),
             removed: Vec::new(),
             moved: false,
@@ -234,7 +237,7 @@ impl Server {
                 live.gauge.wrote(Instant::now(), Phase::of(*part), *step);
             }
             AgentEvent::StepDone(_) => self.enter(Phase::Reading),
-            AgentEvent::StepReady { .. } | AgentEvent::Notice(_) => {}
+            AgentEvent::StepReady(_) | AgentEvent::Notice(_) => {}
         }
     }
 

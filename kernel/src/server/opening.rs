@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// The turn that runs, if it is this one and this page shows it.
-    fn live_in(&mut self, comm: &str, turn: &str) -> Option<&mut Live> {
+    pub(super) fn live_in(&mut self, comm: &str, turn: &str) -> Option<&mut Live> {
         let prompt = self.prompt.as_mut().filter(|prompt| prompt.view.turn() == turn)?;
         prompt.live.as_deref_mut().filter(|live| live.comm == comm)
     }

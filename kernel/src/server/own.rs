@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc as blocking;
 
 use bytes::Bytes;
-use datarus_agent::executor::Variable;
+use datarus_agent::executor::{Namespace, Variable};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -81,6 +81,8 @@ pub(super) enum Own {
     Interrupt,
     /// To give a cell that sets what Python may reach its number.
     SettingNumber,
+    /// To have steps begin without variables, or to bring the user's back; asked so many times.
+    Namespace(Namespace, u8),
 }
 
 /// An `execute_reply` to a request of our own.
@@ -137,6 +139,24 @@ impl Server {
     /// Asks for the DataFrames.
     pub(super) fn ask_variables(&mut self, answer: blocking::Sender<Vec<Variable>>) {
         self.execute("", &format!("{MODULE}.state()"), Own::Variables(answer));
+    }
+
+    /// Has the next step begin without variables.
+    pub(super) fn clear_namespace(&mut self) {
+        self.ask_namespace(Namespace::Fresh, 0);
+    }
+
+    /// Brings the user's variables back after such steps.
+    pub(super) fn keep_namespace(&mut self) {
+        self.ask_namespace(Namespace::Kept, 0);
+    }
+
+    fn ask_namespace(&mut self, namespace: Namespace, times: u8) {
+        let call = match namespace {
+            Namespace::Fresh => "begin_fresh()",
+            Namespace::Kept => "end_fresh()",
+        };
+        self.execute("", &format!("{MODULE}.{call}"), Own::Namespace(namespace, times));
     }
 
     /// Runs a step of the agent and returns the id of its request.
@@ -200,7 +220,8 @@ impl Server {
                 | Own::Variables(_)
                 | Own::State(..)
                 | Own::Interrupt
-                | Own::SettingNumber,
+                | Own::SettingNumber
+                | Own::Namespace(..),
             )
             | None => {}
         }
@@ -217,6 +238,11 @@ impl Server {
             }
             Some(Own::State(step, _)) => self.on_step_state(&step, reply),
             Some(Own::Interrupt) => self.on_interrupt_answer(reply.status == "ok"),
+            Some(Own::Namespace(namespace, times)) => {
+                if reply.status == "aborted" && times < MAX_ASKED {
+                    self.ask_namespace(namespace, times + 1);
+                }
+            }
             Some(Own::SettingNumber) => self.on_setting_number(reply.answer()),
             Some(Own::Step(_) | Own::UnseenStep | Own::Kept { .. }) | None => {}
         }
@@ -251,7 +277,8 @@ impl Server {
                 | Own::State(..)
                 | Own::Kept { .. }
                 | Own::Interrupt
-                | Own::SettingNumber,
+                | Own::SettingNumber
+                | Own::Namespace(..),
             )
             | None => {}
         }

@@ -147,7 +147,12 @@ impl Server {
     fn on_page_message(&mut self, comm: &str, data: Value) {
         self.note_life(comm);
         match serde_json::from_value::<ToKernel>(data) {
-            Ok(ToKernel::State { turn, cells }) => self.on_state(comm, &turn, cells),
+            Ok(ToKernel::State { turn, cells, instructions }) => {
+                if let Some(live) = self.live_in(comm, &turn) {
+                    live.instructions = instructions;
+                }
+                self.on_state(comm, &turn, cells);
+            }
             Ok(ToKernel::Texts { turn, cells }) => self.on_texts(comm, &turn, cells),
             Ok(ToKernel::Stop { turn }) => self.stop_agent(&turn),
             Ok(ToKernel::Undo { turn }) => {

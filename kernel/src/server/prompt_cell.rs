@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::live::Live;
+use super::question::Question;
 use super::request::Request;
 use super::step::RunningStep;
 use crate::display::TurnView;
@@ -17,6 +18,9 @@ use crate::message::content::ErrorContent;
 use crate::page::GoOn;
 use crate::page::view::Kept;
 use crate::route::Prompt;
+
+/// The most of a notebook's instructions that a model is told, in characters.
+const MAX_INSTRUCTIONS: usize = 20_000;
 
 /// A prompt that runs.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(super) struct PromptCell {
     pub(super) live: Option<Box<Live>>,
     /// The step that runs now.
     pub(super) step: Option<RunningStep>,
+    /// A question of the model's that the user has not answered.
+    pub(super) question: Option<Question>,
     /// The DataFrames, where they are known from the last step.
     pub(super) variables: Option<Vec<Variable>>,
     /// Which prompt of this kernel it is.
@@ -57,6 +63,8 @@ pub(super) struct PromptCell {
     pub(super) show_at: Option<Instant>,
     /// The steps that are done, also those that it goes on from.
     pub(super) steps: Vec<Step>,
+    /// Whether its steps find no variables of one another: the user's wait until it ends.
+    pub(super) fresh: bool,
     /// The user was told that its steps are not kept beside the notebook.
     pub(super) told_not_kept: bool,
 }
@@ -84,6 +92,7 @@ impl PromptCell {
             view: TurnView::new(turn),
             live: None,
             step: None,
+            question: None,
             variables: None,
             number,
             prompt,
@@ -98,6 +107,7 @@ impl PromptCell {
             give_up_at: None,
             show_at: None,
             steps: Vec::new(),
+            fresh: false,
             told_not_kept: false,
         }
     }
@@ -133,6 +143,18 @@ impl PromptCell {
         self.by_page == Some(ByPage::Undone)
     }
 
+    /// The notebook's standing instructions, as far as a model is told them.
+    pub(super) fn instructions(&self) -> Option<String> {
+        let of_page = self.live.as_ref().map(|live| live.instructions.clone());
+        let text = of_page.or_else(|| self.request.cell().instructions())?;
+        Some(text.chars().take(MAX_INSTRUCTIONS).collect())
+    }
+
+    /// What a ready prompt asks for besides the words.
+    pub(super) fn brief(&self) -> String {
+        self.prompt.flags.preset.map(|preset| preset.brief().to_owned()).unwrap_or_default()
+    }
+
     /// How it is to be answered.
     pub(super) fn mode(&self) -> Mode {
         if self.prompt.flags.think { Mode::Reflection } else { Mode::Agentic }
@@ -157,8 +179,6 @@ impl PromptCell {
 }
 
 /// What is wrong with the flags of a prompt.
-pub(super) fn unknown_flags(prompt: &Prompt) -> Option<ErrorContent> {
-    let flag = prompt.flags.unknown.first()?;
-    let text = format!("`%%ask` has no flag `{flag}`: it has `--think` and `--again`");
-    Some(ErrorContent::new("UnknownFlag", &text))
+pub(super) fn wrong_flags(prompt: &Prompt) -> Option<ErrorContent> {
+    prompt.flags.wrong.as_ref().map(|text| ErrorContent::new("UnknownFlag", text))
 }

@@ -160,6 +160,11 @@ impl CellMetadata {
         is_turn(&go_on.turn).then_some(go_on)
     }
 
+    /// The notebook's standing instructions, where the client tells them with the cell.
+    pub(super) fn instructions(&self) -> Option<String> {
+        Some(self.datarus.as_ref()?.get("instructions")?.as_str()?.to_owned())
+    }
+
     /// The files that the question is about, as paths from the working folder, where the client names them.
     pub(super) fn files(&self) -> Option<Vec<FileInfo>> {
         let names = self.datarus.as_ref()?.get("files")?.as_array()?;

@@ -130,7 +130,8 @@ impl Server {
     /// Takes a question of Python to the user. A step's own is not put, whatever it set to be allowed to ask;
     /// nor is one that could be answered with what is meant for us.
     pub(super) fn on_input_request(&mut self, request: &str, frames: Frames) {
-        if self.origin(request) == Origin::User && !self.is_asking_consent() {
+        let is_asking = self.is_asking_consent() || self.is_asking_user();
+        if self.origin(request) == Origin::User && !is_asking {
             self.unanswered += 1;
             let frames = frames.resigned(&self.key);
             return self.sockets.send(Channel::Stdin, frames.into_multipart());

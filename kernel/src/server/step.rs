@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use datarus_agent::executor::{Execution, ExecutorError, Status};
+use datarus_agent::executor::{Execution, ExecutorError, Namespace, Status};
 use serde_json::{Map, Value, json};
 
 use super::Server;
@@ -154,6 +154,12 @@ impl Server {
             self.tell_not_run(number, &parent, &reason);
             outcome.end(Ok(not_run(&reason)));
             return;
+        }
+        if self.config.analyst.namespace == Namespace::Fresh {
+            self.clear_namespace();
+            if let Some(prompt) = &mut self.prompt {
+                prompt.fresh = true;
+            }
         }
         let Err(outcome) = self.issue_step(code, timeout, outcome) else { return };
         let msg_id = self.execute_step(code, parent);

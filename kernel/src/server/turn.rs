@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Server;
-use super::prompt_cell::{PromptCell, unknown_flags};
+use super::prompt_cell::{PromptCell, wrong_flags};
 use super::relay::no_companion;
 use super::request::Request;
 use super::step::RunningStep;
@@ -40,8 +40,8 @@ impl Server {
     /// Begins a prompt: first it gets its number. With `names`, it is a prompt only if none of them exists.
     pub(super) fn start_prompt(&mut self, request: Request, prompt: Prompt, names: Vec<String>) {
         self.start_companion_again();
-        let unknown = unknown_flags(&prompt);
-        if let Some(error) = unknown.or_else(|| self.companion.broken().map(no_companion)) {
+        let wrong = wrong_flags(&prompt);
+        if let Some(error) = wrong.or_else(|| self.companion.broken().map(no_companion)) {
             self.schedule.alone_ended();
             return self.refuse(&request, &error);
         }
@@ -110,16 +110,21 @@ impl Server {
         prompt.given = before.unwrap_or_else(|| Given {
             files: named.unwrap_or_else(|| data_files(&self.config.folder)),
             variables: numbered.variables,
+            brief: prompt.brief(),
         });
+        let instructions = self.instructions();
+        let Some(prompt) = &mut self.prompt else { return };
         if let Some(kept) = &kept {
             prompt.take_up(kept);
             // What becomes of it now is noted at its end.
             self.history.forget_turn(prompt.view.turn());
         }
-        let Given { files, variables } = prompt.given.clone();
+        let Given { files, variables, brief } = prompt.given.clone();
         let task = Task {
             prompt: prompt.prompt.text.clone(),
+            brief,
             mode: prompt.mode(),
+            instructions,
             files,
             variables,
             history,
@@ -136,6 +141,14 @@ impl Server {
             let reason = "the agent's thread is not there: restart the kernel".into();
             self.fail_turn(&Failure { name: "AgentPanic", reason });
         }
+    }
+
+    /// Standing instructions: the user's, and the notebook's.
+    fn instructions(&self) -> String {
+        let of_user = self.config.analyst.instructions.as_str();
+        let of_notebook = self.prompt.as_ref().and_then(PromptCell::instructions);
+        let all = [of_user, of_notebook.as_deref().unwrap_or_default()].map(str::trim);
+        all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
     }
 
     /// Takes what the agent says; a turn that was given up is not listened to.
@@ -156,6 +169,7 @@ impl Server {
                     step.listen();
                 }
             }
+            FromAgent::Ask { question, answer } => self.ask_user(&question, answer),
             FromAgent::Variables(answer) => match prompt.variables.clone() {
                 Some(variables) => {
                     let _ = answer.send(variables);
@@ -177,7 +191,7 @@ impl Server {
             AgentEvent::Text { .. } => {
                 prompt.show_at.get_or_insert_with(|| Instant::now() + GATHER);
             }
-            AgentEvent::StepReady { .. } => self.show_turn(),
+            AgentEvent::StepReady(_) => self.show_turn(),
             AgentEvent::StepDone(step) => {
                 let number = step.number;
                 self.history.note_ran(&step.code);
@@ -243,6 +257,7 @@ impl Server {
             return self.interrupt_unstarted();
         };
         prompt.interrupt(PATIENCE);
+        prompt.question = None;
         self.withdraw_pending();
         // The generation stops by itself; Python only if it runs a step of ours, not what the user started.
         self.stop_step(Status::Interrupted);
@@ -286,7 +301,9 @@ impl Server {
             self.show(summary);
         } else {
             let shown = prompt.view.end(&end);
-            self.show(shown);
+            for shown in shown {
+                self.show(shown);
+            }
         }
         let interrupted = turn.outcome == Outcome::Interrupted;
         if !undone {
@@ -315,6 +332,9 @@ impl Server {
         self.withdraw_owed();
         self.close_live();
         let Some(prompt) = self.prompt.take() else { return };
+        if prompt.fresh {
+            self.keep_namespace();
+        }
         let (request, execution_count) = (prompt.request, prompt.execution_count.unwrap_or(0));
         let failed = error.is_some();
         let content = match error {
@@ -348,6 +368,7 @@ impl Server {
             ("sampling".to_owned(), json!(self.config.sampling)),
             ("prompt".to_owned(), json!(turn.prompt)),
             ("mode".to_owned(), json!(turn.mode)),
+            ("namespace".to_owned(), json!(self.config.analyst.namespace)),
             ("sandbox".to_owned(), json!(self.companion.sandbox().map(|sandbox| sandbox.tier))),
         ])
     }

@@ -31,7 +31,7 @@ impl History {
             |cell: &CellState| cell.turn.as_deref().is_some_and(|name| self.named(name).is_some());
         let is_known = |cell: &&CellState| match cell.role.as_deref() {
             Some("prompt") => cell.turn.is_none() || self.asked_in(&cell.id).is_some(),
-            Some("thought" | "answer") => cell.source.is_some() || of_turn(cell),
+            Some("understanding" | "thought" | "answer") => cell.source.is_some() || of_turn(cell),
             Some("code") if is_kept(cell) => true,
             Some("code") => self.step_of(cell).is_some() || self.cell_of(&cell.id).is_some(),
             _ => cell.cell_type != "code" || self.cell_of(&cell.id).is_some(),
@@ -100,8 +100,8 @@ impl History {
             kept.cells.push(from.to_owned());
             kept.begun.done.push(last.step);
         } else {
-            let Step { number, thought, code, .. } = last.step;
-            kept.begun.next = Some(Draft { number, thought, code });
+            let Step { number, understanding, thought, code, .. } = last.step;
+            kept.begun.next = Some(Draft { number, understanding, thought, code });
         }
         Some(kept)
     }
@@ -154,7 +154,9 @@ impl History {
         let wrote = known.map(|step| &step.code);
         let before = wrote.filter(|wrote| wrote.trim_end() != code.trim_end()).cloned();
         let thought = notebook.thought(name, number, known.map(|step| &*step.thought));
-        let step = Step { number, thought, code, execution };
+        let wrote = known.map(|step| &*step.understanding);
+        let understanding = notebook.understanding(name, number, wrote);
+        let step = Step { number, understanding, thought, code, execution };
         Some(StandingStep { step, before, current })
     }
 
@@ -245,6 +247,7 @@ mod tests {
         };
         let step = |number: usize| Step {
             number,
+            understanding: String::new(),
             thought: "Look.".into(),
             code: format!("step {number}"),
             execution: execution(),
@@ -253,7 +256,11 @@ mod tests {
             prompt: "best?".into(),
             mode: Mode::Agentic,
             steps: vec![step(1), step(2)],
-            outcome: Outcome::Answered { thought: "Found.".into(), answer: "North.".into() },
+            outcome: Outcome::Answered {
+                understanding: String::new(),
+                thought: "Found.".into(),
+                answer: "North.".into(),
+            },
             usage: Usage::default(),
             given: Given::default(),
         };

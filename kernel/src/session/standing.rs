@@ -3,7 +3,7 @@
 use datarus_agent::agent::Outcome;
 use datarus_agent::executor::{Execution, Output, Status};
 
-use crate::cells::reading::{outcome_in, thought_in};
+use crate::cells::reading::{outcome_in, thought_in, understanding_in};
 use crate::page::{CellState, CellText};
 use crate::route::{Role, Route, route};
 
@@ -49,6 +49,17 @@ impl Standing {
         self.thought_of(cell, known)
     }
 
+    /// What was said before a step of what the data mean, as [`Standing::thought`].
+    pub(super) fn understanding(&self, turn: &str, step: usize, known: Option<&str>) -> String {
+        let of_step = |cell: &&CellState| is(cell, "understanding") && cell.step == Some(step);
+        self.understanding_of(self.made_by(turn).find(of_step), known)
+    }
+
+    fn understanding_of(&self, cell: Option<&CellState>, known: Option<&str>) -> String {
+        let Some(cell) = cell else { return String::new() };
+        self.source(cell).map_or_else(|| known.unwrap_or_default().to_owned(), understanding_in)
+    }
+
     fn thought_of(&self, cell: Option<&CellState>, known: Option<&str>) -> String {
         // Where its cell is gone, the user has taken it out.
         let Some(cell) = cell else { return String::new() };
@@ -57,21 +68,26 @@ impl Standing {
 
     /// How a turn ended, as it stands; `known` is how it ended.
     pub(super) fn outcome(&self, turn: &str, known: Option<&Outcome>) -> Outcome {
-        let (wrote, answered) = match known {
-            Some(Outcome::Answered { thought, .. }) => (Some(&**thought), true),
+        let (said, answered) = match known {
+            Some(Outcome::Answered { understanding, thought, .. }) => {
+                (Some((&**understanding, &**thought)), true)
+            }
             Some(Outcome::Interrupted | Outcome::GaveUp { .. }) => (None, false),
             None => (None, true),
         };
-        let is_last = |cell: &&CellState| {
-            is(cell, "thought")
-                && !self.made_by(turn).any(|step| is(step, "code") && step.step == cell.step)
+        let is_step = |step: Option<usize>| {
+            self.made_by(turn).any(|cell| is(cell, "code") && cell.step == step)
         };
-        let thought = self.thought_of(self.made_by(turn).filter(is_last).last(), wrote);
+        let last = |role: &str| {
+            self.made_by(turn).filter(|cell| is(cell, role) && !is_step(cell.step)).last()
+        };
+        let understanding = self.understanding_of(last("understanding"), said.map(|said| said.0));
+        let thought = self.thought_of(last("thought"), said.map(|said| said.1));
         let answer = self.made_by(turn).filter(|cell| is(cell, "answer")).last();
         match (answer.map(|cell| self.source(cell)), known) {
-            (Some(Some(source)), _) => outcome_in(source, thought),
+            (Some(Some(source)), _) => outcome_in(source, understanding, thought),
             (Some(None), Some(Outcome::Answered { answer, .. })) => {
-                Outcome::Answered { thought, answer: answer.clone() }
+                Outcome::Answered { understanding, thought, answer: answer.clone() }
             }
             (Some(None) | None, Some(known)) if !answered => known.clone(),
             (Some(None), _) => Outcome::GaveUp { reason: "its answer is not known".into() },

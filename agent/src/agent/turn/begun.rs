@@ -4,6 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::{Flow, OpenTurn};
 use crate::agent::{Begun, Draft};
+use crate::dialect::Said;
 use crate::prompt::Reply;
 
 impl OpenTurn<'_, '_, '_> {
@@ -13,13 +14,14 @@ impl OpenTurn<'_, '_, '_> {
         let Some(Begun { next, before, .. }) = self.task.begun.clone() else {
             return Ok(Continue(()));
         };
-        let Some(Draft { number, thought, code }) = next else {
+        let Some(draft) = next else {
             self.names.learn_variables(&self.agent.executor.variables());
             self.tell_changed(before.as_deref());
             return Ok(Continue(()));
         };
-        self.chat.proposed(&thought, &code);
-        let step = match self.run(number, thought, code)? {
+        let Draft { understanding, thought, code, .. } = &draft;
+        self.chat.proposed(Said { understanding, thought }, code);
+        let step = match self.run(draft)? {
             Continue(step) => step,
             Break(outcome) => return Ok(Break(outcome)),
         };

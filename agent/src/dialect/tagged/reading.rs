@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Place, Reader, Terminal};
+use super::{Place, Reader};
 use crate::agent::Mode;
-use crate::dialect::tags::Name;
 use crate::dialect::{Action, Reading};
 
 impl Reader {
@@ -33,73 +32,46 @@ impl Reader {
     }
 
     pub(super) fn reading(&self) -> Reading {
-        let action = match &self.problem {
-            Some(problem) => Action::Malformed { problem: problem.clone() },
+        let action = match self.problem {
+            Some(problem) => Action::Malformed { problem: problem.to_owned() },
             None => self.action(),
         };
         let missing = match &action {
-            Action::Run { .. } => self.missing_after_code(),
-            Action::Answer { .. } => self.missing_after_answer(),
-            Action::Incomplete | Action::Malformed { .. } => "",
+            Action::Run { .. } => self.rules.after_code(self.frame.ended_by, self.last),
+            Action::Answer { .. } => self.rules.after_answer(self.frame),
+            Action::Ask { .. } | Action::Incomplete | Action::Malformed { .. } => "",
         };
         Reading { action, used: self.used, missing }
     }
 
     fn action(&self) -> Action {
         let thought = self.thought.text().to_owned();
+        let understanding = self.understanding.text().to_owned();
         let answer = self.answer.text().to_owned();
         if !answer.is_empty() {
-            return Action::Answer { thought, answer };
+            return Action::Answer { understanding, thought, answer };
         }
         let code = self.code.text().to_owned();
         if !code.is_empty() && self.mode == Mode::Agentic {
-            return self.run(thought, code);
+            return self.run(understanding, thought, code);
+        }
+        let question = self.question.text().to_owned();
+        if !question.is_empty() && self.mode == Mode::Agentic {
+            return Action::Ask { understanding, thought, question };
         }
         if self.mode == Mode::Reflection && !thought.is_empty() && !self.frame.thinking_done {
-            return Action::Answer { thought: String::new(), answer: thought };
+            return Action::Answer { understanding, thought: String::new(), answer: thought };
         }
-        Action::Malformed { problem: self.what_is_missing().to_owned() }
+        let problem = self.rules.lack(self.mode, self.place, self.frame);
+        Action::Malformed { problem: problem.to_owned() }
     }
 
-    fn run(&self, thought: String, code: String) -> Action {
+    fn run(&self, understanding: String, thought: String, code: String) -> Action {
         let tool = self.action.trim();
         if tool.is_empty() || tool.to_ascii_lowercase().contains("python") {
-            return Action::Run { thought, code };
+            return Action::Run { understanding, thought, code };
         }
         let name: String = tool.chars().take(40).collect();
         Action::Malformed { problem: format!("the only action is python_executor, not `{name}`") }
-    }
-
-    fn what_is_missing(&self) -> &'static str {
-        match (self.mode, self.place) {
-            (Mode::Reflection, _) => "there is no <answer>…</answer>",
-            (_, Place::Answer) => "the <answer> is empty",
-            (_, Place::Done) if self.frame.ended_by != Some(Name::ActionInput) => {
-                "the <answer> is empty"
-            }
-            (_, Place::Done | Place::Code) => "the <action_input> is empty",
-            _ if self.frame.terminal != Terminal::Absent => {
-                "<stop_analysis> needs <answer>…</answer>"
-            }
-            _ if self.frame.any_tag => "the step has no <action_input>…</action_input>",
-            _ => "it is neither a <step> nor a <stop_analysis>",
-        }
-    }
-
-    fn missing_after_code(&self) -> &'static str {
-        match (self.frame.ended_by, self.last) {
-            (Some(Name::ActionInput), _) => "",
-            (_, Some('\n')) => "</action_input>",
-            _ => "\n</action_input>",
-        }
-    }
-
-    fn missing_after_answer(&self) -> &'static str {
-        match (self.frame.ended_by, self.frame.terminal) {
-            (Some(Name::Answer), Terminal::Open) => "\n</stop_analysis>",
-            (Some(Name::Answer), _) | (_, Terminal::Closed) => "",
-            (_, Terminal::Open) => "</answer>\n</stop_analysis>",
-            (_, Terminal::Absent) => "</answer>",
-        }
     }
 }

@@ -19,7 +19,7 @@ fn template(source: Option<&str>) -> ChatTemplate {
 }
 
 fn with(source: Option<&str>, renderer: Renderer) -> Result<ChatTemplate, ModelError> {
-    ChatTemplate::new(source, String::from("<s>"), String::from("</s>"), renderer)
+    ChatTemplate::new(source, CHATML, String::from("<s>"), String::from("</s>"), renderer)
 }
 
 fn joined(segments: &[Segment]) -> String {
@@ -45,6 +45,19 @@ fn chats() -> Vec<(String, Vec<ChatMessage>, String)> {
         (source, messages.collect(), text(&chat["text"]))
     });
     chats.collect()
+}
+
+#[test]
+fn a_vocabulary_of_deepseek_has_its_turns_where_a_file_has_no_template() {
+    let bos_and_eos = (String::from("<s>"), String::from("<｜end▁of▁sentence｜>"));
+    let (bos, eos) = bos_and_eos;
+    let template = ChatTemplate::new(None, DEEPSEEK, bos, eos, Renderer::Here).unwrap();
+    let mut n_tried = 0;
+    for (_, messages, text) in chats().into_iter().filter(|(name, ..)| name == "r1") {
+        assert_eq!(joined(&template.render(&messages).unwrap()), text);
+        n_tried += 1;
+    }
+    assert!(n_tried >= 5);
 }
 
 #[test]

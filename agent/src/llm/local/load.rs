@@ -8,7 +8,7 @@ use candle_core::Device;
 use serde_json::Value as Json;
 
 use super::{Encoded, FileHash, LocalModel, Reuse};
-use crate::llm::chat_template::{ChatTemplate, Renderer};
+use crate::llm::chat_template::{ChatTemplate, Renderer, own_template};
 use crate::llm::config::Config;
 use crate::llm::gguf::{Gguf, Metadata, Source};
 use crate::llm::kv_cache::KvCache;
@@ -61,6 +61,7 @@ pub(super) fn gguf(
         (text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), model)
     });
     let (tokenizer, template) = text?;
+    info.dialect = info.dialect.or_else(|| dialect(&tokenizer));
     let model = model?;
     drop(file);
     memory::give_back();
@@ -94,7 +95,8 @@ fn tokenizer_and_template(
         Ok(id.and_then(|id| tokenizer.spelling(id)).unwrap_or_default())
     };
     let template = metadata.text("tokenizer.chat_template");
-    let template = compile(template, spelling("bos")?, spelling("eos")?, renderer)?;
+    let (bos, eos) = (spelling("bos")?, spelling("eos")?);
+    let template = compile(template, &tokenizer, bos, eos, renderer)?;
     Ok((tokenizer, template))
 }
 
@@ -123,6 +125,7 @@ pub(super) fn folder(
     let settings = self::json(folder, "tokenizer_config.json")?.unwrap_or(Json::Null);
     let template = compile(
         template_of(folder, &settings).as_deref(),
+        &tokenizer,
         token(&settings, "bos_token"),
         token(&settings, "eos_token"),
         renderer,
@@ -131,12 +134,13 @@ pub(super) fn folder(
         name: folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned(),
         sha256: None,
         architecture: String::from(config.architecture.name()),
-        dialect: None,
+        dialect: dialect(&tokenizer),
         profile: Profile::Full,
         literals: Vec::new(),
         words: Vec::new(),
         forms: Vec::new(),
         context_length: config.context_length,
+        continues: true,
         served: None,
     };
     let mut weights = SafetensorsWeights::open(folder, device, config.is_small(), room(&config))?;
@@ -183,13 +187,19 @@ pub(super) fn room(config: &Config) -> u64 {
     config.cache_bytes_per_token() * config.context_length.min(ROOM_FOR_TOKENS) as u64
 }
 
+/// The dialect whose tags the vocabulary has as tokens, if it has such.
+fn dialect(tokenizer: &Tokenizer) -> Option<String> {
+    tokenizer.has_parts().then(|| String::from("deepanalyze"))
+}
+
 fn compile(
     source: Option<&str>,
+    tokenizer: &Tokenizer,
     bos: String,
     eos: String,
     renderer: Renderer,
 ) -> Result<ChatTemplate, Refusal> {
-    ChatTemplate::new(source, bos, eos, renderer)
+    ChatTemplate::new(source, own_template(tokenizer), bos, eos, renderer)
         .map_err(|error| Refusal::format(error.to_string()))
 }
 
@@ -209,6 +219,7 @@ fn info(metadata: &Metadata, config: &Config, path: &Path) -> ModelInfo {
         words: metadata.texts("datarus.words").unwrap_or_default().to_vec(),
         forms: metadata.texts("datarus.forms").unwrap_or_default().to_vec(),
         context_length: config.context_length,
+        continues: true,
         served: None,
     }
 }

@@ -39,6 +39,7 @@ impl LiveTurn {
         if let Some(next) = &kept.begun.next {
             let step = self.step(next.number);
             (step.pass, step.origin, step.stage) = (naming.pass, Origin::Again, Stage::Ready);
+            step.understanding.clone_from(&next.understanding);
             step.thought.clone_from(&next.thought);
             next.code.trim_end().clone_into(&mut step.code);
             let status = if kept.failed { "error" } else { "ok" }.to_owned();
@@ -58,7 +59,7 @@ impl LiveTurn {
         let of_cell = |step: &&LiveStep| facts["step"].as_u64() == Some(step.number as u64);
         match self.steps.iter().find(of_cell).map(|step| step.origin) {
             Some(Origin::Page) => true,
-            Some(Origin::Again) => facts["role"] == "thought",
+            Some(Origin::Again) => facts["role"] == "thought" || facts["role"] == "understanding",
             Some(Origin::Model) | None => false,
         }
     }

@@ -11,7 +11,13 @@ fn text_of(step: usize, part: Part, delta: &str) -> AgentEvent {
 }
 
 fn ready(step: usize, thought: &str, code: &str) -> AgentEvent {
-    AgentEvent::StepReady { step, thought: thought.into(), code: code.into() }
+    let understanding = String::new();
+    AgentEvent::StepReady(Draft {
+        number: step,
+        understanding,
+        thought: thought.into(),
+        code: code.into(),
+    })
 }
 
 fn done(number: usize, status: Status) -> Step {
@@ -31,19 +37,21 @@ fn done(number: usize, status: Status) -> Step {
         seconds: 0.5,
         lost: false,
     };
-    Step { number, thought: "Look.".into(), code: "df".into(), execution }
+    let understanding = String::new();
+    Step { number, understanding, thought: "Look.".into(), code: "df".into(), execution }
 }
 
 fn end(answer: &str) -> End {
     let (thought, answer) = (String::from("Found."), answer.to_owned());
     End {
-        outcome: Outcome::Answered { thought, answer },
+        outcome: Outcome::Answered { understanding: String::new(), thought, answer },
         usage: Usage::default(),
         notices: Vec::new(),
         model: json!({}),
         seed: json!(0),
         sampling: json!(null),
         mode: Mode::Agentic,
+        namespace: json!(null),
         sandbox: json!(null),
     }
 }
@@ -223,7 +231,8 @@ fn what_the_user_wrote_is_what_ran() {
 #[test]
 fn a_turn_that_goes_on_leaves_alone_what_stands_and_marks_the_step_that_is_run_again_anew() {
     let step = |number, status| Step { number, ..done(number, status) };
-    let next = Draft { number: 2, thought: "Try.".into(), code: "df.b".into() };
+    let (understanding, thought) = (String::new(), "Try.".into());
+    let next = Draft { number: 2, understanding, thought, code: "df.b".into() };
     let kept = Kept {
         begun: Begun { done: vec![step(1, Status::Ok)], next: Some(next), before: None },
         cells: vec!["t_1-1c".into()],
