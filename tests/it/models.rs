@@ -138,9 +138,9 @@ fn a_server_gets_a_name_and_keeps_what_was_said_of_it() {
     let server = StandIn::start(vec![]);
     let arguments = ["model", "add", &server.address, "--context-length", "777"];
     let added = command(home, &arguments).env("DATARUS_API_KEY", "sk-secret").output().unwrap();
-    assert!(done(&added).starts_with("stand-in "));
-    assert!(done(&run(home, &["model", "info", "stand-in"])).contains("777 tokens"));
-    let now = run(home, &["model", "info", "stand-in", "--context-length", "99"]);
+    assert!(done(&added).starts_with("datarus-stand-in "));
+    assert!(done(&run(home, &["model", "info", "datarus-stand-in"])).contains("777 tokens"));
+    let now = run(home, &["model", "info", "datarus-stand-in", "--context-length", "99"]);
     assert!(done(&now).contains("99 tokens"));
     let list = std::fs::read_to_string(home.join(".local/share/datarus/models.json")).unwrap();
     assert!(list.contains(&server.address) && !list.contains("secret"), "{list}");

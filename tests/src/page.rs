@@ -207,6 +207,10 @@ impl Page {
                 metadata.retain(|_, value| !value.is_null());
             }
             "upsert" => self.upsert(data),
+            "remove" => {
+                let gone = data["ids"].as_array().expect("a list");
+                self.cells.retain(|cell| !gone.contains(&json!(cell.id)));
+            }
             "restore" => {
                 let gone = data["remove"].as_array().expect("a list");
                 self.cells.retain(|cell| !gone.contains(&json!(cell.id)));

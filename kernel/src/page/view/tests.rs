@@ -89,6 +89,7 @@ impl Cells {
                     cell.1.clone_from(source);
                     cell.3 = false;
                 }
+                ToPage::Remove { ids } => self.0.retain(|cell| !ids.contains(&cell.0)),
                 ToPage::Render { id } => self.cell(id).3 = true,
                 ToPage::Patch { id, metadata } if id != "p" => {
                     self.cell(id).2.extend(metadata.clone());
@@ -143,6 +144,46 @@ fn each_cell_is_told_only_what_is_new() {
     assert_eq!(play(&mut turn, &mut page, &[ready(1, "Look.", "df.head()")]), []);
     let folded = "<details><summary>Step 1 · Look</summary>\n\nLook.\n\n</details>";
     assert_eq!(page.sources(), [("t_1-1t", folded), ("t_1-1c", "df.head()")]);
+}
+
+#[test]
+fn what_was_understood_stands_above_the_thought_whichever_was_written_first() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    play(&mut turn, &mut page, &[text_of(1, Part::Thought, "Look.")]);
+    play(&mut turn, &mut page, &[text_of(1, Part::Understanding, "Three reg")]);
+    play(&mut turn, &mut page, &[text_of(1, Part::Understanding, "ions.")]);
+    assert_eq!(page.sources(), [("t_1-1u", "Three regions."), ("t_1-1t", "Look.")]);
+    play(&mut turn, &mut page, &[text_of(1, Part::Code, "df")]);
+    let understanding = String::from("Three regions.");
+    let step = Step { understanding, ..done(1, Status::Ok) };
+    play(&mut turn, &mut page, &[AgentEvent::StepDone(step)]);
+    play(&mut turn, &mut page, &[text_of(2, Part::Understanding, "North leads.")]);
+    play(&mut turn, &mut page, &[text_of(2, Part::Answer, "North.")]);
+    let mut end = end("North.");
+    if let Outcome::Answered { understanding, thought, .. } = &mut end.outcome {
+        (*understanding, *thought) = (String::from("North leads."), String::new());
+    }
+    let record = turn.record(Some(end));
+    page.take(&turn.end(&prompt(), &record));
+    let cells = turn_cells(&prompt(), &record).below;
+    let of = |field: &str| cells.iter().map(|cell| text(cell, field)).collect::<Vec<_>>();
+    let shown = |cell: &(String, String, Map<String, Value>, bool)| cell.0.clone();
+    assert_eq!(of("id"), page.0.iter().map(shown).collect::<Vec<_>>());
+    assert_eq!(of("id"), ["t_1-1u", "t_1-1t", "t_1-1c", "t_1-2u", "t_1-a"]);
+}
+
+#[test]
+fn a_thought_that_was_the_answer_does_not_stay_beside_it() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    play(&mut turn, &mut page, &[text_of(1, Part::Thought, "It is North.")]);
+    play(&mut turn, &mut page, &[text_of(1, Part::Answer, "It is North.")]);
+    let mut end = end("It is North.");
+    if let Outcome::Answered { thought, .. } = &mut end.outcome {
+        thought.clear();
+    }
+    let record = turn.record(Some(end));
+    page.take(&turn.end(&prompt(), &record));
+    assert_eq!(page.sources(), [("t_1-a", "It is North.")]);
 }
 
 #[test]
