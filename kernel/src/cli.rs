@@ -10,8 +10,10 @@ use crate::bound::MaxText;
 use crate::preset::Preset;
 use crate::sandbox::{Mode, Network};
 
+mod bench;
 mod model;
 
+pub use bench::{SuiteArgs, SuiteCommand};
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
@@ -46,6 +48,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Add, look at and measure models.
     Model(ModelArgs),
+    /// Say how good a model is: ask a question set through the real kernel, and grade the answers.
+    Bench(Box<SuiteArgs>),
     /// Make the kernel known to Jupyter.
     Install(InstallArgs),
     /// Undo `install`.

@@ -13,6 +13,7 @@ use crate::headless::{Ending, ask, run};
 use crate::prompt::configured_model;
 use crate::{doctor, install, model, server};
 
+mod bench;
 mod models;
 
 /// The work ended badly.
@@ -50,6 +51,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Run(args) => run_notebook(args)?,
         Command::Doctor(args) => doctor(args)?,
         Command::Model(args) => models::run(args.command)?,
+        Command::Bench(args) => bench::run(*args)?,
         Command::Install(args) => install(args)?,
         Command::Uninstall(args) => uninstall(args)?,
     })

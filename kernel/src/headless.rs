@@ -24,6 +24,7 @@ mod facts;
 mod progress;
 pub mod run;
 mod safe;
+pub mod session;
 
 pub use progress::Progress;
 

@@ -9,6 +9,7 @@
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
 //! [`cells`] and [`notebook`].
 
+pub mod bench;
 pub mod bound;
 pub mod cells;
 pub mod cli;

@@ -15,6 +15,7 @@ use self::registry::{Entry, Registry};
 
 pub mod bench;
 pub mod download;
+pub mod pool;
 pub mod registry;
 pub mod replay;
 pub mod template;

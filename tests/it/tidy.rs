@@ -135,7 +135,19 @@ fn pure_modules_do_no_input_and_output() {
         "SystemTime",
     ];
     let kernel = [
-        "route", "display", "cells", "markdown", "page", "iopub", "outputs", "bound", "sieve",
+        "route",
+        "display",
+        "cells",
+        "markdown",
+        "page",
+        "iopub",
+        "outputs",
+        "bound",
+        "sieve",
+        "bench/score",
+        "bench/summary",
+        "bench/compare",
+        "bench/suite",
         "preset",
     ];
     for module in kernel {

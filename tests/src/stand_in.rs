@@ -44,9 +44,17 @@ pub struct StandIn {
     pub closed: Receiver<()>,
 }
 
+/// What it says to a request for a completion.
+enum Answers {
+    /// These in turn, and the last of them again and again.
+    InTurn(Mutex<VecDeque<Answer>>),
+    /// What follows from the body.
+    Of(Box<dyn Fn(&Value) -> Answer + Send + Sync>),
+}
+
 struct Server {
     models: Answer,
-    answers: Mutex<VecDeque<Answer>>,
+    answers: Answers,
     asked: Arc<Mutex<Vec<Asked>>>,
     held: Sender<()>,
     closed: Sender<()>,
@@ -55,16 +63,24 @@ struct Server {
 impl StandIn {
     /// A server with one model, `datarus-stand-in`, that gives these answers in turn, and the last of them again and again.
     pub fn start(answers: Vec<Answer>) -> Self {
-        Self::with_models(answer(&json!({"data": [{"id": "datarus-stand-in"}]})), answers)
+        Self::with_models(one_model(), answers)
+    }
+
+    /// A server whose answer to a request for a completion follows from its body.
+    pub fn answering(answer: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listening(one_model(), Answers::Of(Box::new(answer)))
     }
 
     /// A server that answers so when it is asked for its models.
     pub fn with_models(models: Answer, answers: Vec<Answer>) -> Self {
+        Self::listening(models, Answers::InTurn(Mutex::new(answers.into())))
+    }
+
+    fn listening(models: Answer, answers: Answers) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let ((held, is_held), (closed, is_closed)) = (channel(), channel());
-        let answers = Mutex::new(answers.into());
         let server = Server { models, answers, asked: Arc::clone(&asked), held, closed };
         let server = Arc::new(server);
         // It ends with the test's process.
@@ -91,12 +107,14 @@ impl Server {
         if stream.read_exact(&mut body).is_err() {
             return;
         }
-        let is_completion = head.starts_with("POST /v1/chat/completions ");
-        let answer = if is_completion { self.next_answer() } else { self.models.clone() };
-        if is_completion {
+        let answer = if head.starts_with("POST /v1/chat/completions ") {
             let body = serde_json::from_slice(&body).expect("JSON");
+            let answer = self.next_answer(&body);
             self.asked.lock().expect("no panic holds it").push(Asked { head, body });
-        }
+            answer
+        } else {
+            self.models.clone()
+        };
         let (Answer::Bytes(bytes) | Answer::Hold(bytes) | Answer::Drip(bytes, _)) = &answer;
         // In pieces that fit nothing, so that characters and events are cut.
         for piece in bytes.chunks(7) {
@@ -115,12 +133,20 @@ impl Server {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    fn next_answer(&self) -> Answer {
-        let mut answers = self.answers.lock().expect("no panic holds it");
+    fn next_answer(&self, body: &Value) -> Answer {
+        let answers = match &self.answers {
+            Answers::Of(answer) => return answer(body),
+            Answers::InTurn(answers) => answers,
+        };
+        let mut answers = answers.lock().expect("no panic holds it");
         let last = answers.len() == 1;
         let next = if last { answers.front().cloned() } else { answers.pop_front() };
         next.expect("a test gives at least one answer")
     }
+}
+
+fn one_model() -> Answer {
+    answer(&json!({"data": [{"id": "datarus-stand-in"}]}))
 }
 
 /// Writes a drop whenever the client has been silent for a moment, until it closes the connection.

@@ -1,0 +1,296 @@
+//! Asks the questions: each session in a kernel and a folder of its own, several at a time.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::{JoinSet, LocalSet};
+
+use super::results::{Line, Results, ResultsError};
+use super::score::{Grade, answer_in, code_in, denotation, named, quasi};
+use super::{Question, Rule, Session};
+use crate::config::Config;
+use crate::headless::session::{Asked, Session as Kernel};
+use crate::headless::{Ending, HeadlessError, Progress};
+use crate::model::pool::Pool;
+
+const CHECK: &str = include_str!("check.py");
+
+/// Longest that a check or a program that tests code may take.
+const LONGEST_CHECK: Duration = Duration::from_secs(120);
+
+/// So many sessions in a row that failed, not by their answers, end the run: the model server is gone, or the like.
+const MANY: usize = 3;
+
+/// Why the questions cannot be asked. What was answered until then is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The results cannot be kept.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// A kernel cannot run.
+    #[error(transparent)]
+    Headless(#[from] HeadlessError),
+    /// A file of the set is missing, or cannot be put into a session's folder.
+    #[error("cannot copy `{}`: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The model or its server is gone.
+    #[error(
+        "{MANY} sessions in a row failed, the last with: {0}; the same command goes on once that is mended"
+    )]
+    Failing(String),
+}
+
+/// Asks what has not been answered yet, `jobs` sessions at a time. Work that a user stops is no error.
+///
+/// # Errors
+/// When it cannot go on; what was answered is kept.
+pub async fn run(
+    sessions: Vec<Session>,
+    config: &Config,
+    pool: &Pool,
+    results: &mut Results,
+    jobs: usize,
+) -> Result<Ending, WorkError> {
+    let total: usize = sessions.iter().map(|session| session.questions.len()).sum();
+    let is_open = |session: &Session| {
+        let kept =
+            |question: &Question| results.get(&question.id).is_some_and(|line| !line.is_open());
+        !session.questions.iter().all(kept)
+    };
+    let open: Vec<Session> = sessions.into_iter().filter(|session| is_open(session)).collect();
+    let left: usize = open.iter().map(|session| session.questions.len()).sum();
+    let mut teller = Teller { progress: Progress::on_stderr(), done: total - left, total };
+    if left < total {
+        teller.progress.tell(&format!("{} of {total} were answered before", total - left));
+    }
+    LocalSet::new().run_until(ask_all(open, config, pool, results, jobs, &mut teller)).await
+}
+
+async fn ask_all(
+    open: Vec<Session>,
+    config: &Config,
+    pool: &Pool,
+    results: &mut Results,
+    jobs: usize,
+    teller: &mut Teller,
+) -> Result<Ending, WorkError> {
+    let mut open = open.into_iter();
+    let mut free: Vec<usize> = (0..jobs.max(1)).collect();
+    let mut asked = JoinSet::new();
+    let mut failed_in_a_row = 0;
+    let (mut stopped, mut trouble) = (false, None);
+    loop {
+        while let (false, Some(place)) = (stopped || trouble.is_some(), free.pop()) {
+            let Some(session) = open.next() else { break };
+            let job = Job { config: config.clone(), model: pool.loader(place), session };
+            let code = pool.loader(place);
+            let notebooks = results.notebooks();
+            asked.spawn_local(async move { (place, job.run(code, &notebooks).await) });
+        }
+        let Some(ended) = asked.join_next().await else { break };
+        // A task that panicked has told so; its place stays empty.
+        let Ok((place, ended)) = ended else { continue };
+        free.push(place);
+        match ended {
+            Ok(lines) => {
+                stopped |= lines.iter().any(|line| line.asked.status == "interrupted");
+                let lines: Vec<Line> =
+                    lines.into_iter().filter(|line| line.asked.status != "interrupted").collect();
+                failed_in_a_row =
+                    if lines.iter().any(|line| !line.is_open()) { 0 } else { failed_in_a_row + 1 };
+                teller.tell(&lines);
+                let last = lines.last().map(|line| line.asked.answer.clone());
+                results.keep(lines)?;
+                if failed_in_a_row >= MANY && !stopped {
+                    trouble.get_or_insert(WorkError::Failing(last.unwrap_or_default()));
+                }
+            }
+            // What runs beside it is let come to its end, and kept.
+            Err(error) => drop(trouble.get_or_insert(error)),
+        }
+    }
+    match trouble {
+        Some(error) => Err(error),
+        None if stopped => Ok(Ending::Interrupted),
+        None => Ok(Ending::Done),
+    }
+}
+
+/// A session that is asked.
+struct Job {
+    config: Config,
+    model: crate::prompt::Loader,
+    session: Session,
+}
+
+impl Job {
+    /// Asks all questions; of a session that is stopped the last line says so. `code` makes the model of a kernel that
+    /// runs programs, which is asked nothing.
+    async fn run(
+        self,
+        code: crate::prompt::Loader,
+        notebooks: &Path,
+    ) -> Result<Vec<Line>, WorkError> {
+        let Self { config, model, session } = self;
+        let folder = work_folder()?;
+        for (from, name) in &session.files {
+            std::fs::copy(from, folder.path().join(name))
+                .map_err(|source| WorkError::File { path: from.clone(), source })?;
+        }
+        let files: Vec<String> = session.files.iter().map(|(_, name)| name.clone()).collect();
+        let config = Config { folder: folder.path().to_owned(), state: None, ..config };
+        let mut kernel = Kernel::start(config.clone(), model).await?;
+        let mut code = Some(code);
+        let mut lines = Vec::new();
+        for question in &session.questions {
+            if let Some(setup) = &question.setup {
+                kernel.run(setup).await?;
+            }
+            let asked = kernel.ask(&question.text, &files, &mut |_, _| ()).await?;
+            let mut line = line(&session, question, asked);
+            let is_over = line.is_open();
+            if !is_over && let Some(grade) = judged(&question.rule, &line, &mut kernel).await? {
+                line.graded(grade);
+            }
+            if let (false, Rule::Program(program)) = (is_over, &question.rule)
+                && let Some(code) = code.take()
+            {
+                line.graded(tested(program, code_in(&line.asked.answer), &config, code).await?);
+            }
+            lines.push(line);
+            if is_over {
+                break;
+            }
+        }
+        let notebook = kernel.notebook(folder.path(), &files).await?;
+        kernel.end().await?;
+        let path = notebooks.join(format!("{}.ipynb", file_name(&session.id)));
+        notebook.write(&path).map_err(HeadlessError::from)?;
+        Ok(lines)
+    }
+}
+
+fn line(session: &Session, question: &Question, asked: Asked) -> Line {
+    Line {
+        id: question.id.clone(),
+        session: session.id.clone(),
+        level: question.level.clone(),
+        right: None,
+        share: None,
+        parts: Vec::new(),
+        asked,
+    }
+}
+
+/// A folder of its own, which is gone afterwards.
+fn work_folder() -> Result<TempDir, WorkError> {
+    let folder = tempfile::Builder::new().prefix("datarus-bench-").tempdir();
+    let path = std::env::temp_dir();
+    Ok(folder.map_err(|source| HeadlessError::Folder { path, source })?)
+}
+
+/// The grade of an answer, but for programs; no answer is a wrong one.
+async fn judged(rule: &Rule, line: &Line, kernel: &mut Kernel) -> Result<Option<Grade>, WorkError> {
+    let answer = if line.asked.status == "done" { line.asked.answer.as_str() } else { "" };
+    Ok(match rule {
+        Rule::Named(expected) => Some(named::grade(answer, expected)),
+        Rule::Quasi(expected) => Some(Grade::of(quasi::is_right(answer_in(answer), expected))),
+        Rule::Denotation(expected) => {
+            Some(Grade::of(denotation::is_right(answer_in(answer), expected)))
+        }
+        Rule::Check(check) => {
+            let given = json!({"answer": answer_in(answer)});
+            let said =
+                kernel.ask_python(&call(check, &given, "get_ipython().user_ns", false)).await?;
+            Some(Grade::of(said["right"] == true))
+        }
+        Rule::Program(_) | Rule::Hidden => None,
+    })
+}
+
+/// Runs a program that tests code, in a Python of its own: what the session left does not help it.
+async fn tested(
+    program: &str,
+    code: &str,
+    config: &Config,
+    loader: crate::prompt::Loader,
+) -> Result<Grade, WorkError> {
+    let folder = work_folder()?;
+    let config = Config { folder: folder.path().to_owned(), ..config.clone() };
+    let mut kernel = Kernel::start(config, loader).await?;
+    let said = kernel.ask_python(&call(program, &json!({"code": code}), "{}", true)).await?;
+    kernel.end().await?;
+    Ok(Grade::of(said["right"] == true))
+}
+
+/// Python that runs a check, without a trace in the session's names.
+fn call(check: &str, given: &serde_json::Value, namespace: &str, is_program: bool) -> String {
+    let is_program = if is_program { "True" } else { "False" };
+    format!(
+        "exec({}, {{\"SOURCE\": {}, \"GIVEN\": __import__(\"json\").loads({}), \"NAMESPACE\": {namespace}, \
+         \"IS_PROGRAM\": {is_program}, \"SECONDS\": {}}})",
+        json!(CHECK),
+        json!(check),
+        json!(given.to_string()),
+        LONGEST_CHECK.as_secs()
+    )
+}
+
+/// A name for a file out of an id, which may hold anything; two ids have two names.
+fn file_name(id: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if !id.is_empty() && id.len() <= 100 && id.chars().all(fits) {
+        return id.to_owned();
+    }
+    let plain: String = id.chars().filter(|&c| fits(c)).take(60).collect();
+    let sha = crate::cells::source_sha(id);
+    format!("{plain}-{}", sha.get(..8).unwrap_or_default())
+}
+
+/// Says on stderr how far it is: one line a question.
+struct Teller {
+    progress: Progress,
+    done: usize,
+    total: usize,
+}
+
+impl Teller {
+    fn tell(&mut self, lines: &[Line]) {
+        for line in lines {
+            self.done += 1;
+            let Asked { status, steps, seconds, .. } = &line.asked;
+            let verdict = match (line.right, status.as_str()) {
+                (Some(true), _) => "right",
+                (Some(false), "done") => "wrong",
+                (None, "done") => "answered",
+                (_, "gave_up") => "gave up",
+                (_, other) => other,
+            };
+            self.progress.tell(&format!(
+                "{}/{} {}: {verdict} ({steps} steps, {seconds:.1} s)",
+                self.done, self.total, line.id
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_session_has_a_file_of_its_own() {
+        assert_eq!(file_name("nu-0"), "nu-0");
+        let (one, other) = (file_name("a/b"), file_name("a:b"));
+        assert!(one.starts_with("ab-") && one != other, "{one} {other}");
+        assert_eq!(file_name("").len(), 9);
+        assert!(file_name(&"ä".repeat(300)).is_ascii());
+    }
+}
