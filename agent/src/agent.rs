@@ -208,6 +208,8 @@ pub enum AgentEvent {
     StepReady(Draft),
     /// A step has run.
     StepDone(Step),
+    /// The answer that was written is taken back: what comes next is in its place.
+    Withdrawn,
     /// Something the user should know (output shortened, completion repaired, …).
     Notice(String),
 }

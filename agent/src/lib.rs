@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`transcript`] (what was said) → [`agent`] (the loop) → [`dialect`] (how a step is written, and how
 //! it is read) → [`grammar`] and [`names`] (what a model may write next) → [`observation`] (what it sees of an output)
-//! → `prompt` and `chat` (what it is told) → [`executor`] (the seam to whoever runs code) → [`llm`] (the seam to
-//! whoever predicts tokens, and the model host on candle).
+//! → [`grounding`] (whether an answer's numbers were printed) → `prompt` and `chat` (what it is told) → [`executor`]
+//! (the seam to whoever runs code) → [`llm`] (the seam to whoever predicts tokens, and the model host on candle).
 
 pub mod transcript;
 
@@ -11,6 +11,7 @@ pub mod agent;
 pub mod dialect;
 pub mod forms;
 pub mod grammar;
+pub mod grounding;
 pub mod names;
 pub mod observation;
 

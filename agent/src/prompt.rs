@@ -59,6 +59,11 @@ pub(crate) enum Reply<'a> {
         /// What they said; `None` where nobody could be asked.
         answer: Option<&'a str>,
     },
+    /// The answer states numbers that no step printed.
+    Ungrounded {
+        /// As written.
+        numbers: &'a str,
+    },
     /// The completion could not be used.
     Malformed {
         /// What was wrong with it.
@@ -162,8 +167,8 @@ fn compact_reply(reply: Reply<'_>) -> Option<&'static str> {
         Reply::Continue { .. } => Some("Continue."),
         Reply::Failed | Reply::Repeated => Some("That failed. Say why and try another way."),
         Reply::Malformed { .. } => Some("Use the step format."),
-        // It takes the step as it stands for its own.
-        Reply::Changed { .. } | Reply::Asked { .. } => None,
+        // It takes the step as it stands for its own; its answers hold what it copies from outputs.
+        Reply::Changed { .. } | Reply::Asked { .. } | Reply::Ungrounded { .. } => None,
     }
 }
 
@@ -240,6 +245,9 @@ fn full_reply(dialect: Dialect, reply: Reply<'_>) -> String {
         }
         Reply::Asked { answer: Some(answer) } => disarm(&plain(answer)),
         Reply::Asked { answer: None } => render(include_str!("prompts/unasked.md"), context! {}),
+        Reply::Ungrounded { numbers } => {
+            render(include_str!("prompts/ungrounded.md"), context! { numbers })
+        }
         Reply::Malformed { problem } => {
             render(include_str!("prompts/malformed.md"), context! { problem })
         }

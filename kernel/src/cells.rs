@@ -274,7 +274,7 @@ fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
 pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
     let (text, missing) = match record.outcome() {
         Some(Outcome::Answered { answer, .. }) => {
-            let linked = link::link_numbers(&sanitized(answer), &sources(record));
+            let linked = link::link_numbers(&sanitized(answer), &sources(record), &given(record));
             (linked.text, linked.missing)
         }
         Some(Outcome::GaveUp { reason }) => (format!("{NO_ANSWER}{reason}"), Vec::new()),
@@ -300,6 +300,13 @@ fn sources(record: &TurnRecord) -> Vec<link::Source> {
         .collect()
 }
 
+/// What names numbers beside outputs: the question, and the code of steps that worked.
+fn given(record: &TurnRecord) -> Vec<&str> {
+    let prompt = record.end.as_ref().map(|end| end.prompt.as_str());
+    let worked = record.steps.iter().filter(|step| step.worked());
+    prompt.into_iter().chain(worked.map(|step| step.code.as_str())).collect()
+}
+
 fn markdown_cell(id: &str, source: &str, tag: &str, mut facts: Value) -> Value {
     facts["src_sha"] = json!(source_sha(source));
     json!({
@@ -311,13 +318,13 @@ fn markdown_cell(id: &str, source: &str, tag: &str, mut facts: Value) -> Value {
 }
 
 /// A folded passage. The text cannot close the fold.
-fn folded(title: &str, text: &str) -> String {
+pub(crate) fn folded(title: &str, text: &str) -> String {
     let text = sanitized(text.trim());
     format!("<details><summary>{}</summary>\n\n{text}\n\n</details>", escaped(title))
 }
 
 /// The first sentence or line, at most 72 characters.
-fn title_of(text: &str) -> String {
+pub(crate) fn title_of(text: &str) -> String {
     // A lone carriage return is a new line to pages.
     let line = text.trim().split(['\n', '\r']).next().unwrap_or_default().trim();
     let sentence = line.split_once(". ").map_or(line, |(first, _)| first);

@@ -14,6 +14,9 @@ use crate::message::content::Display;
 /// The MIME type that programs read.
 pub const STEP_MIME: &str = "application/vnd.datarus.step+json";
 
+/// In the place of an answer that was taken back.
+const WITHDRAWN: &str = "*The answer is looked at again.*";
+
 /// A display to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shown {
@@ -29,6 +32,8 @@ pub(crate) struct TurnView {
     turn: String,
     steps: Vec<StepView>,
     answer: Option<AnswerView>,
+    /// How many answers were taken back.
+    n_withdrawn: usize,
     notices: Vec<String>,
 }
 
@@ -57,6 +62,8 @@ enum State {
 
 #[derive(Debug, Default)]
 struct AnswerView {
+    /// Of its display.
+    id: String,
     text: String,
     shown: bool,
     dirty: bool,
@@ -78,7 +85,7 @@ pub(crate) struct TurnEnd<'a> {
 impl TurnView {
     /// A turn of which nothing is shown yet. `turn` is its id, such as `t_1a2b3c4d`.
     pub(crate) fn new(turn: String) -> TurnView {
-        TurnView { turn, steps: Vec::new(), answer: None, notices: Vec::new() }
+        TurnView { turn, steps: Vec::new(), answer: None, n_withdrawn: 0, notices: Vec::new() }
     }
 
     /// The turn's id.
@@ -112,6 +119,7 @@ impl TurnView {
                 step.state = State::Running;
             }
             AgentEvent::StepDone(done) => self.on_done(done),
+            AgentEvent::Withdrawn => self.withdraw(),
             AgentEvent::Notice(text) => self.notices.push(text.clone()),
         }
     }
@@ -137,8 +145,13 @@ impl TurnView {
             answer.dirty = false;
             let text = answer.text.trim_start();
             let json = json!({ "v": 1, "turn": turn, "part": "answer", "text": text });
-            let display = Display::with_id(bundle(sanitized(text), json), &format!("{turn}-end"));
+            let said = if text.is_empty() { WITHDRAWN.to_owned() } else { sanitized(text) };
+            let display = Display::with_id(bundle(said, json), &answer.id);
             changed.push(shown(&mut answer.shown, display));
+            // What is written in its place stands below the steps that come before that.
+            if text.is_empty() {
+                self.answer = None;
+            }
         }
         changed
     }
@@ -148,7 +161,7 @@ impl TurnView {
         self.settle(end.outcome);
         let mut all = self.flush();
         let display = self.closing(ending(end.outcome), self.cost(end), end);
-        all.push(shown(&mut self.answer.get_or_insert_default().shown, display));
+        all.push(shown(&mut self.answer_view().shown, display));
         all
     }
 
@@ -181,8 +194,7 @@ impl TurnView {
         let said = self.notices.iter().chain(Some(&last).filter(|last| !last.is_empty()));
         let said = said.map(|text| format!("*{}*", sanitized(text)));
         let markdown = [first].into_iter().chain(said).collect::<Vec<_>>().join("\n\n");
-        let id = format!("{}-end", self.turn);
-        Display::with_id(bundle(markdown, self.end_json(end)), &id)
+        Display::with_id(bundle(markdown, self.end_json(end)), &self.answer_id())
     }
 
     fn step(&mut self, number: usize) -> &mut StepView {
@@ -201,9 +213,36 @@ impl TurnView {
         {
             (step.state, step.dirty) = (State::LastThought, true);
         }
-        let answer = self.answer.get_or_insert_default();
+        let answer = self.answer_view();
         answer.text.push_str(delta);
         answer.dirty = true;
+    }
+
+    /// The answer is taken back, and the thought before it: both are written anew.
+    fn withdraw(&mut self) {
+        for step in self.steps.iter_mut().filter(|step| step.state == State::LastThought) {
+            step.understanding.clear();
+            step.thought.clear();
+            (step.state, step.dirty) = (State::Writing, true);
+        }
+        self.answer = self.answer.take().filter(|answer| answer.shown);
+        if let Some(answer) = &mut self.answer {
+            answer.text.clear();
+            answer.dirty = true;
+            self.n_withdrawn += 1;
+        }
+    }
+
+    fn answer_view(&mut self) -> &mut AnswerView {
+        let id = self.answer_id();
+        self.answer.get_or_insert_with(|| AnswerView { id, ..AnswerView::default() })
+    }
+
+    fn answer_id(&self) -> String {
+        match self.n_withdrawn {
+            0 => format!("{}-end", self.turn),
+            n => format!("{}-end-{}", self.turn, n + 1),
+        }
     }
 
     fn on_done(&mut self, done: &Step) {

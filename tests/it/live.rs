@@ -52,6 +52,8 @@ async fn three_steps() -> (Frontend, Page, Ended) {
         step("Try.", "1/0"),
         step("Double it.", "x * 2"),
         answer("It is 40, not 7."),
+        // No step printed the 7: it is told so, and stays with it.
+        answer("It is 40, not 7."),
     ];
     let (mut client, mut page) = open(&script).await;
     client.run("1").await;
@@ -68,14 +70,15 @@ async fn a_turn_grows_as_cells() {
     let data = summary(&ended);
     assert_eq!(data[STEP_MIME]["outcome"]["answer"], "It is 40, not 7.");
     let line = data["text/markdown"].as_str().unwrap();
-    assert!(line.starts_with("*Answered · 3 steps · ") && line.lines().count() == 1, "{line}");
+    assert!(line.starts_with("*Answered · 3 steps · "), "{line}");
+    assert!(line.ends_with("no step had printed (7). The model was told so.*"), "{line}");
 
     let turn = page.told.iter().find(|data| data["op"] == "begin").unwrap()["turn"].clone();
     let turn = turn.as_str().unwrap();
     let folded = |title: &str, text: &str| {
         format!("<details><summary>{title}</summary>\n\n{text}\n\n</details>")
     };
-    let linked = format!("It is [40](#cell-id={turn}-3c \"cell 5\"), not 7.");
+    let linked = format!("It is [40](#cell-id={turn}-3c \"cell 5\"), not 7<sup>?</sup>.");
     let expected = [
         ("p", "> What is twice 20?".to_owned()),
         ("1t", folded("Step 1 · Make a number", "Make a number.")),

@@ -1,6 +1,7 @@
 //! One turn while it runs: what was said, what was done, and how much of the bounds is used.
 
 mod begun;
+mod conclusion;
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
@@ -60,6 +61,8 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     n_malformed: usize,
     n_same: usize,
     n_asked: usize,
+    /// The first answer, where it stated numbers that no step had printed.
+    withdrawn: Option<Outcome>,
 }
 
 /// Goes on with a value, or ends the turn.
@@ -103,6 +106,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             n_malformed: 0,
             n_same: 0,
             n_asked: 0,
+            withdrawn: None,
         })
     }
 
@@ -116,7 +120,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             }
             Action::Ask { question, .. } => Ok(self.ask(&question)),
             Action::Answer { understanding, thought, answer } => {
-                Ok(Break(Outcome::Answered { understanding, thought, answer }))
+                Ok(self.conclude(Outcome::Answered { understanding, thought, answer }))
             }
             Action::Malformed { problem } => Ok(self.correct(&problem)),
             Action::Incomplete => Ok(self.correct("it was too long and had no end")),
@@ -124,7 +128,8 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
     }
 
     /// The record of the turn.
-    pub(super) fn end(self, outcome: Outcome) -> Turn {
+    pub(super) fn end(mut self, outcome: Outcome) -> Turn {
+        let outcome = self.standing(outcome);
         Turn {
             prompt: self.task.prompt.clone(),
             mode: self.task.mode,

@@ -31,9 +31,11 @@ pub(super) fn goes_on(reply: Reply<'_>) -> bool {
     match reply {
         Reply::Continue { steps_left } => steps_left > 1,
         Reply::Failed => true,
-        Reply::Repeated | Reply::Changed { .. } | Reply::Asked { .. } | Reply::Malformed { .. } => {
-            false
-        }
+        Reply::Repeated
+        | Reply::Changed { .. }
+        | Reply::Asked { .. }
+        | Reply::Ungrounded { .. }
+        | Reply::Malformed { .. } => false,
     }
 }
 

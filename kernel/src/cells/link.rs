@@ -1,4 +1,6 @@
-//! Links the numbers of an answer to the cells that printed them.
+//! Links the numbers of an answer to the cells that printed them, and marks those that no cell did.
+
+use datarus_agent::grounding::{Origin, ground};
 
 /// What one cell printed.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,49 +22,53 @@ pub struct Linked {
     pub missing: Vec<String>,
 }
 
-/// Makes each number of `answer` that one of `sources` printed a link to that cell; the first source wins.
+/// Behind a number that no cell printed.
+pub(crate) const UNFOUND: &str = "<sup>?</sup>";
+
+/// Makes each number of `answer` that one of `sources` printed, or that one operation makes of what it printed, a link
+/// to that cell; the first source wins. What neither a cell printed nor `given` names, the question and the code, is
+/// marked.
 ///
-/// A number matches when rounding the printed one to the digits shown in the answer gives the answer's; a
-/// percentage also matches the share it stands for. Code, links and numbers inside names or dates stay as they
-/// are. The link's form, `#cell-id=…`, is what JupyterLab and the HTML export of nbconvert jump to.
-pub fn link_numbers(answer: &str, sources: &[Source]) -> Linked {
-    let printed: Vec<Vec<f64>> =
-        sources.iter().map(|source| values_in(&source.text).collect()).collect();
+/// The link's form, `#cell-id=…`, is what JupyterLab and the HTML export of nbconvert jump to.
+pub fn link_numbers(answer: &str, sources: &[Source], given: &[&str]) -> Linked {
+    let outputs: Vec<_> = sources.iter().map(|source| source.text.as_str()).collect();
     let mut linked = Linked { text: String::with_capacity(answer.len()), missing: Vec::new() };
     let mut done = 0;
-    while let Some((before, rest)) =
-        answer.split_at_checked(done).filter(|(_, rest)| !rest.is_empty())
-    {
-        let piece = next_piece(before, rest);
-        let (text, after) = rest.split_at(piece.len);
-        done += piece.len;
-        if !piece.is_number {
-            linked.text.push_str(text);
-            continue;
-        }
-        // A link behind an exclamation mark is an image.
-        let is_image = before.ends_with('!');
-        let found = printed.iter().position(|values| !is_image && matches(text, after, values));
-        if let Some(source) = found.and_then(|at| sources.get(at)) {
-            linked.text.push_str(&link(text, source));
-        } else {
-            linked.missing.push(text.to_owned());
-            linked.text.push_str(text);
+    for number in ground(answer, &outputs, given) {
+        let text = answer.get(number.range.clone()).unwrap_or_default();
+        linked.text.push_str(answer.get(done..number.range.start).unwrap_or_default());
+        done = number.range.end;
+        let of = |at: usize| sources.get(at);
+        match number.origin {
+            Origin::Printed(at) => {
+                linked.text.extend(of(at).map(|source| link(text, source, "cell")));
+            }
+            Origin::Derived(at) => {
+                linked.text.extend(of(at).map(|source| link(text, source, "from cell")));
+            }
+            Origin::Given | Origin::Said => linked.text.push_str(text),
+            Origin::Nowhere => {
+                linked.text.push_str(text);
+                linked.text.push_str(UNFOUND);
+                linked.missing.push(text.to_owned());
+            }
         }
     }
+    linked.text.push_str(answer.get(done..).unwrap_or_default());
     linked
 }
 
-fn link(number: &str, source: &Source) -> String {
-    let title = source.execution_count.map(|n| format!(" \"cell {n}\"")).unwrap_or_default();
+fn link(number: &str, source: &Source, how: &str) -> String {
+    let title = source.execution_count.map(|n| format!(" \"{how} {n}\"")).unwrap_or_default();
     format!("[{number}](#cell-id={}{title})", source.cell_id)
 }
 
-/// An answer without the links to cells that were made of its numbers.
+/// An answer without the links to cells and the marks that were made of its numbers.
 pub(crate) fn unlinked(answer: &str) -> String {
     const TARGET: &str = "](#cell-id=";
     let mut text = String::with_capacity(answer.len());
-    let mut rest = answer;
+    let answer = answer.replace(UNFOUND, "");
+    let mut rest = answer.as_str();
     while let Some((before, after)) = rest.split_once(TARGET) {
         let (Some((front, number)), Some((_, behind))) =
             (before.rsplit_once('['), after.split_once(')'))
@@ -79,152 +85,6 @@ pub(crate) fn unlinked(answer: &str) -> String {
     text + rest
 }
 
-/// A stretch of the answer: a number, or anything else.
-struct Piece {
-    len: usize,
-    is_number: bool,
-}
-
-/// The piece that `text`, which is not empty, begins with; `before` is all that stands in front of it.
-fn next_piece(before: &str, text: &str) -> Piece {
-    let last = before.chars().next_back();
-    let number = number_len(text, last).filter(|&len| !is_list_marker(before, text, len));
-    if let Some(len) = number {
-        return Piece { len, is_number: true };
-    }
-    let len = code_len(text)
-        .or_else(|| link_len(text))
-        .or_else(|| word_len(text))
-        .unwrap_or_else(|| text.chars().next().map_or(1, char::len_utf8));
-    Piece { len, is_number: false }
-}
-
-/// `1. ` or `1) ` at the beginning of a line.
-fn is_list_marker(before: &str, text: &str, len: usize) -> bool {
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let after = text.get(len..).unwrap_or_default();
-    line.trim().is_empty() && (after.starts_with(". ") || after.starts_with(") "))
-}
-
-/// Length of a code span or block at the start of `text`: up to the same run of backticks.
-fn code_len(text: &str) -> Option<usize> {
-    let ticks = text.len() - text.trim_start_matches('`').len();
-    let (fence, rest) = text.split_at_checked(ticks).filter(|(fence, _)| !fence.is_empty())?;
-    Some(rest.find(fence).map_or(text.len(), |at| at + 2 * ticks))
-}
-
-/// Length of `[text](target)` at the start of `text`.
-fn link_len(text: &str) -> Option<usize> {
-    let inner = text.strip_prefix('[')?;
-    let close = inner.find("](")?;
-    let end = inner.get(close..)?.find(')')?;
-    (!inner.get(..close)?.contains('\n')).then_some(1 + close + end + 1)
-}
-
-/// Length of a number at the start of `text`, unless it is part of a name, a date or a version.
-fn number_len(text: &str, before: Option<char>) -> Option<usize> {
-    if before.is_some_and(|c| is_word(c) || matches!(c, '.' | '-' | '/' | ':' | '#')) {
-        return None;
-    }
-    let unsigned = text.strip_prefix(['-', '−']).unwrap_or(text);
-    let sign = text.len() - unsigned.len();
-    let digits = digits_len(unsigned);
-    let after = unsigned.get(digits..)?;
-    let mut following = after.chars();
-    let (next, second) = (following.next(), following.next());
-    let joins = next.is_some_and(is_word)
-        || (next.is_some_and(|c| matches!(c, '-' | '/' | ':' | '.'))
-            && second.is_some_and(|c| c.is_ascii_digit()));
-    (digits > 0 && !joins).then_some(sign + digits)
-}
-
-/// Digits with thousands separated by commas, and a fraction.
-fn digits_len(text: &str) -> usize {
-    let run = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let mut len = run(text);
-    if len == 0 {
-        return 0;
-    }
-    let rest = |len: usize| text.get(len..).unwrap_or_default();
-    while rest(len).strip_prefix(',').is_some_and(|group| run(group) == 3) {
-        len += 4;
-    }
-    match rest(len).strip_prefix('.').map(run) {
-        Some(fraction) if fraction > 0 => len + 1 + fraction,
-        _ => len,
-    }
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// Length of the word at the start of `text`.
-fn word_len(text: &str) -> Option<usize> {
-    let len = text.find(|c| !is_word(c)).unwrap_or(text.len());
-    (len > 0).then_some(len)
-}
-
-/// All numbers of printed text; here a number may stand against anything but a letter.
-fn values_in(text: &str) -> impl Iterator<Item = f64> {
-    let mut rest = text;
-    let mut before = None;
-    std::iter::from_fn(move || {
-        while let Some(first) = rest.chars().next() {
-            let number = printed_len(rest, before);
-            let len = number.or_else(|| word_len(rest)).unwrap_or(first.len_utf8());
-            let (piece, after) = rest.split_at(len);
-            before = piece.chars().next_back();
-            rest = after;
-            if let Some(value) = number.and_then(|_| value(piece)) {
-                return Some(value);
-            }
-        }
-        None
-    })
-}
-
-/// Length of a printed number: also `1.5e-07`.
-fn printed_len(text: &str, before: Option<char>) -> Option<usize> {
-    if before.is_some_and(|c| is_word(c) || c == '.') {
-        return None;
-    }
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let sign = text.len() - unsigned.len();
-    let digits = digits_len(unsigned);
-    let len = sign + digits + exponent_len(unsigned.get(digits..)?);
-    let is_name = text.get(len..)?.chars().next().is_some_and(is_word);
-    (digits > 0 && !is_name).then_some(len)
-}
-
-fn exponent_len(text: &str) -> usize {
-    let Some(rest) = text.strip_prefix(['e', 'E']) else { return 0 };
-    let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
-    let sign = rest.len() - digits.len();
-    match digits.bytes().take_while(u8::is_ascii_digit).count() {
-        0 => 0,
-        count => 1 + sign + count,
-    }
-}
-
-fn value(number: &str) -> Option<f64> {
-    number.replace(',', "").replace('−', "-").parse().ok()
-}
-
-/// Whether one of `values`, rounded as the answer's `number` is, equals it. `after` is what follows the number.
-fn matches(number: &str, after: &str, values: &[f64]) -> bool {
-    let Some(wanted) = value(number) else { return false };
-    let decimals = number.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let Ok(power) = i32::try_from(decimals) else { return false };
-    // Half a unit of the last digit shown, and a little for the binary fraction.
-    let unit = 0.5 * 10f64.powi(-power) * (1.0 + 1e-9);
-    // A small whole number is a count, not a rounding of whatever was near.
-    let slack = if decimals == 0 { unit.min(wanted.abs() * 0.01) } else { unit };
-    let near = |found: f64| (found - wanted).abs() <= slack;
-    let is_share = after.trim_start().starts_with('%');
-    values.iter().any(|&found| near(found) || (is_share && near(found * 100.0)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,9 +96,11 @@ mod tests {
             execution_count: Some(8),
             text: printed.to_owned(),
         };
-        let linked = link_numbers(answer, &[source]);
-        // Short form: `{…}` is a link to the cell, `?…?` a number that was not found.
+        let linked = link_numbers(answer, &[source], &["over 4000 g"]);
+        assert_eq!(unlinked(&linked.text), answer);
+        // Short form: `{…}` is a link to the cell, `{{…}}` to that which it is made of, `?` a mark.
         let mut text = linked.text.replace("](#cell-id=t-1c \"cell 8\")", "}");
+        text = text.replace("](#cell-id=t-1c \"from cell 8\")", "}}").replace(UNFOUND, "?");
         if text.contains('}') {
             text = text.replace('[', "{");
         }
@@ -259,14 +121,15 @@ mod tests {
         check("45.3% of all", "0.4534", "{45.3}% of all");
         check("p = 0.0000002", "1.6e-07", "p = {0.0000002}");
         check("($5)", "[5]", "(${5})");
+        check("152 above 4000 g, not 153", "152", "{152} above 4000 g, not 153?");
+        check("From 120 to 150: 25% more", "120\n150", "From {120} to {150}: {25}}% more");
     }
 
     #[test]
     fn a_rounded_number_needs_the_right_digits() {
-        check("120.5", "120.449", "120.5");
+        check("120.5", "120.449", "120.5?");
         check("120.4", "120.449", "{120.4}");
-        check("3 groups", "2.7", "3 groups");
-        check("0 missing", "0.3", "0 missing");
+        check("0 missing", "0.3", "0? missing");
         check("0 missing", "a  0", "{0} missing");
     }
 
@@ -289,7 +152,7 @@ mod tests {
         ] {
             check(text, "1 2 3 2024 01", text);
         }
-        check("1. North\n2) South\n  3. East 1", "1 2 3", "1. North\n2) South\n  3. East {1}");
+        check("1. North\n2) South\n  3. East 1", "a 1 2 3", "1. North\n2) South\n  3. East {1}");
         check("[1", "1", "{{1}");
         check("`1", "1", "`1");
     }
@@ -301,8 +164,9 @@ mod tests {
             execution_count: None,
             text: text.to_owned(),
         };
-        let linked = link_numbers("7 and 8 and 9", &[source("new", "7"), source("old", "7 8")]);
-        assert_eq!(linked.text, "[7](#cell-id=new) and [8](#cell-id=old) and 9");
-        assert_eq!(linked.missing, ["9"]);
+        let sources = [source("new", "71"), source("old", "71 83")];
+        let linked = link_numbers("71 and 83 and 97", &sources, &[]);
+        assert_eq!(linked.text, "[71](#cell-id=new) and [83](#cell-id=old) and 97<sup>?</sup>");
+        assert_eq!(linked.missing, ["97"]);
     }
 }

@@ -103,6 +103,9 @@ pub struct End {
     /// How tokens were chosen.
     #[serde(default)]
     pub sampling: Value,
+    /// The question.
+    #[serde(default)]
+    pub prompt: String,
     /// How the turn was done.
     #[serde(default)]
     pub mode: Mode,
@@ -141,12 +144,17 @@ impl StepRecord {
 
     /// All that the step printed or displayed as text.
     pub fn printed(&self) -> String {
-        let text = |output: &Value| {
-            let text = output["text"].as_str().or_else(|| output["data"]["text/plain"].as_str());
-            text.map(|text| format!("{text}\n"))
-        };
-        self.outputs.iter().filter_map(text).collect()
+        printed(self.outputs.iter())
     }
+}
+
+/// All that is printed or displayed as text in the outputs of a cell.
+pub(crate) fn printed<'a>(outputs: impl Iterator<Item = &'a Value>) -> String {
+    let text = |output: &Value| {
+        let text = output["text"].as_str().or_else(|| output["data"]["text/plain"].as_str());
+        text.map(|text| format!("{text}\n"))
+    };
+    outputs.filter_map(text).collect()
 }
 
 impl TurnRecord {

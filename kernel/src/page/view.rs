@@ -121,6 +121,7 @@ impl LiveTurn {
                 step.stage = Stage::Ready;
             }
             AgentEvent::StepDone(done) => self.on_done(done),
+            AgentEvent::Withdrawn => self.withdraw(),
             AgentEvent::Notice(_) => {}
         }
     }
@@ -148,6 +149,16 @@ impl LiveTurn {
                 }
                 self.answer.push_str(delta);
             }
+        }
+    }
+
+    /// The answer is taken back, and the thought before it: both are written anew.
+    fn withdraw(&mut self) {
+        self.answer.clear();
+        for step in self.steps.iter_mut().filter(|step| step.stage == Stage::LastThought) {
+            step.understanding.clear();
+            step.thought.clear();
+            step.stage = Stage::Thinking;
         }
     }
 
@@ -184,7 +195,7 @@ impl LiveTurn {
             step.tell(&self.turn, &self.prompt, self.mode, &mut self.shown, &mut told);
         }
         let answer = self.answer.trim_start();
-        if !answer.is_empty() {
+        if !answer.is_empty() || self.shown.iter().any(ShownCell::is_answer) {
             let mut cell = cells::answer_cell(&self.record(None));
             cell["source"] = json!(sanitized(answer));
             write(&mut self.shown, Place::Below(&self.prompt), &cell, &mut told);
@@ -279,6 +290,12 @@ impl LiveTurn {
             self.steps.len() - 1
         });
         self.steps.get_mut(at).expect("found or pushed")
+    }
+}
+
+impl ShownCell {
+    fn is_answer(&self) -> bool {
+        self.metadata.get("datarus").is_some_and(|facts| facts["role"] == "answer")
     }
 }
 
@@ -383,6 +400,7 @@ enum Place<'p> {
 }
 
 /// Makes the source of a cell in the page that of `cell`; a cell that is not there is put in its `place`.
+/// An answer stays the last: what is written again stands above it.
 fn write(shown: &mut Vec<ShownCell>, place: Place<'_>, cell: &Value, told: &mut Vec<ToPage>) {
     let (id, source) = (text(cell, "id"), text(cell, "source"));
     let at = shown.iter().position(|shown| shown.id == id).unwrap_or_else(|| {
@@ -390,7 +408,8 @@ fn write(shown: &mut Vec<ShownCell>, place: Place<'_>, cell: &Value, told: &mut 
             Place::Below(first) => (None, first),
             Place::Above(below, first) => (shown.iter().position(|cell| cell.id == below), first),
         };
-        let at = below.unwrap_or(shown.len());
+        let last = shown.iter().rposition(|shown| !shown.is_answer());
+        let at = below.unwrap_or(last.map_or(0, |last| last + 1));
         let above = at.checked_sub(1).and_then(|at| shown.get(at));
         let after = above.map_or(first, |above| &above.id).to_owned();
         let metadata = metadata(cell);

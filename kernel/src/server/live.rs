@@ -237,7 +237,7 @@ impl Server {
                 live.gauge.wrote(Instant::now(), Phase::of(*part), *step);
             }
             AgentEvent::StepDone(_) => self.enter(Phase::Reading),
-            AgentEvent::StepReady(_) | AgentEvent::Notice(_) => {}
+            AgentEvent::StepReady(_) | AgentEvent::Withdrawn | AgentEvent::Notice(_) => {}
         }
     }
 

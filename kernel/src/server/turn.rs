@@ -191,7 +191,7 @@ impl Server {
             AgentEvent::Text { .. } => {
                 prompt.show_at.get_or_insert_with(|| Instant::now() + GATHER);
             }
-            AgentEvent::StepReady(_) => self.show_turn(),
+            AgentEvent::StepReady(_) | AgentEvent::Withdrawn => self.show_turn(),
             AgentEvent::StepDone(step) => {
                 let number = step.number;
                 self.history.note_ran(&step.code);

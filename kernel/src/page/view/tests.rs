@@ -50,6 +50,7 @@ fn end(answer: &str) -> End {
         model: json!({}),
         seed: json!(0),
         sampling: json!(null),
+        prompt: String::new(),
         mode: Mode::Agentic,
         namespace: json!(null),
         sandbox: json!(null),
@@ -115,6 +116,25 @@ fn play(turn: &mut LiveTurn, page: &mut Cells, events: &[AgentEvent]) -> Vec<ToP
     let told = turn.flush();
     page.take(&told);
     told
+}
+
+#[test]
+fn an_answer_that_is_taken_back_stays_below_the_steps_that_come() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    let first = [text_of(1, Part::Thought, "Guess."), text_of(1, Part::Answer, "It is 7.")];
+    play(&mut turn, &mut page, &first);
+    play(&mut turn, &mut page, &[AgentEvent::Withdrawn]);
+    assert_eq!(page.sources().last(), Some(&("t_1-a", "")));
+    let again = [text_of(1, Part::Thought, "Look."), text_of(1, Part::Code, "df")];
+    play(&mut turn, &mut page, &again);
+    play(
+        &mut turn,
+        &mut page,
+        &[ready(1, "Look.", "df"), AgentEvent::StepDone(done(1, Status::Ok))],
+    );
+    play(&mut turn, &mut page, &[text_of(2, Part::Answer, "It is 8.")]);
+    let folded = "<details><summary>Step 1 · Look</summary>\n\nLook.\n\n</details>";
+    assert_eq!(page.sources(), [("t_1-1t", folded), ("t_1-1c", "df"), ("t_1-a", "It is 8.")]);
 }
 
 #[test]
@@ -299,7 +319,7 @@ fn a_turn_that_goes_on_leaves_alone_what_stands_and_marks_the_step_that_is_run_a
     turn.flush();
     let told = turn.end(&prompt(), &turn.record(Some(end("It is 120.5."))));
     let ids: Vec<_> = turn.shown.iter().map(|cell| &*cell.id).collect();
-    assert_eq!(ids, ["t_1-2c", "t_1-a_2", "t_1-3t_2"]);
+    assert_eq!(ids, ["t_1-2c", "t_1-3t_2", "t_1-a_2"]);
     let links = |message: &ToPage| matches!(message, ToPage::Replace { source, .. } if source.contains("=t_1-2c"));
     assert!(told.iter().any(links), "{told:?}");
     assert!(told.iter().all(|message| !json!(message).to_string().contains("t_1-1")), "{told:?}");

@@ -1,0 +1,66 @@
+//! Answers whose numbers no step printed: a large model is told once, and may make its answer better.
+
+use datarus_agent::agent::{AgentEvent, Outcome};
+use datarus_agent::executor::Execution;
+use datarus_agent::llm::Profile;
+use expect_test::expect;
+use tests::doubles::printed;
+
+use crate::scene::{LOOK, MEAN, Scene, task};
+
+const MADE_UP: &str = "<stop_analysis>\n<thought>Guess.</thought>\n<answer>The mean is 2.75, the slope 0.482 (p = 0.003).</answer>\n</stop_analysis>";
+const MENDED: &str = "<stop_analysis>\n<thought>Printed.</thought>\n<answer>The mean is 2.75; I computed no slope.</answer>\n</stop_analysis>";
+
+fn played(profile: Profile, script: &[&str], executions: Vec<Execution>) -> (Scene, Outcome) {
+    let mut scene = Scene::new(profile, script, executions);
+    let outcome = scene.play(&task("What is the mean of a?")).outcome;
+    (scene, outcome)
+}
+
+fn answer(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Answered { answer, .. } => answer,
+        other => panic!("expected an answer, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_large_model_is_told_which_numbers_no_step_printed_and_answers_anew() {
+    let script = [LOOK, MADE_UP, MEAN, MENDED];
+    let (scene, outcome) =
+        played(Profile::Full, &script, vec![printed("a\n1\n4\n"), printed("2.75\n")]);
+    assert_eq!(answer(&outcome), "The mean is 2.75; I computed no slope.");
+    let said = scene.said();
+    let told = said.lines().find(|line| line.starts_with("No step of this turn")).unwrap();
+    expect!["No step of this turn printed these numbers of your answer: 2.75, 0.482, 0.003. Do not answer from memory or by mental arithmetic. Run a step that prints what is missing, or write the answer again with numbers that were printed; what cannot be found out, say so."]
+        .assert_eq(told);
+    let withdrawn = scene.events.iter().filter(|event| **event == AgentEvent::Withdrawn).count();
+    assert_eq!(withdrawn, 1);
+}
+
+#[test]
+fn it_is_told_once_and_an_answer_that_is_not_made_better_stands() {
+    let other = MADE_UP.replace("Guess", "Again");
+    let (scene, outcome) = played(Profile::Full, &[LOOK, MADE_UP, &other], vec![printed("1\n")]);
+    assert_eq!(answer(&outcome), "The mean is 2.75, the slope 0.482 (p = 0.003).");
+    assert_eq!(scene.model.asked.len(), 3);
+    // One that then writes nothing of use has answered all the same.
+    let script = [LOOK, MADE_UP, "nothing", "nothing"];
+    let (_, outcome) = played(Profile::Full, &script, vec![printed("1\n")]);
+    assert_eq!(answer(&outcome), "The mean is 2.75, the slope 0.482 (p = 0.003).");
+}
+
+#[test]
+fn what_was_printed_asked_or_seen_above_is_not_asked_after() {
+    let fine = "<stop_analysis>\n<thought>.</thought>\n<answer>Of 412 rows 36% are above 3.5; in 2015 there were 2 kinds.</answer>\n</stop_analysis>";
+    let mut scene = Scene::new(Profile::Full, &[LOOK, fine], vec![printed("412\n0.3612\n")]);
+    scene.play(&task("How many are above 3.5?"));
+    assert_eq!(scene.model.asked.len(), 2);
+}
+
+#[test]
+fn a_small_model_is_not_told() {
+    let (scene, outcome) = played(Profile::Compact, &[LOOK, MADE_UP], vec![printed("1\n")]);
+    assert_eq!(answer(&outcome), "The mean is 2.75, the slope 0.482 (p = 0.003).");
+    assert_eq!(scene.model.asked.len(), 2);
+}
