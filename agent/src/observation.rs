@@ -14,6 +14,7 @@ use crate::dialect::disarm;
 use crate::executor::{Execution, Output, Status};
 use crate::llm::Profile;
 
+pub use table::{HtmlCell, HtmlTable, tables};
 pub use terminal::plain;
 
 /// Longest observation in characters, for a large model.

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
 use crate::preset::Preset;
+use crate::report::{Audience, Format};
 use crate::sandbox::{Mode, Network};
 
 mod bench;
@@ -44,6 +45,8 @@ pub enum Command {
     Ask(AskArgs),
     /// Run a notebook with questions and Python cells.
     Run(RunArgs),
+    /// Make of a notebook what people share: a page, a document, typeset pages.
+    Report(ReportArgs),
     /// Say what is missing, and how to mend it.
     Doctor(DoctorArgs),
     /// Add, look at and measure models.
@@ -101,6 +104,31 @@ pub struct RunArgs {
     /// The kernel's settings.
     #[command(flatten)]
     pub engine: EngineArgs,
+}
+
+/// Arguments of `datarus report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The notebook to report on. Nothing of it is run.
+    pub notebook: PathBuf,
+    /// What to write.
+    #[arg(long, value_name = "FORMAT", env = "DATARUS_REPORT_TO", default_value = "html")]
+    pub to: Format,
+    /// For whom.
+    #[arg(long, value_name = "WHO", env = "DATARUS_AUDIENCE", default_value = "reader")]
+    pub audience: Audience,
+    /// The file to write [default: beside the notebook, such as `sales-report.html` for `sales.ipynb`].
+    #[arg(short, long, value_name = "FILE", env = "DATARUS_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// Language of the text, as `de` or `pt-BR` [default: by its script, `en` for Latin].
+    #[arg(long, value_name = "TAG", env = "DATARUS_LANGUAGE")]
+    pub language: Option<String>,
+    /// The Python that has the package typst, for PDF [default: the one that `install` noted, else python3].
+    #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
+    pub python: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
 }
 
 /// Arguments of `datarus doctor`.

@@ -15,9 +15,12 @@ use crate::{doctor, install, model, server};
 
 mod bench;
 mod models;
+mod report;
 
 /// The work ended badly.
 const FAILED: u8 = 1;
+/// The command line is wrong.
+const MISUSED: u8 = 2;
 /// Something is missing.
 const MISSING: u8 = 3;
 /// The work is done, but its notebook is elsewhere than it was asked for.
@@ -49,6 +52,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Kernel(args) => kernel(args)?,
         Command::Ask(args) => ask(args)?,
         Command::Run(args) => run_notebook(args)?,
+        Command::Report(args) => report::report(&args)?,
         Command::Doctor(args) => doctor(args)?,
         Command::Model(args) => models::run(args.command)?,
         Command::Bench(args) => bench::run(*args)?,

@@ -7,7 +7,7 @@
 //! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far).
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
-//! [`cells`] and [`notebook`].
+//! [`cells`] and [`notebook`]; [`report`] makes of a notebook what people share.
 
 pub mod bench;
 pub mod bound;
@@ -38,10 +38,12 @@ pub mod page;
 pub mod preset;
 pub mod prompt;
 pub mod python;
+pub mod report;
 pub mod route;
 pub mod sandbox;
 pub mod server;
 mod session;
 mod sieve;
+pub mod typeset;
 pub mod wire;
 pub mod zmtp;

@@ -9,22 +9,57 @@ const MAX_CELLS: usize = 100_000;
 /// Rows or columns that one cell may span.
 const MAX_SPAN: usize = 100;
 
-/// The rows of the first `DataFrame` in `html`, or `None` if there is none.
-pub(super) fn rows(html: &str) -> Option<String> {
-    let (_, rest) = html.split_once(DATAFRAME)?;
-    let (table, after) = rest.split_once("</table>").unwrap_or((rest, ""));
+/// A table of HTML as a reader sees it: a cell that spans rows or columns stands in each of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HtmlTable {
+    /// Rows that name the columns.
+    pub head: Vec<Vec<HtmlCell>>,
+    /// The others.
+    pub body: Vec<Vec<HtmlCell>>,
+    /// What pandas says of a table that it cut: `[150 rows x 4 columns]`.
+    pub shape: Option<String>,
+}
+
+/// One cell of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HtmlCell {
+    /// Without tags, entities decoded.
+    pub text: String,
+    /// Whether it names its row or column.
+    pub is_index: bool,
+}
+
+/// All tables in `html`, with one row of names for the two that pandas writes, and without an index that only counts.
+pub fn tables(html: &str) -> Vec<HtmlTable> {
+    html.split("<table")
+        .skip(1)
+        .map(|rest| table(rest.split_once('>').map_or("", |(_, on)| on)))
+        .collect()
+}
+
+/// The table whose tag has ended where `html` begins.
+fn table(html: &str) -> HtmlTable {
+    let (table, after) = html.split_once("</table>").unwrap_or((html, ""));
     let (head, body) = table.split_once("</thead>").unwrap_or(("", table));
-    let mut header = named_index_merged(grid(head));
+    let mut head = named_index_merged(grid(head));
     let mut body = grid(body);
-    if index_says_nothing(&header, &body) {
-        for row in header.iter_mut().chain(&mut body) {
+    if index_says_nothing(&head, &body) {
+        for row in head.iter_mut().chain(&mut body) {
             if !row.is_empty() {
                 row.remove(0);
             }
         }
     }
-    let mut lines: Vec<String> = header.iter().chain(&body).map(|row| joined(row)).collect();
-    lines.extend(shape(after));
+    HtmlTable { head, body, shape: shape(after) }
+}
+
+/// The rows of the first `DataFrame` in `html`, or `None` if there is none.
+pub(super) fn rows(html: &str) -> Option<String> {
+    let (_, rest) = html.split_once(DATAFRAME)?;
+    let table = table(rest);
+    let mut lines: Vec<String> =
+        table.head.iter().chain(&table.body).map(|row| joined(row)).collect();
+    lines.extend(table.shape);
     Some(lines.join("\n"))
 }
 
@@ -40,22 +75,15 @@ pub(super) fn text(html: &str) -> String {
     decoded(visible.trim())
 }
 
-/// One cell of the table.
-#[derive(Debug, Clone, PartialEq)]
-struct Cell {
-    text: String,
-    is_index: bool,
-}
-
-fn joined(row: &[Cell]) -> String {
+fn joined(row: &[HtmlCell]) -> String {
     row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join("|")
 }
 
 /// The rows of a part of a table; a cell that spans rows or columns is repeated.
-fn grid(html: &str) -> Vec<Vec<Cell>> {
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
+fn grid(html: &str) -> Vec<Vec<HtmlCell>> {
+    let mut rows: Vec<Vec<HtmlCell>> = Vec::new();
     // Cells that reach down from earlier rows: for each column, how many rows more, and what.
-    let mut reaching: Vec<(usize, Cell)> = Vec::new();
+    let mut reaching: Vec<(usize, HtmlCell)> = Vec::new();
     let mut n_cells = 0;
     for row in html.split("<tr").skip(1) {
         if n_cells > MAX_CELLS {
@@ -78,16 +106,16 @@ fn grid(html: &str) -> Vec<Vec<Cell>> {
     rows
 }
 
-fn take_reaching(cells: &mut Vec<Cell>, reaching: &mut [(usize, Cell)]) {
+fn take_reaching(cells: &mut Vec<HtmlCell>, reaching: &mut [(usize, HtmlCell)]) {
     while let Some((left, cell)) = reaching.get_mut(cells.len()).filter(|(left, _)| *left > 0) {
         *left -= 1;
         cells.push(cell.clone());
     }
 }
 
-fn remember(reaching: &mut Vec<(usize, Cell)>, column: usize, down: usize, cell: &Cell) {
+fn remember(reaching: &mut Vec<(usize, HtmlCell)>, column: usize, down: usize, cell: &HtmlCell) {
     while reaching.len() <= column {
-        reaching.push((0, Cell { text: String::new(), is_index: false }));
+        reaching.push((0, HtmlCell { text: String::new(), is_index: false }));
     }
     if let Some(slot) = reaching.get_mut(column) {
         *slot = (down, cell.clone());
@@ -95,7 +123,7 @@ fn remember(reaching: &mut Vec<(usize, Cell)>, column: usize, down: usize, cell:
 }
 
 /// The cells of one row with the attributes of their tags.
-fn cells_of(row: &str) -> impl Iterator<Item = (&str, Cell)> {
+fn cells_of(row: &str) -> impl Iterator<Item = (&str, HtmlCell)> {
     let mut rest = row;
     std::iter::from_fn(move || {
         let start = [rest.find("<th"), rest.find("<td")].into_iter().flatten().min()?;
@@ -105,7 +133,7 @@ fn cells_of(row: &str) -> impl Iterator<Item = (&str, Cell)> {
         let (content, after) = after.split_once(end).unwrap_or((after, ""));
         rest = after;
         let text = text(content).replace('\n', " ");
-        Some((attributes, Cell { text, is_index }))
+        Some((attributes, HtmlCell { text, is_index }))
     })
 }
 
@@ -117,16 +145,17 @@ fn span(attributes: &str, name: &str) -> usize {
 }
 
 /// For a named index pandas writes two header rows, `|a|b` and `name||`; they say one thing.
-fn named_index_merged(mut header: Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
+fn named_index_merged(mut header: Vec<Vec<HtmlCell>>) -> Vec<Vec<HtmlCell>> {
     let Some([columns, names]) = header.last_chunk::<2>() else { return header };
-    let blank = |cell: &Cell| cell.text.is_empty();
+    let blank = |cell: &HtmlCell| cell.text.is_empty();
     let n_names = names.iter().take_while(|cell| !blank(cell)).count();
     let only_names = n_names > 0 && names.iter().skip(n_names).all(blank);
     if !only_names || n_names == names.len() || columns.len() != names.len() {
         return header;
     }
-    let merge =
-        |(name, column): (&Cell, &Cell)| if blank(name) { column.clone() } else { name.clone() };
+    let merge = |(name, column): (&HtmlCell, &HtmlCell)| {
+        if blank(name) { column.clone() } else { name.clone() }
+    };
     let merged = names.iter().zip(columns).map(merge).collect();
     header.truncate(header.len() - 2);
     header.push(merged);
@@ -134,11 +163,12 @@ fn named_index_merged(mut header: Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
 }
 
 /// An unnamed index that only counts rows is noise.
-fn index_says_nothing(header: &[Vec<Cell>], body: &[Vec<Cell>]) -> bool {
+fn index_says_nothing(header: &[Vec<HtmlCell>], body: &[Vec<HtmlCell>]) -> bool {
     let unnamed = header.iter().all(|row| row.first().is_none_or(|cell| cell.text.is_empty()));
-    let counts = |cell: &Cell| cell.text == "..." || cell.text.parse::<i64>().is_ok();
-    let one_level = |row: &Vec<Cell>| row.get(1).is_none_or(|cell| !cell.is_index);
-    let counted = |row: &Vec<Cell>| row.first().is_none_or(|cell| cell.is_index && counts(cell));
+    let counts = |cell: &HtmlCell| cell.text == "..." || cell.text.parse::<i64>().is_ok();
+    let one_level = |row: &Vec<HtmlCell>| row.get(1).is_none_or(|cell| !cell.is_index);
+    let counted =
+        |row: &Vec<HtmlCell>| row.first().is_none_or(|cell| cell.is_index && counts(cell));
     unnamed && body.iter().all(|row| counted(row) && one_level(row))
 }
 

@@ -1,0 +1,273 @@
+//! A notebook → what its report says. Pure.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::outputs::{self, Source};
+use super::tree::{Block, Inline, Report, Style, Target, each_block, each_words, plain};
+use super::turns::{Step, Turn, role, shown_by, source, turns};
+use super::{Audience, anchor_of_cell, appendix, markdown};
+use crate::cells::{datarus, turn_below};
+use crate::notebook::Notebook;
+
+/// Longest first paragraph of an answer that the summary repeats, in characters.
+const SHORT: usize = 280;
+
+/// Makes the report of a notebook. `language` is a BCP 47 tag; without it the script of the text decides.
+pub fn report(notebook: &Notebook, audience: Audience, language: Option<&str>) -> Report {
+    let turns = turns(&notebook.cells);
+    let mut writer = Writer { audience, n_figures: 0 };
+    let (title, mut blocks) = writer.cells(&notebook.cells, &turns);
+    let mut summary = appendix::summary(notebook, &turns);
+    summary.append(&mut blocks);
+    if audience == Audience::Reviewer {
+        summary.extend(appendix::appendix(notebook, &turns));
+    }
+    in_order(&mut summary, &mut 1);
+    settle(&mut summary);
+    let title = title.or_else(|| turns.first().map(|turn| markdown::words(turn.question())));
+    let title = title.unwrap_or_else(|| vec![Inline::Text("Report".into())]);
+    let language = language.map_or_else(|| language_of(&title, &turns).to_owned(), str::to_owned);
+    Report { title, language, blocks: summary }
+}
+
+/// The beginning of an answer, if it is short: what a summary can say of it.
+pub(super) fn beginning(turn: &Turn<'_>) -> Option<Vec<Inline>> {
+    match turn.answer(3).into_iter().next()? {
+        Block::Paragraph(words) if plain(&words).chars().count() <= SHORT => Some(words),
+        _ => None,
+    }
+}
+
+struct Writer {
+    audience: Audience,
+    n_figures: usize,
+}
+
+impl Writer {
+    /// The first heading of the highest level, and all cells.
+    fn cells(&mut self, cells: &[Value], turns: &[Turn<'_>]) -> (Option<Vec<Inline>>, Vec<Block>) {
+        let (mut title, mut blocks) = (None, Vec::new());
+        let (mut at, mut turns) = (0, turns.iter());
+        while let Some(cell) = cells.get(at) {
+            match (role(cell), cell["cell_type"].as_str()) {
+                ("prompt", _) => {
+                    blocks.extend(turns.next().map(|turn| self.turn(turn)).unwrap_or_default());
+                    at = turn_below(cells, at).end;
+                    continue;
+                }
+                (_, Some("markdown")) => blocks.extend(Self::text(cell, &mut title, at == 0)),
+                (_, Some("code")) => blocks.extend(self.python(cell)),
+                _ => {}
+            }
+            at += 1;
+        }
+        (title, blocks)
+    }
+
+    fn text(cell: &Value, title: &mut Option<Vec<Inline>>, is_first: bool) -> Vec<Block> {
+        let attachments = outputs::attachments(cell);
+        if !is_first {
+            return markdown::blocks(source(cell), &attachments, 2);
+        }
+        let mut blocks = markdown::blocks(source(cell), &attachments, 1);
+        if let Some(Block::Heading { level: 1, words, .. }) = blocks.first() {
+            *title = Some(words.clone());
+            blocks.remove(0);
+        }
+        blocks
+    }
+
+    /// A cell of the user's.
+    fn python(&mut self, cell: &Value) -> Vec<Block> {
+        let code = source(cell);
+        let shown = self.outputs(cell, shown_by(code));
+        if code.trim().is_empty() && shown.is_empty() {
+            return Vec::new();
+        }
+        let code = Block::Code { language: "python".into(), text: code.to_owned() };
+        let inside = match self.audience {
+            Audience::Reader => {
+                let fold = Block::Fold { summary: words("Python"), blocks: vec![code] };
+                shown.into_iter().chain([fold]).collect()
+            }
+            Audience::Reviewer => std::iter::once(code).chain(shown).collect(),
+        };
+        vec![place(cell, inside)]
+    }
+
+    fn outputs(&mut self, cell: &Value, title: String) -> Vec<Block> {
+        let source = Source {
+            title,
+            anchor: anchor_of_cell(cell["id"].as_str().unwrap_or_default()),
+            count: cell["execution_count"].as_u64(),
+            audience: self.audience,
+            n_figures: &mut self.n_figures,
+        };
+        outputs::blocks(&cell["outputs"], source)
+    }
+
+    fn turn(&mut self, turn: &Turn<'_>) -> Vec<Block> {
+        let words = markdown::words(turn.question());
+        let mut blocks = vec![Block::Heading { level: 2, words, anchor: Some(turn.anchor()) }];
+        match self.audience {
+            Audience::Reader => {
+                blocks.extend(answer(turn));
+                blocks.extend(self.for_reader(turn));
+            }
+            Audience::Reviewer => {
+                turn.steps.iter().for_each(|step| blocks.extend(self.step(step)));
+                blocks.extend(last_thought(turn));
+                blocks.push(heading(3, "Answer"));
+                blocks.extend(answer(turn));
+            }
+        }
+        blocks
+    }
+
+    /// Figures, the last tables, and the rest in a fold.
+    fn for_reader(&mut self, turn: &Turn<'_>) -> Vec<Block> {
+        let (mut shown, mut last_tables, mut folded) = (Vec::new(), Vec::new(), Vec::new());
+        let worked: Vec<_> = turn.steps.iter().filter(|step| step.worked()).collect();
+        for step in &worked {
+            let outputs = self.outputs(step.cell, step.title());
+            let is_figure = |block: &Block| matches!(block, Block::Figure(_));
+            let is_table = |block: &Block| matches!(block, Block::Table(_) | Block::Markup { .. });
+            let (mut figures, rest): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_figure);
+            shown.append(&mut figures);
+            if rest.iter().any(is_table) {
+                last_tables = rest.iter().filter(|block| is_table(block)).cloned().collect();
+            }
+            let code =
+                Block::Code { language: "python".into(), text: source(step.cell).to_owned() };
+            let inside = std::iter::once(code).chain(rest).collect();
+            folded.push(Block::Paragraph(words(&step.title())));
+            folded.push(place(step.cell, inside));
+        }
+        shown.append(&mut last_tables);
+        if !folded.is_empty() {
+            let steps =
+                if worked.len() == 1 { "1 step" } else { &format!("{} steps", worked.len()) };
+            let summary = words(&format!("How this was computed: {steps} of Python"));
+            shown.push(Block::Fold { summary, blocks: folded });
+        }
+        shown
+    }
+
+    /// A step as it was made.
+    fn step(&mut self, step: &Step<'_>) -> Vec<Block> {
+        let number = datarus(step.cell, "step").and_then(Value::as_u64).unwrap_or_default();
+        let code = Block::Code { language: "python".into(), text: source(step.cell).to_owned() };
+        let mut inside = vec![code];
+        inside.extend(self.outputs(step.cell, step.title()));
+        let place = place(step.cell, inside);
+        let is_said = step.thought.trim().trim_end_matches('.') == step.title();
+        let thought = if is_said { "" } else { step.thought.as_str() };
+        let thought = markdown::blocks(thought, &Value::Null, 4);
+        if step.worked() {
+            let heading = heading(3, &format!("Step {number}: {}", step.title()));
+            return std::iter::once(heading).chain(thought).chain([place]).collect();
+        }
+        let summary = words(&format!("Step {number} failed: {}", step.title()));
+        vec![Block::Fold { summary, blocks: thought.into_iter().chain([place]).collect() }]
+    }
+}
+
+/// The answer, and how much of it was printed.
+fn answer(turn: &Turn<'_>) -> Vec<Block> {
+    let mut blocks = turn.answer(3);
+    if blocks.is_empty() {
+        blocks.push(Block::Note(words("This question has not been answered.")));
+    }
+    let numbers = turn.numbers();
+    if !numbers.missing.is_empty() {
+        let (missing, all) = (numbers.missing.len(), numbers.missing.len() + numbers.linked);
+        let were = if missing == 1 { "was" } else { "were" };
+        blocks.push(Block::Note(vec![
+            Inline::Styled(
+                Style::Strong,
+                words(&format!("{missing} of {all} numbers {were} found in no output")),
+            ),
+            Inline::Text(format!(" of this question's steps: {}.", numbers.missing.join(", "))),
+        ]));
+    }
+    blocks
+}
+
+fn last_thought(turn: &Turn<'_>) -> Vec<Block> {
+    let thought = markdown::blocks(&turn.last_thought, &Value::Null, 4);
+    if thought.is_empty() { thought } else { vec![Block::Quote(thought)] }
+}
+
+fn place(cell: &Value, blocks: Vec<Block>) -> Block {
+    let anchor = anchor_of_cell(cell["id"].as_str().unwrap_or_default());
+    Block::Cell { anchor, count: cell["execution_count"].as_u64(), blocks }
+}
+
+/// A heading of plain words.
+pub(super) fn heading(level: u8, text: &str) -> Block {
+    Block::Heading { level, words: words(text), anchor: None }
+}
+
+/// Plain words.
+pub(super) fn words(text: &str) -> Vec<Inline> {
+    vec![Inline::Text(text.to_owned())]
+}
+
+/// A link to a place of the report.
+pub(super) fn link(anchor: String, words: Vec<Inline>) -> Inline {
+    Inline::Link { target: Target::Here(anchor), title: String::new(), words }
+}
+
+/// Makes each heading at most one level deeper than the one before it: who listens goes from one to the next.
+pub(super) fn in_order(blocks: &mut [Block], level: &mut u8) {
+    for block in blocks {
+        match block {
+            Block::Heading { level: own, .. } => {
+                *own = (*own).clamp(2, *level + 1);
+                *level = *own;
+            }
+            Block::Quote(blocks) | Block::Fold { blocks, .. } | Block::Cell { blocks, .. } => {
+                in_order(blocks, level);
+            }
+            Block::List { items, .. } => items.iter_mut().for_each(|item| in_order(item, level)),
+            _ => {}
+        }
+    }
+}
+
+/// Takes away links to what the report does not show.
+fn settle(blocks: &mut [Block]) {
+    let mut anchors = HashSet::new();
+    each_block(blocks, &mut |block| match block {
+        Block::Heading { anchor: Some(anchor), .. } | Block::Cell { anchor, .. } => {
+            anchors.insert(anchor.clone());
+        }
+        _ => {}
+    });
+    each_words(blocks, &mut |words| unlink(words, &anchors));
+}
+
+fn unlink(words: &mut Vec<Inline>, anchors: &HashSet<String>) {
+    for word in std::mem::take(words) {
+        match word {
+            Inline::Link { target: Target::Here(anchor), words: inside, .. }
+                if !anchors.contains(&anchor) =>
+            {
+                words.extend(inside);
+            }
+            Inline::Styled(style, mut inside) => {
+                unlink(&mut inside, anchors);
+                words.push(Inline::Styled(style, inside));
+            }
+            word => words.push(word),
+        }
+    }
+}
+
+/// The language whose script the title and the questions are written in; Latin script is taken for English.
+fn language_of(title: &[Inline], turns: &[Turn<'_>]) -> &'static str {
+    let asked: String = turns.iter().map(Turn::question).collect();
+    super::paper::scripts(&(plain(title) + &asked)).first().map_or("en", |script| script.language)
+}

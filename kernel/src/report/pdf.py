@@ -1,0 +1,39 @@
+"""Sets `main.typ` in the working folder as `report.pdf`, and prints what came of it as JSON.
+
+The arguments are lists of names of font families, joined by `|`; of each list one must be there.
+"""
+
+import json
+import pathlib
+import sys
+
+
+def is_drawn(typst, name):
+    """Whether a picture can be decoded."""
+    source = f'#image("{name}", alt: "", width: 10pt)'
+    try:
+        return bool(typst.compile(source.encode(), root=".", format="pdf"))
+    except typst.TypstError:
+        return False
+
+
+def main():
+    try:
+        import typst
+    except ImportError:
+        return {"missing": "typst"}
+    families = set(typst.Fonts().families())
+    without = [at for at, names in enumerate(sys.argv[1:]) if not families & set(names.split("|"))]
+    if without:
+        return {"without_font": without}
+    pictures = sorted(path.name for path in pathlib.Path().glob("figure-*"))
+    broken = [name for name in pictures if not is_drawn(typst, name)]
+    inputs = {"broken": ",".join(broken)}
+    try:
+        typst.compile("main.typ", output="report.pdf", sys_inputs=inputs, pdf_standards=["ua-1"])
+    except typst.TypstError as error:
+        return {"error": f"{error.message}\n{error.diagnostic}"}
+    return {"broken": broken}
+
+
+print(json.dumps(main()))
