@@ -9,6 +9,7 @@ pub(crate) mod kept;
 pub mod link;
 pub(crate) mod reading;
 pub mod record;
+pub(crate) mod same;
 
 use std::ops::Range;
 

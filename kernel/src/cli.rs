@@ -20,7 +20,8 @@ pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    the work ended badly: no answer, or a cell failed (the notebook is written all the same)
+  1    the work ended badly: no answer, or a cell failed (the notebook is written all the same); of `verify`: something
+       does not hold any more
   2    the command line is wrong
   3    something is missing: Python, ipykernel, a file, a model (`datarus doctor` says what)
   4    the work is done, but the notebook could not be written where it was to be: stderr and `--json` say where it is
@@ -47,6 +48,8 @@ pub enum Command {
     Run(RunArgs),
     /// Make of a notebook what people share: a page, a document, typeset pages.
     Report(ReportArgs),
+    /// Run a notebook's code again, and say which outputs and which numbers of its answers still hold.
+    Verify(VerifyArgs),
     /// Say what is missing, and how to mend it.
     Doctor(DoctorArgs),
     /// Add, look at and measure models.
@@ -129,6 +132,19 @@ pub struct ReportArgs {
     /// Print the result as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,
+}
+
+/// Arguments of `datarus verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The notebook to check, in its folder; it is not changed, no model is asked, and its code runs in the sandbox.
+    pub notebook: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
+    /// The kernel's settings.
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 /// Arguments of `datarus doctor`.

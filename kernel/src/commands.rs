@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::cli::{AskArgs, Command, DoctorArgs, InstallArgs, KernelArgs, RunArgs, UninstallArgs};
+use crate::cli::{
+    AskArgs, Command, DoctorArgs, InstallArgs, KernelArgs, RunArgs, UninstallArgs, VerifyArgs,
+};
 use crate::config::{Config, ModelSource};
 use crate::connection::ConnectionInfo;
-use crate::headless::{Ending, ask, run};
+use crate::headless::{Ending, ask, run, verify};
 use crate::prompt::configured_model;
 use crate::{doctor, install, model, server};
 
@@ -53,6 +55,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Ask(args) => ask(args)?,
         Command::Run(args) => run_notebook(args)?,
         Command::Report(args) => report::report(&args)?,
+        Command::Verify(args) => verify_notebook(&args)?,
         Command::Doctor(args) => doctor(args)?,
         Command::Model(args) => models::run(args.command)?,
         Command::Bench(args) => bench::run(*args)?,
@@ -99,6 +102,20 @@ fn run_notebook(args: RunArgs) -> Result<u8> {
         print_json(&ran)?;
     }
     Ok(ran.unsaved.map_or(code_of(ran.ending), |_| UNSAVED))
+}
+
+fn verify_notebook(args: &VerifyArgs) -> Result<u8> {
+    let config = Config::resolve(&args.engine, Vec::new())?;
+    let found = block_on(async { Ok(verify::verify(config, &args.notebook).await?) })?;
+    if args.json {
+        print_json(&found)?;
+    } else {
+        print(&found.as_text())?;
+    }
+    Ok(match found.ending {
+        Ending::Done if !found.holds => FAILED,
+        ending => code_of(ending),
+    })
 }
 
 /// Says what leaves this machine, before it does.

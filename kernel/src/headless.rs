@@ -25,6 +25,7 @@ mod progress;
 pub mod run;
 mod safe;
 pub mod session;
+pub mod verify;
 
 pub use progress::Progress;
 

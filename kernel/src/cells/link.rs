@@ -1,6 +1,6 @@
 //! Links the numbers of an answer to the cells that printed them, and marks those that no cell did.
 
-use datarus_agent::grounding::{Origin, ground};
+use datarus_agent::grounding::{Number, Origin, ground};
 
 /// What one cell printed.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,31 @@ pub fn link_numbers(answer: &str, sources: &[Source], given: &[&str]) -> Linked 
     }
     linked.text.push_str(answer.get(done..).unwrap_or_default());
     linked
+}
+
+/// A number of an answer that stands in a notebook.
+pub(crate) struct Known {
+    /// As it is written.
+    pub(crate) text: String,
+    /// Whether the outputs, the question or the code have it; none where they need not.
+    pub(crate) is_found: Option<bool>,
+}
+
+/// Looks up the numbers of an answer, as its cell has it, in these outputs. For the same answer there are always equally
+/// many, so that two lookups can be laid side by side.
+pub(crate) fn in_outputs(source: &str, outputs: &[String], given: &[String]) -> Vec<Known> {
+    let answer = unlinked(source);
+    let outputs: Vec<_> = outputs.iter().map(String::as_str).collect();
+    let given: Vec<_> = given.iter().map(String::as_str).collect();
+    let known = |number: Number| Known {
+        text: answer.get(number.range).unwrap_or_default().to_owned(),
+        is_found: match number.origin {
+            Origin::Printed(_) | Origin::Derived(_) | Origin::Given => Some(true),
+            Origin::Nowhere => Some(false),
+            Origin::Said => None,
+        },
+    };
+    ground(&answer, &outputs, &given).into_iter().map(known).collect()
 }
 
 fn link(number: &str, source: &Source, how: &str) -> String {

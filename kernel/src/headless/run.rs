@@ -81,10 +81,9 @@ pub async fn run(config: Config, loader: Loader, job: &Job) -> Result<Ran, Headl
     let folder = folder_of(&job.notebook)?;
 
     let kernel = Kernel::start(Config { folder: folder.clone(), ..config }, loader).await?;
-    let (shown, ran) = (Vec::new(), nothing_yet());
-    let mut runner = Runner { kernel, notebook, progress, safe, shown, ran };
+    let mut runner = Runner::new(kernel, notebook, progress, Some(safe));
     if let Err(error) = runner.run_all(job.allow_errors).await {
-        runner.safe.tell_kept(&mut runner.progress);
+        runner.tell_kept();
         return Err(error);
     }
     let Runner { mut kernel, mut notebook, mut progress, safe, mut ran, .. } = runner;
@@ -95,6 +94,7 @@ pub async fn run(config: Config, loader: Loader, job: &Job) -> Result<Ran, Headl
     let sandbox = kernel.sandbox();
     kernel.stop().await?;
     note_facts(&mut notebook, facts, &sandbox);
+    let safe = safe.expect("a run is given one");
     let Saved { path, unsaved } = safe.save(&notebook, &mut progress)?;
     ran.notebook = if unsaved.is_some() { path } else { job.output.clone() };
     ran.unsaved = unsaved;
@@ -143,18 +143,36 @@ fn writable(output: &Path) -> Result<(), HeadlessError> {
     }
 }
 
-struct Runner {
-    kernel: Kernel,
-    notebook: Notebook,
-    progress: Progress,
-    safe: Safe,
+/// Runs the cells of a notebook.
+pub(super) struct Runner {
+    pub(super) kernel: Kernel,
+    pub(super) notebook: Notebook,
+    pub(super) progress: Progress,
+    /// Where what is done is safe; none where nothing is to be kept.
+    safe: Option<Safe>,
     /// Outputs of the cells that ran, by cell id: a later cell may update a display of an earlier one.
     shown: Vec<(String, Outputs)>,
-    ran: Ran,
+    pub(super) ran: Ran,
 }
 
 impl Runner {
-    async fn run_all(&mut self, allow_errors: bool) -> Result<(), HeadlessError> {
+    pub(super) fn new(
+        kernel: Kernel,
+        notebook: Notebook,
+        progress: Progress,
+        safe: Option<Safe>,
+    ) -> Self {
+        let (shown, ran) = (Vec::new(), nothing_yet());
+        Self { kernel, notebook, progress, safe, shown, ran }
+    }
+
+    fn tell_kept(&mut self) {
+        if let Some(safe) = &self.safe {
+            safe.tell_kept(&mut self.progress);
+        }
+    }
+
+    pub(super) async fn run_all(&mut self, allow_errors: bool) -> Result<(), HeadlessError> {
         let mut at = 0;
         while let Some(cell) = self.notebook.cells.get(at) {
             if cell["cell_type"] != "code" {
@@ -203,7 +221,9 @@ impl Runner {
             self.kernel.find_kept(record).await?;
         }
         *at = self.place(*at, &reply, outputs, record);
-        self.safe.keep(|| self.notebook.clone());
+        if let Some(safe) = &mut self.safe {
+            safe.keep(|| self.notebook.clone());
+        }
         Ok(reply)
     }
 
@@ -219,7 +239,7 @@ impl Runner {
         let Self { progress, safe, notebook, .. } = self;
         let mut see = |kind: &str, content: &Value, outputs: &Outputs| {
             progress.see(kind, content);
-            if ends_step(kind, content) {
+            if let Some(safe) = safe.as_mut().filter(|_| ends_step(kind, content)) {
                 safe.keep(|| with_turn_so_far(notebook, at, outputs));
             }
         };

@@ -1,0 +1,306 @@
+//! `datarus verify`: runs the code of a notebook again, and says what of it still holds.
+//!
+//! Data files come first, by their hashes: what changed there explains the rest. Then every code cell runs in a fresh
+//! Python, in the sandbox, and what it puts out is compared with what stands in the notebook. Last, the numbers of each
+//! answer are looked up in the new outputs as they were in the old ones. No model is asked, nothing is written.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::run::{Failed, Runner};
+use super::{Ending, HeadlessError, Kernel, Progress, facts, folder_of};
+use crate::cells::same::{Difference, difference};
+use crate::cells::{datarus, has_tag, link, turn_below};
+use crate::config::Config;
+use crate::disk::sha256;
+use crate::notebook::Notebook;
+use crate::prompt::Loader;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verified {
+    /// Whether everything holds.
+    pub holds: bool,
+    /// The data files that the notebook was made from.
+    pub data: Vec<DataFile>,
+    /// Python and packages of which another version is here.
+    pub versions: Vec<Changed>,
+    /// Code cells that ran again.
+    pub cells: usize,
+    /// Cells whose outputs differ.
+    pub outputs: Vec<Output>,
+    /// Cells that failed now, and did not before.
+    pub failed: Vec<Failed>,
+    /// Numbers of answers that the new outputs support.
+    pub numbers_held: usize,
+    /// Those that they do not support, though the old ones did.
+    pub numbers_lost: Vec<LostNumber>,
+    /// Those that the old ones did not support either.
+    pub numbers_never_found: usize,
+    /// Wall time.
+    pub seconds: f64,
+    /// How it ended.
+    #[serde(skip)]
+    pub ending: Ending,
+}
+
+/// A data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataFile {
+    /// Its path from the notebook.
+    pub path: String,
+    /// Whether it is what it was.
+    pub state: DataState,
+}
+
+/// Whether a data file is what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataState {
+    /// Byte for byte.
+    Same,
+    /// It has other bytes.
+    Changed,
+    /// It is not there.
+    Missing,
+}
+
+/// Something of which another version is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// `python`, or a package.
+    pub name: String,
+    /// When the notebook was made.
+    pub was: String,
+    /// Now; empty where it is not used.
+    pub is: String,
+}
+
+/// A cell whose outputs differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// Its id.
+    pub id: String,
+    /// Its `[n]` in the notebook.
+    pub execution_count: Option<u64>,
+    /// Where.
+    #[serde(flatten)]
+    pub difference: Difference,
+}
+
+/// A number of an answer that nothing supports any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostNumber {
+    /// From 1.
+    pub question: usize,
+    /// As the answer has it.
+    pub number: String,
+}
+
+/// Checks a notebook.
+///
+/// # Errors
+/// When it cannot be read, or the kernel cannot run.
+pub async fn verify(config: Config, path: &Path) -> Result<Verified, HeadlessError> {
+    let progress = Progress::on_stderr();
+    let notebook = Notebook::read(path)?;
+    let folder = folder_of(path)?;
+    let data = data_files(&notebook, &folder);
+    let kernel = Kernel::start(Config { folder: folder.clone(), ..config }, no_model()).await?;
+    let mut runner = Runner::new(kernel, only_code(&notebook), progress, None);
+    runner.run_all(true).await?;
+    let Runner { mut kernel, notebook: again, progress, ran, .. } = runner;
+    let facts = facts::gather(&mut kernel, &folder, &[]).await?;
+    kernel.stop().await?;
+
+    let outputs = outputs(&notebook.cells, &again.cells);
+    let numbers = numbers(&notebook.cells, &again.cells);
+    let failed: Vec<_> =
+        ran.failed.into_iter().filter(|failed| !failed_before(&notebook, failed)).collect();
+    let is_same = data.iter().all(|file| file.state == DataState::Same);
+    Ok(Verified {
+        holds: is_same && outputs.is_empty() && failed.is_empty() && numbers.lost.is_empty(),
+        versions: versions(&notebook, &facts),
+        cells: ran.cells,
+        numbers_held: numbers.held,
+        numbers_lost: numbers.lost,
+        numbers_never_found: numbers.never_found,
+        seconds: progress.seconds(),
+        ending: ran.ending,
+        data,
+        outputs,
+        failed,
+    })
+}
+
+/// Nothing is asked: questions do not run.
+fn no_model() -> Loader {
+    Box::new(|_| unreachable!("no question runs"))
+}
+
+/// The notebook in which only code is to be run: questions, and cells that set what Python may reach, are not.
+fn only_code(notebook: &Notebook) -> Notebook {
+    let mut notebook = notebook.clone();
+    for cell in &mut notebook.cells {
+        let sets =
+            cell["source"].as_str().is_some_and(|text| text.trim_start().starts_with("%datarus"));
+        if datarus(cell, "role") == Some(&json!("prompt")) || sets {
+            cell["cell_type"] = json!("raw");
+        }
+    }
+    notebook
+}
+
+fn data_files(notebook: &Notebook, folder: &Path) -> Vec<DataFile> {
+    let facts = notebook.metadata.get("datarus");
+    let files = facts.and_then(|facts| facts["datasets"].as_array()).into_iter().flatten();
+    let file = |file: &Value| {
+        let path = file["path"].as_str()?.to_owned();
+        let there = folder.join(&path);
+        let state = if !there.is_file() {
+            DataState::Missing
+        } else if sha256(&there).is_ok_and(|sha| file["sha256"] == sha) {
+            DataState::Same
+        } else {
+            DataState::Changed
+        };
+        Some(DataFile { path, state })
+    };
+    files.filter_map(file).collect()
+}
+
+fn versions(notebook: &Notebook, facts: &facts::Facts) -> Vec<Changed> {
+    let Some(was) = notebook.metadata.get("datarus").map(|known| &known["env"]) else {
+        return Vec::new();
+    };
+    let packages = was["packages"].as_object().into_iter().flatten();
+    let pairs = packages.map(|(name, version)| (name.as_str(), version, &facts.packages[name]));
+    let all = std::iter::once(("python", &was["python"], &facts.python)).chain(pairs);
+    let text = |version: &Value| version.as_str().unwrap_or_default().to_owned();
+    all.filter(|(_, was, is)| was.is_string() && was != is)
+        .map(|(name, was, is)| Changed { name: name.to_owned(), was: text(was), is: text(is) })
+        .collect()
+}
+
+/// Whether a cell runs: as `run` has it.
+fn runs(cell: &Value) -> bool {
+    cell["cell_type"] == "code" && !has_tag(cell, "skip-execution")
+}
+
+/// The cells as they were and as they are, side by side: no cell has come or gone.
+fn outputs(was: &[Value], is: &[Value]) -> Vec<Output> {
+    let pairs = was.iter().zip(is).filter(|(_, is)| runs(is));
+    pairs
+        .filter_map(|(was, is)| {
+            let difference = difference(&was["outputs"], &is["outputs"])?;
+            let id = was["id"].as_str().unwrap_or_default().to_owned();
+            Some(Output { id, execution_count: was["execution_count"].as_u64(), difference })
+        })
+        .collect()
+}
+
+fn failed_before(notebook: &Notebook, failed: &Failed) -> bool {
+    let cell = notebook.cells.iter().find(|cell| cell["id"] == failed.id);
+    let mut outputs = cell.and_then(|cell| cell["outputs"].as_array()).into_iter().flatten();
+    outputs.any(|output| output["output_type"] == "error" && output["ename"] == failed.ename)
+}
+
+#[derive(Default)]
+struct Numbers {
+    held: usize,
+    lost: Vec<LostNumber>,
+    never_found: usize,
+}
+
+/// Looks up the numbers of all answers in what their steps put out now.
+fn numbers(was: &[Value], is: &[Value]) -> Numbers {
+    let mut numbers = Numbers::default();
+    let prompts =
+        was.iter().enumerate().filter(|(_, cell)| datarus(cell, "role") == Some(&json!("prompt")));
+    for (question, (at, _)) in prompts.enumerate() {
+        let below = turn_below(was, at);
+        let (Some(old), Some(new)) = (was.get(below.clone()), is.get(below)) else { continue };
+        let answer = old.iter().find(|cell| datarus(cell, "role") == Some(&json!("answer")));
+        let Some(source) = answer.and_then(|cell| cell["source"].as_str()) else { continue };
+        let given = given(was.get(at), old);
+        let before = link::in_outputs(source, &printed(old), &given);
+        let now = link::in_outputs(source, &printed(new), &given);
+        for (before, now) in before.into_iter().zip(now) {
+            match (before.is_found, now.is_found) {
+                (_, Some(true)) => numbers.held += 1,
+                (Some(true), _) => {
+                    numbers.lost.push(LostNumber { question: question + 1, number: now.text });
+                }
+                (_, Some(false)) => numbers.never_found += 1,
+                (_, None) => {}
+            }
+        }
+    }
+    numbers
+}
+
+/// What the steps of a turn printed, newest first, as when its numbers were linked.
+fn printed(cells: &[Value]) -> Vec<String> {
+    let steps = cells.iter().rev().filter(|cell| runs(cell));
+    steps
+        .map(|cell| crate::cells::record::printed(cell["outputs"].as_array().into_iter().flatten()))
+        .collect()
+}
+
+/// The question, and the code of the steps.
+fn given(prompt: Option<&Value>, cells: &[Value]) -> Vec<String> {
+    let code = cells.iter().filter(|cell| runs(cell));
+    let texts = prompt.into_iter().chain(code).filter_map(|cell| cell["source"].as_str());
+    texts.map(str::to_owned).collect()
+}
+
+impl Verified {
+    /// For people: what does not hold, one line each, and how much does.
+    pub fn as_text(&self) -> String {
+        let mut lines = Vec::new();
+        for file in self.data.iter().filter(|file| file.state != DataState::Same) {
+            let said =
+                if file.state == DataState::Missing { "is not there" } else { "has changed" };
+            lines.push(format!("data      {} {said}", file.path));
+        }
+        for version in &self.versions {
+            let is = if version.is.is_empty() { "not used" } else { &version.is };
+            lines.push(format!("version   {}: was {}, is {is}", version.name, version.was));
+        }
+        for failed in &self.failed {
+            lines
+                .push(format!("failed    cell {}: {}: {}", failed.id, failed.ename, failed.evalue));
+        }
+        for output in &self.outputs {
+            let cell =
+                output.execution_count.map_or_else(|| output.id.clone(), |count| count.to_string());
+            let Difference { was, is } = &output.difference;
+            lines.push(format!("output    cell {cell}: was `{was}`, is `{is}`"));
+        }
+        for lost in &self.numbers_lost {
+            lines.push(format!(
+                "number    {} of the answer to question {} is printed no more",
+                lost.number, lost.question
+            ));
+        }
+        let same = self.cells.saturating_sub(self.outputs.len());
+        let numbers = self.numbers_held + self.numbers_lost.len();
+        let files = self.data.iter().filter(|file| file.state == DataState::Same).count();
+        lines.push(format!(
+            "{}: {same} of {} cells put out what they did, {} of {numbers} numbers hold, {files} of {} data files are the same",
+            if self.holds { "holds" } else { "does not hold" },
+            self.cells,
+            self.numbers_held,
+            self.data.len(),
+        ));
+        if self.numbers_never_found > 0 {
+            lines.push(format!(
+                "{} more numbers were found in no output before, either",
+                self.numbers_never_found
+            ));
+        }
+        lines.join("\n")
+    }
+}

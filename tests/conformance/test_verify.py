@@ -1,0 +1,101 @@
+"""A report is checked by running its code again: what changed is named, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(NOTEBOOKS / "data", tmp_path / "data")
+    shutil.copy(NOTEBOOKS / "penguins.ipynb", tmp_path / "n.ipynb")
+    return tmp_path
+
+
+def verified(datarus: str, folder: Path) -> tuple[int, dict]:
+    before = (folder / "n.ipynb").read_bytes()
+    run = [datarus, "verify", "n.ipynb", "--json"]
+    done = subprocess.run(run, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.stdout, done.stderr
+    assert (folder / "n.ipynb").read_bytes() == before
+    return done.returncode, json.loads(done.stdout)
+
+
+def changed(folder: Path, change) -> None:
+    notebook = json.loads((folder / "n.ipynb").read_text())
+    change(notebook)
+    (folder / "n.ipynb").write_text(json.dumps(notebook))
+
+
+def by_id(notebook: dict, id: str) -> dict:
+    return next(cell for cell in notebook["cells"] if cell["id"] == id)
+
+
+def test_a_notebook_holds_whose_data_are_the_same(datarus: str, folder: Path) -> None:
+    code, found = verified(datarus, folder)
+    # The pictures are those of another matplotlib where there is another.
+    others = [output for output in found["outputs"] if "[image/" not in output["was"]]
+    assert (others, found["failed"], found["numbers_lost"]) == ([], [], [])
+    assert (found["cells"], found["numbers_held"]) == (9, 13)
+    assert found["data"] == [{"path": "data/penguins.csv", "state": "same"}]
+    assert code == (0 if not found["outputs"] else 1)
+
+
+def test_changed_data_are_named_first_and_with_them_what_no_longer_holds(datarus: str, folder: Path) -> None:
+    table = folder / "data/penguins.csv"
+    lines = table.read_text().splitlines()
+    gone = next(at for at, line in enumerate(lines) if line.startswith("Chinstrap"))
+    table.write_text("\n".join(lines[:gone] + lines[gone + 1 :]) + "\n")
+    code, found = verified(datarus, folder)
+    assert (code, found["holds"]) == (1, False)
+    assert found["data"] == [{"path": "data/penguins.csv", "state": "changed"}]
+    assert {"question": 1, "number": "68"} in found["numbers_lost"]
+    assert {"question": 1, "number": "152"} not in found["numbers_lost"]
+    counts = next(output for output in found["outputs"] if "68" in output["was"])
+    assert "67" in counts["is"] and counts["execution_count"] == 3
+    said = subprocess.run([datarus, "verify", "n.ipynb"], cwd=folder, capture_output=True, text=True, timeout=300)
+    first, *others = said.stdout.splitlines()
+    assert first == "data      data/penguins.csv has changed"
+    assert any(line.startswith("number    68 of the answer to question 1") for line in others)
+
+
+def test_data_that_are_gone_fail_the_cells(datarus: str, folder: Path) -> None:
+    (folder / "data/penguins.csv").unlink()
+    code, found = verified(datarus, folder)
+    assert (code, found["data"][0]["state"]) == (1, "missing")
+    assert found["failed"][0]["ename"] == "FileNotFoundError"
+
+
+def test_an_output_that_was_touched_up_is_found(datarus: str, folder: Path) -> None:
+    def touch_up(notebook: dict) -> None:
+        cell = by_id(notebook, "t_79b4ea3e-1c")
+        cell["outputs"][0]["data"]["text/plain"] = "".join(cell["outputs"][0]["data"]["text/plain"]).replace("152", "999")
+        answer = by_id(notebook, "t_79b4ea3e-a")
+        answer["source"] = "".join(answer["source"]).replace("[152]", "[999]")
+
+    changed(folder, touch_up)
+    code, found = verified(datarus, folder)
+    assert code == 1
+    assert found["numbers_lost"] == [{"question": 1, "number": "999"}]
+    assert ("999" in found["outputs"][0]["was"], "152" in found["outputs"][0]["is"]) == (True, True)
+
+
+def test_cells_run_in_the_sandbox_and_no_cell_of_the_notebook_opens_it(datarus: str, folder: Path) -> None:
+    secret = folder.parent / "secret.txt"
+    secret.write_text("key")
+
+    def reach_out(notebook: dict) -> None:
+        for at, source in enumerate(["%datarus sandbox off", f"open({str(secret)!r}).read()"]):
+            notebook["cells"].append({"cell_type": "code", "id": f"out{at}", "metadata": {}, "source": source, "outputs": [], "execution_count": None})
+
+    changed(folder, reach_out)
+    code, found = verified(datarus, folder)
+    assert code == 1
+    assert [failed["id"] for failed in found["failed"]] == ["out1"]
