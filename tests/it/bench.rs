@@ -114,8 +114,8 @@ fn a_replayed_set_is_graded_as_is_known_and_goes_on_where_it_was_killed() {
         (&right.into(), &40.into())
     );
     assert_eq!(summary["levels"]["code"]["questions"], 6);
-    // Two requests each, and those of sessions that were killed.
-    assert!(server.asked().len() - n_asked <= 2 * (40 - before.len()), "asked more than was open");
+    // A step and an answer each, and another answer where one stated a number that nothing had printed.
+    assert!(server.asked().len() - n_asked <= 3 * (40 - before.len()), "asked more than was open");
     let grounded = summary["all"]["grounded"].as_f64().unwrap();
     assert!(grounded > 0.3 && grounded < 1.0, "{grounded}");
     let notebooks = std::fs::read_dir(home.join("a/notebooks")).unwrap().count();
