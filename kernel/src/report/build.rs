@@ -164,13 +164,14 @@ impl Writer {
         let place = place(step.cell, inside);
         let is_said = step.thought.trim().trim_end_matches('.') == step.title();
         let thought = if is_said { "" } else { step.thought.as_str() };
-        let thought = markdown::blocks(thought, &Value::Null, 4);
+        let mut said = markdown::blocks(&step.understanding, &Value::Null, 4);
+        said.extend(markdown::blocks(thought, &Value::Null, 4));
         if step.worked() {
             let heading = heading(3, &format!("Step {number}: {}", step.title()));
-            return std::iter::once(heading).chain(thought).chain([place]).collect();
+            return std::iter::once(heading).chain(said).chain([place]).collect();
         }
         let summary = words(&format!("Step {number} failed: {}", step.title()));
-        vec![Block::Fold { summary, blocks: thought.into_iter().chain([place]).collect() }]
+        vec![Block::Fold { summary, blocks: said.into_iter().chain([place]).collect() }]
     }
 }
 
@@ -196,8 +197,9 @@ fn answer(turn: &Turn<'_>) -> Vec<Block> {
 }
 
 fn last_thought(turn: &Turn<'_>) -> Vec<Block> {
-    let thought = markdown::blocks(&turn.last_thought, &Value::Null, 4);
-    if thought.is_empty() { thought } else { vec![Block::Quote(thought)] }
+    let mut said = markdown::blocks(&turn.last_understanding, &Value::Null, 4);
+    said.extend(markdown::blocks(&turn.last_thought, &Value::Null, 4));
+    if said.is_empty() { said } else { vec![Block::Quote(said)] }
 }
 
 fn place(cell: &Value, blocks: Vec<Block>) -> Block {

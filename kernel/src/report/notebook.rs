@@ -53,8 +53,10 @@ fn turn_cells(turn: &Turn<'_>, audience: Audience) -> Vec<Value> {
     for step in &turn.steps {
         let id = step.cell["id"].as_str().unwrap_or_default();
         let is_reviewed = audience == Audience::Reviewer;
-        if is_reviewed && !step.thought.trim().is_empty() {
-            cells.push(markdown(&format!("{id}t"), &sanitized(&step.thought)));
+        for (part, said) in [("u", &step.understanding), ("t", &step.thought)] {
+            if is_reviewed && !said.trim().is_empty() {
+                cells.push(markdown(&format!("{id}{part}"), &sanitized(said)));
+            }
         }
         if step.worked() {
             let mut cell = step.cell.clone();

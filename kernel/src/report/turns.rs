@@ -15,6 +15,8 @@ pub(super) struct Turn<'a> {
     pub(super) prompt: &'a Value,
     /// Its steps in order.
     pub(super) steps: Vec<Step<'a>>,
+    /// What the last outputs meant, where that was said.
+    pub(super) last_understanding: String,
     /// The thought that led to the answer, or all thought there was.
     pub(super) last_thought: String,
     /// The cell with the answer.
@@ -23,6 +25,8 @@ pub(super) struct Turn<'a> {
 
 /// One step of a turn.
 pub(super) struct Step<'a> {
+    /// What the outputs before it meant, where that was said.
+    pub(super) understanding: String,
     /// Why.
     pub(super) thought: String,
     /// Its cell.
@@ -53,14 +57,22 @@ pub(super) fn turns(cells: &[Value]) -> Vec<Turn<'_>> {
 }
 
 fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value]) -> Turn<'a> {
-    let mut turn =
-        Turn { number, prompt, steps: Vec::new(), last_thought: String::new(), answer: None };
+    let mut turn = Turn {
+        number,
+        prompt,
+        steps: Vec::new(),
+        last_understanding: String::new(),
+        last_thought: String::new(),
+        answer: None,
+    };
     for cell in below {
         match role(cell) {
             "thought" => turn.last_thought = reading::thought_in(source(cell)),
+            "understanding" => turn.last_understanding = restored(source(cell)),
             "code" => {
+                let understanding = std::mem::take(&mut turn.last_understanding);
                 let thought = std::mem::take(&mut turn.last_thought);
-                turn.steps.push(Step { thought, cell });
+                turn.steps.push(Step { understanding, thought, cell });
             }
             "answer" => turn.answer = Some(cell),
             _ => {}
