@@ -80,6 +80,10 @@ def completion():
                                  "</stop_analysis>")
     seed("completion", "think", "<think>Well.</think>\n<answer>So.</answer>")
     seed("completion", "spaced", "< STEP >< / Thought ><answer>数 < 3</answer>")
+    seed("completion", "parts", "<Understand>a</Understand>\n<Analyze>b `</Code>`</Analyze>\n<Code>\n```python\n"
+                                "x = '</Code>'\n```\n</Code>\n<Execute>\n1\n</Execute>\n<Answer># 2</Answer>")
+    seed("completion", "blocks", "<think>a</think>\n1. b\n   ```python\n   x = '''\n```\n'''\n   ```\n\nc")
+    seed("completion", "prose", "a < b\n```sql\nselect 1\n```\n\n**Final answer:**\n```python\nx\n```\n\n")
     seed("completion", "open", "<step>\n<thought>a <answer>b</answer> `</thought>`")
 
 

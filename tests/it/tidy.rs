@@ -288,3 +288,27 @@ fn versions_are_pinned_where_people_install_from() {
         none_found("exact versions", loose.map(|line| format!("{file}: {line}")).collect());
     }
 }
+
+#[test]
+fn the_tests_that_the_list_of_features_names_exist() {
+    let sources: Vec<(String, String)> =
+        files(&[".rs"]).into_iter().map(|file| (file.clone(), read(&file))).collect();
+    let scenes: String = files(&[".test.mjs"]).iter().map(|file| read(file)).collect();
+    let list = read("docs/features.md");
+    let mut found = Vec::new();
+    for name in list.split('`').filter(|name| name.contains(".rs")) {
+        let (file, test) = name.split_once("::").unwrap_or((name, ""));
+        let is_there = |(path, text): &(String, String)| {
+            path.ends_with(&format!("/{file}")) && text.contains(&format!("fn {test}"))
+        };
+        if !sources.iter().any(is_there) {
+            found.push(name.to_owned());
+        }
+    }
+    for scene in list.split("scene *").skip(1).filter_map(|rest| rest.split_once('*')) {
+        if !scenes.contains(&format!("scene(\"{}\"", scene.0)) {
+            found.push(scene.0.to_owned());
+        }
+    }
+    none_found("a row of docs/features.md names a test", found);
+}

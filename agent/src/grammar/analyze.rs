@@ -25,9 +25,12 @@ pub(super) fn agentic(message: &str) -> Next {
             Some((*open, *close, inside))
         });
         let Some((open, close, inside)) = part else { return opening(rest, message) };
+        // A completion ends with its code. One that goes on had the tag in a Python string, where it is no end.
+        if open == CODE {
+            return forced_or(inside, CODE_HEAD, Next::Until(close));
+        }
         match after_tag(inside, close) {
             Some(after) => rest = after,
-            None if open == CODE => return forced_or(inside, CODE_HEAD, Next::Until(close)),
             None => return Next::Until(close),
         }
     }
@@ -92,6 +95,7 @@ mod tests {
         check("<Analyze>x</Analyze>\n<Code>", Next::Forced(String::from(CODE_HEAD)));
         check("<Code>\n```py", Next::Forced(String::from("thon\n")));
         check("<Code>\n```python\ndf.head()\n```\n", Next::Until("</Code>"));
+        check("<Code>\n```python\nx = '</Code>", Next::Until("</Code>"));
         check("<Answer>North", Next::Until("</Answer>"));
     }
 
