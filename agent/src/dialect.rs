@@ -15,7 +15,7 @@ mod tags;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Mode, Part};
-use crate::llm::{FinishReason, ModelInfo};
+use crate::llm::{FinishReason, ModelInfo, Profile};
 use crate::transcript::Role;
 
 pub use disarm::disarm;
@@ -119,6 +119,13 @@ impl Dialect {
         let named = [Self::DeepAnalyze, Self::Datarus];
         let named = named.into_iter().find(|dialect| name.contains(dialect.name()));
         Some(named.unwrap_or(Self::Markdown))
+    }
+
+    /// The dialect that is spoken with a model where the user has `set` one or not. A small model has learnt its own and
+    /// no other.
+    pub fn spoken(info: &ModelInfo, set: Option<Self>) -> Option<Self> {
+        let may_be_set = info.profile == Profile::Full;
+        set.filter(|_| may_be_set).or_else(|| Self::of(info))
     }
 
     /// The dialect of this name.

@@ -228,7 +228,7 @@ impl Worker {
             }
         };
         let mut info = model.info().clone();
-        let dialect = self.config.analyst.dialect.or_else(|| Dialect::of(&info));
+        let dialect = Dialect::spoken(&info, self.config.analyst.dialect);
         // What a notebook notes is what was spoken.
         info.dialect = dialect.map(|dialect| dialect.name().to_owned()).or(info.dialect);
         let mut agent = Agent {

@@ -266,6 +266,11 @@ fn a_model_without_a_dialect_of_its_own_writes_markdown() {
     scene.model.script.push_back(String::from("Two."));
     let turn = scene.play(&task("What?"));
     assert_eq!(outcome(&turn.outcome), " → Two.", "what is set counts");
+    scene.model.info = Scene::new(Profile::Compact, &[], vec![]).model.info;
+    scene.model.script.push_back(String::from(crate::scene::END));
+    let turn = scene.play(&task("What?"));
+    let said = outcome(&turn.outcome);
+    assert_eq!(said, "Found. → It is **2**.", "a small model has learnt its own alone");
 }
 
 #[test]

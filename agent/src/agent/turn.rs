@@ -391,7 +391,7 @@ fn gave_up<T>(reason: &str) -> ControlFlow<Outcome, T> {
 }
 
 fn style(agent: &Agent<'_>, info: &ModelInfo) -> Result<Style, ModelError> {
-    let dialect = agent.dialect.or_else(|| Dialect::of(info)).ok_or_else(|| {
+    let dialect = Dialect::spoken(info, agent.dialect).ok_or_else(|| {
         let found = info.dialect.as_deref().unwrap_or_default();
         let known = Dialect::ALL.map(Dialect::name).join("`, `");
         let reason = format!(
