@@ -13,6 +13,7 @@ pub mod forms;
 pub mod grammar;
 pub mod grounding;
 pub mod names;
+pub mod numbers;
 pub mod observation;
 
 mod chat;
