@@ -7,6 +7,7 @@
 mod datarus;
 mod deepanalyze;
 mod disarm;
+mod form;
 mod markdown;
 mod part;
 mod tagged;
@@ -19,6 +20,7 @@ use crate::llm::{FinishReason, ModelInfo, Profile};
 use crate::transcript::Role;
 
 pub use disarm::disarm;
+pub use form::Form;
 
 /// A way to write steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

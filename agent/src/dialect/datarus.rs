@@ -20,7 +20,7 @@ const NAMES: Names = &[
     ("think", Name::Think),
 ];
 
-const ENVIRONMENT: &str =
+pub(super) const ENVIRONMENT: &str =
     "only the environment writes <observation>; end a step with </action_input> and wait";
 const NOTHING_RUNS: &str =
     "nothing is run in this mode; write <think>…</think> and then <answer>…</answer>";

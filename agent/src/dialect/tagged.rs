@@ -5,6 +5,8 @@
 
 mod reading;
 
+pub(super) use reading::names_the_tool;
+
 use std::collections::VecDeque;
 use std::fmt::Debug;
 

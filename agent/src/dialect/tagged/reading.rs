@@ -68,10 +68,16 @@ impl Reader {
 
     fn run(&self, understanding: String, thought: String, code: String) -> Action {
         let tool = self.action.trim();
-        if tool.is_empty() || tool.to_ascii_lowercase().contains("python") {
+        if tool.is_empty() || names_the_tool(tool) {
             return Action::Run { understanding, thought, code };
         }
         let name: String = tool.chars().take(40).collect();
         Action::Malformed { problem: format!("the only action is python_executor, not `{name}`") }
     }
+}
+
+/// Whether an action is the one that there is: models write it as `python`, too.
+pub(in crate::dialect) fn names_the_tool(action: &str) -> bool {
+    const TOOL: &[u8] = b"python";
+    action.as_bytes().windows(TOOL.len()).any(|word| word.eq_ignore_ascii_case(TOOL))
 }
