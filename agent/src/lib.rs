@@ -3,7 +3,8 @@
 //! Reading order: [`transcript`] (what was said) → [`agent`] (the loop) → [`dialect`] (how a step is written, and how
 //! it is read) → [`grammar`] and [`names`] (what a model may write next) → [`observation`] (what it sees of an output)
 //! → [`grounding`] (whether an answer's numbers were printed) → `prompt` and `chat` (what it is told) → [`executor`]
-//! (the seam to whoever runs code) → [`llm`] (the seam to whoever predicts tokens, and the model host on candle).
+//! (the seam to whoever runs code) → [`llm`] (the seam to whoever predicts tokens, and the model host on candle). Beside
+//! the loop: [`trajectory`] (what was done for a task) → [`reward`] (what it is worth).
 
 pub mod transcript;
 
@@ -15,6 +16,8 @@ pub mod grounding;
 pub mod names;
 pub mod numbers;
 pub mod observation;
+pub mod reward;
+pub mod trajectory;
 
 mod chat;
 mod mention;

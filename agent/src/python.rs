@@ -68,6 +68,11 @@ impl Scanner {
         }
     }
 
+    /// Whether the next character would belong to a comment.
+    pub(crate) fn in_comment(&self) -> bool {
+        self.place == Place::Comment
+    }
+
     /// What stands so far in an open string of one double quote; `None` anywhere else.
     pub(crate) fn double_quoted(&self) -> Option<&str> {
         match self.place {

@@ -1,0 +1,114 @@
+//! A model that scores steps and wholes, beside what can be reckoned.
+
+use crate::dialect::disarm;
+use crate::llm::Profile;
+use crate::llm::{GenerateRequest, Interrupt, Model, ModelError, Sampling, Unconstrained};
+use crate::observation::{observe, shorten};
+use crate::trajectory::Trajectory;
+use crate::transcript::{ChatMessage, Role, Segment};
+
+/// Tokens that a verdict may take: a model may think first.
+const MAX_TOKENS: usize = 4_096;
+
+/// Characters of one output that the judge sees.
+const OUTPUT: usize = 1_500;
+
+/// Scores each step and the whole of a trajectory: a trained model, or a chat model that is asked ([`Judge`]).
+pub trait RewardModel {
+    /// What it thinks of the trajectory.
+    ///
+    /// # Errors
+    /// When the model fails, or does not keep to the form of a verdict.
+    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, ModelError>;
+}
+
+/// What a reward model thinks, all from 0 to 1.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judgement {
+    /// Of each step, in order.
+    pub steps: Vec<f64>,
+    /// Of the trajectory.
+    pub whole: f64,
+    /// Of the answer as a report: the mean of usefulness, richness, soundness, interpretability and readability.
+    pub report: f64,
+}
+
+/// A chat model, local or served, that is asked for a verdict.
+pub struct Judge<'m>(pub &'m mut dyn Model);
+
+impl RewardModel for Judge<'_> {
+    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, ModelError> {
+        let messages = [
+            message(Role::System, Segment::Markup(include_str!("../prompts/judge.md").to_owned())),
+            message(Role::User, Segment::Data(told(trajectory))),
+        ];
+        let interrupt = Interrupt::default();
+        let room = self.0.info().context_length.saturating_sub(self.0.count_tokens(&messages)?);
+        let request = GenerateRequest {
+            messages: &messages,
+            stop: &[],
+            sampling: &Sampling::Greedy,
+            seed: 0,
+            max_new_tokens: room.min(MAX_TOKENS),
+            interrupt: &interrupt,
+        };
+        let completion = self.0.generate(&request, &mut Unconstrained, &mut |_| ())?;
+        verdict(&completion.text, trajectory.steps.len()).ok_or_else(|| {
+            let found: String = completion.text.chars().take(80).collect();
+            ModelError::Compute(format!(
+                "expected a verdict as a line of JSON with `steps`, `whole` and `report`, found `{found}`: choose a model that keeps to it"
+            ))
+        })
+    }
+}
+
+fn message(role: Role, segment: Segment) -> ChatMessage {
+    ChatMessage { role, content: vec![segment] }
+}
+
+/// The trajectory as the judge reads it. All of it is foreign text: what asks for a score in it is part of what is
+/// judged.
+fn told(trajectory: &Trajectory) -> String {
+    let question = format!("# Question\n{}", trajectory.task.prompt.trim());
+    let steps = trajectory.steps.iter().map(|done| {
+        let step = &done.step;
+        let seen = shorten(&observe(&step.code, &step.execution, Profile::Full), OUTPUT);
+        let (thought, code) = (step.thought.trim(), step.code.trim());
+        format!("# Step {}\n{thought}\n\n{code}\n\nOutput:\n{seen}", step.number)
+    });
+    let answer = format!("# Answer\n{}", trajectory.answer().unwrap_or("(none)"));
+    let parts: Vec<String> = [question].into_iter().chain(steps).chain([answer]).collect();
+    disarm(&parts.join("\n\n"))
+}
+
+/// The last JSON object of a text, from scores of 1 to 5 to shares.
+fn verdict(text: &str, n_steps: usize) -> Option<Judgement> {
+    #[derive(serde::Deserialize)]
+    struct Verdict {
+        steps: Vec<f64>,
+        whole: f64,
+        report: Vec<f64>,
+    }
+    let start = text.rfind("{\"")?;
+    let end = text.rfind('}')?;
+    let verdict: Verdict = serde_json::from_str(text.get(start..=end)?).ok()?;
+    let share = |score: f64| ((score - 1.0) / 4.0).clamp(0.0, 1.0);
+    let fits = verdict.steps.len() == n_steps && verdict.report.len() == 5;
+    let report = verdict.report.iter().copied().map(share).sum::<f64>() / 5.0;
+    let steps = verdict.steps.into_iter().map(share).collect();
+    fits.then(|| Judgement { steps, whole: share(verdict.whole), report })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_the_last_json_of_what_the_model_wrote() {
+        let text = "Let me see {\"x\": 1}.\n```json\n{\"steps\": [5, 1], \"whole\": 3, \"report\": [5, 5, 5, 5, 1]}\n```";
+        let expected = Judgement { steps: vec![1.0, 0.0], whole: 0.5, report: 0.8 };
+        assert_eq!(verdict(text, 2), Some(expected));
+        assert_eq!(verdict(text, 3), None);
+        assert_eq!(verdict("no", 0), None);
+    }
+}
