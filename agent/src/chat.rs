@@ -1,7 +1,7 @@
 //! The chat of one turn as the model sees it. It only grows at its end, so that the KV-cache is kept, except that old
 //! observations are shortened when the context fills.
 
-use crate::agent::{Given, Limits, Outcome, Past, Step, Task, Turn};
+use crate::agent::{Given, Limits, Mode, Outcome, Past, Step, Task, Turn};
 use crate::dialect::{Said, disarm};
 use crate::llm::Profile;
 use crate::observation::{failed, observe, plain, shorten};
@@ -27,7 +27,7 @@ pub(crate) struct Chat {
 impl Chat {
     /// The chat up to the question, without the oldest `skip` entries of the notebook.
     pub(crate) fn new(style: Style, limits: &Limits, task: &Task, skip: usize) -> Self {
-        let mut chat = Self { style, messages: Vec::new(), observations: Vec::new() };
+        let mut chat = Self::empty(style);
         if let Some(instructions) = prompt::system(style, task.mode, limits) {
             chat.say(Role::System, Segment::Markup(instructions));
             chat.say_own_instructions(&task.instructions);
@@ -40,6 +40,11 @@ impl Chat {
             chat.past_step(step);
         }
         chat
+    }
+
+    /// A chat in which nothing was said.
+    pub(crate) fn empty(style: Style) -> Self {
+        Self { style, messages: Vec::new(), observations: Vec::new() }
     }
 
     pub(crate) fn messages(&self) -> &[ChatMessage] {
@@ -87,6 +92,11 @@ impl Chat {
     /// A step as if the model had just written it. Its code may be another's: it is foreign text.
     pub(crate) fn proposed(&mut self, said: Said<'_>, code: &str) {
         self.spelled(&self.style.dialect.step(said, code));
+    }
+
+    /// An end as if the model had just written it.
+    pub(crate) fn answered(&mut self, mode: Mode, said: Said<'_>, answer: &str) {
+        self.spelled(&self.style.dialect.answer(mode, said, answer));
     }
 
     /// Shortens the oldest observation that is still long; `false` if there is none.
@@ -185,8 +195,7 @@ impl Chat {
     fn past_outcome(&mut self, turn: &Turn) {
         match &turn.outcome {
             Outcome::Answered { understanding, thought, answer } => {
-                let said = Said { understanding, thought };
-                self.spelled(&self.style.dialect.answer(turn.mode, said, answer));
+                self.answered(turn.mode, Said { understanding, thought }, answer);
             }
             Outcome::Interrupted => {
                 let note = "(The analyst stopped this turn.)";

@@ -17,6 +17,7 @@ pub mod names;
 pub mod numbers;
 pub mod observation;
 pub mod reward;
+pub mod rows;
 pub mod trajectory;
 
 mod chat;

@@ -14,7 +14,6 @@ mod whole;
 use serde::Serialize;
 
 use crate::agent::Mode;
-use crate::dialect::Dialect;
 use crate::trajectory::Trajectory;
 
 pub use checker::{Checker, Expected, refuses};
@@ -105,10 +104,8 @@ pub fn score(
     progress: f64,
     judgement: Option<&Judgement>,
 ) -> Scores {
-    let written = (!trajectory.written.is_empty()).then(|| {
-        let dialect = Dialect::of(Some(&trajectory.dialect)).unwrap_or_default();
-        form(dialect, trajectory.task.mode, &trajectory.written)
-    });
+    let written = (!trajectory.written.is_empty())
+        .then(|| form(trajectory.dialect, trajectory.task.mode, &trajectory.written));
     let flow = Flow::of(trajectory);
     let faults = faults(written.as_ref(), &flow);
     let steps = step_scores(&flow, judgement);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Given, Mode, Outcome, Step, Turn};
+use crate::dialect::Dialect;
 use crate::llm::Usage;
 use crate::reward::Checker;
 
@@ -29,9 +30,9 @@ pub struct Trajectory {
     pub turn: usize,
     /// What was to be done.
     pub task: Task,
-    /// How the messages are written (`datarus`).
+    /// How the messages are written.
     #[serde(default = "datarus")]
-    pub dialect: String,
+    pub dialect: Dialect,
     /// What the model was told of besides the question.
     #[serde(default)]
     pub given: Given,
@@ -51,8 +52,8 @@ pub struct Trajectory {
     pub by: String,
 }
 
-fn datarus() -> String {
-    String::from("datarus")
+fn datarus() -> Dialect {
+    Dialect::Datarus
 }
 
 /// A question, and how its answer is checked.

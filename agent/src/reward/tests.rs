@@ -4,6 +4,7 @@ mod hacks;
 
 use super::*;
 use crate::agent::{FileInfo, Given, Outcome, Step};
+use crate::dialect::Dialect;
 use crate::executor::{Execution, Output, Status};
 use crate::trajectory::{Change, Done, Evidence, Task, VERSION, Worth};
 
@@ -28,8 +29,8 @@ impl Play {
             episode: String::from("a"),
             turn: 0,
             task,
-            dialect: String::from("datarus"),
-            given: Given { files, variables: Vec::new() },
+            dialect: Dialect::Datarus,
+            given: Given { files, ..Given::default() },
             steps: Vec::new(),
             outcome: Outcome::Interrupted,
             superseded_answer: None,
@@ -54,7 +55,8 @@ impl Play {
             lost: false,
         };
         let number = self.0.steps.len() + 1;
-        let step = Step { number, thought: thought.to_owned(), code: code.to_owned(), execution };
+        let (understanding, thought, code) = (String::new(), thought.to_owned(), code.to_owned());
+        let step = Step { number, understanding, thought, code, execution };
         let evidence = Some(parse(evidence));
         self.0.steps.push(Done { step, evidence, worth: Worth::Example, superseded: None });
         self
@@ -83,14 +85,18 @@ impl Play {
         self.0.written.push(format!(
             "<stop_analysis>\n<thought>{thought}</thought>\n<answer>{answer}</answer>\n</stop_analysis>"
         ));
-        let (thought, answer) = (thought.to_owned(), answer.to_owned());
-        self.0.outcome = Outcome::Answered { thought, answer };
+        self.0.outcome = answered(thought, answer);
         self
     }
 
     fn scores(&self, progress: f64) -> Scores {
         score(&self.0, &Settings::default(), progress, None)
     }
+}
+
+fn answered(thought: &str, answer: &str) -> Outcome {
+    let (understanding, thought, answer) = (String::new(), thought.to_owned(), answer.to_owned());
+    Outcome::Answered { understanding, thought, answer }
 }
 
 fn parse(evidence: &str) -> Evidence {
@@ -228,10 +234,7 @@ fn thinking_alone_is_judged_by_its_answer() {
     play.0.written = vec![String::from(
         "<think>Sorted.</think>\n<answer>The median is the middle value.</answer>",
     )];
-    play.0.outcome = Outcome::Answered {
-        thought: "Sorted.".into(),
-        answer: "The median is the middle value.".into(),
-    };
+    play.0.outcome = answered("Sorted.", "The median is the middle value.");
     near(play.scores(0.5).reward, 1.0);
 }
 
