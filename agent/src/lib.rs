@@ -13,6 +13,7 @@ pub mod dialect;
 pub mod forms;
 pub mod grammar;
 pub mod grounding;
+pub mod inspector;
 pub mod names;
 pub mod numbers;
 pub mod observation;
