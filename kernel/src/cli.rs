@@ -13,9 +13,11 @@ use crate::sandbox::{Mode, Network};
 
 mod bench;
 mod model;
+pub mod training;
 
 pub use bench::{SuiteArgs, SuiteCommand};
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
+use training::{EpisodesArgs, RewardArgs};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
@@ -56,6 +58,10 @@ pub enum Command {
     Model(ModelArgs),
     /// Say how good a model is: ask a question set through the real kernel, and grade the answers.
     Bench(Box<SuiteArgs>),
+    /// Make, take, look through and hand on episodes for training.
+    Episodes(EpisodesArgs),
+    /// Say what trajectories are worth, for training.
+    Reward(RewardArgs),
     /// Make the kernel known to Jupyter.
     Install(InstallArgs),
     /// Undo `install`.

@@ -18,6 +18,7 @@ use crate::{doctor, install, model, server};
 mod bench;
 mod models;
 mod report;
+mod training;
 
 /// The work ended badly.
 const FAILED: u8 = 1;
@@ -59,6 +60,8 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor(args)?,
         Command::Model(args) => models::run(args.command)?,
         Command::Bench(args) => bench::run(*args)?,
+        Command::Episodes(args) => training::episodes(args.command)?,
+        Command::Reward(args) => training::reward(args)?,
         Command::Install(args) => install(args)?,
         Command::Uninstall(args) => uninstall(args)?,
     })

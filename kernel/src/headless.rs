@@ -84,7 +84,7 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// Starts a kernel that works in the process's working folder; `loader` makes its model.
-    async fn start(config: Config, loader: Loader) -> Result<Self, HeadlessError> {
+    pub(crate) async fn start(config: Config, loader: Loader) -> Result<Self, HeadlessError> {
         let (sockets, connection) = private_connection()?;
         let mut server = tokio::spawn(server::run_with(connection.clone(), config, loader));
         let client = tokio::select! {
@@ -95,7 +95,7 @@ impl Kernel {
     }
 
     /// Runs one cell.
-    async fn execute(
+    pub(crate) async fn execute(
         &mut self,
         request: &ExecuteRequest<'_>,
         metadata: &Map<String, Value>,
@@ -109,7 +109,7 @@ impl Kernel {
     }
 
     /// Runs code that leaves no trace and prints one JSON value; null when it fails.
-    async fn ask_python(&mut self, code: &str) -> Result<Value, HeadlessError> {
+    pub(crate) async fn ask_python(&mut self, code: &str) -> Result<Value, HeadlessError> {
         let metadata = Map::from_iter([("datarus".to_owned(), json!({"role": "code"}))]);
         let mut outputs = Outputs::default();
         let request = ExecuteRequest::silent(code);
@@ -133,7 +133,7 @@ impl Kernel {
     }
 
     /// Ends the kernel and waits until nothing of it is left.
-    async fn stop(self) -> Result<(), HeadlessError> {
+    pub(crate) async fn stop(self) -> Result<(), HeadlessError> {
         self.client.shutdown().await?;
         match self.server.await {
             Ok(ended) => Ok(ended?),

@@ -8,6 +8,7 @@
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
 //! [`cells`] and [`notebook`]; [`report`] makes of a notebook what people share.
+//! [`cells`] and [`notebook`]; [`training`] (trajectories and what they are worth).
 
 pub mod bench;
 pub mod bound;
@@ -45,5 +46,6 @@ pub mod server;
 mod session;
 mod sieve;
 pub mod typeset;
+pub mod training;
 pub mod wire;
 pub mod zmtp;

@@ -11,6 +11,7 @@ mod bench;
 mod death;
 mod dialects;
 mod endpoint;
+mod episodes;
 mod go_on;
 mod grounding;
 mod headless;

@@ -28,18 +28,20 @@ impl Analyst {
     /// When the file with instructions that was named cannot be read.
     pub(super) fn resolve(args: &EngineArgs) -> Result<Self, ConfigError> {
         Ok(Self {
-            dialect: args.dialect.map(dialect),
+            dialect: args.dialect.map(Dialect::from),
             namespace: if args.stateless { Namespace::Fresh } else { Namespace::Kept },
             instructions: instructions(args.instructions.as_deref())?,
         })
     }
 }
 
-fn dialect(name: DialectName) -> Dialect {
-    match name {
-        DialectName::Datarus => Dialect::Datarus,
-        DialectName::DeepAnalyze => Dialect::DeepAnalyze,
-        DialectName::Markdown => Dialect::Markdown,
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Datarus => Self::Datarus,
+            DialectName::DeepAnalyze => Self::DeepAnalyze,
+            DialectName::Markdown => Self::Markdown,
+        }
     }
 }
 

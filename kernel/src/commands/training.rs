@@ -1,0 +1,233 @@
+//! The commands about trajectories.
+
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use datarus_agent::agent::Limits;
+use datarus_agent::inspector::inspect;
+use datarus_agent::llm::{Interrupt, Model, Profile};
+use datarus_agent::reward::{Judge, RewardModel as _, Settings, score};
+use datarus_agent::rows::{self, Format};
+use serde_json::json;
+
+use super::{FAILED, INTERRUPTED, announce, block_on, print, print_json, say};
+use crate::cli::training::{
+    EpisodesCommand, ExportArgs, FromArgs, InspectArgs, MakeArgs, RewardArgs, RowFormat, RowProfile,
+};
+use crate::config::{Config, ModelSource};
+use crate::headless::Progress;
+use crate::model::{self, Kept};
+use crate::notebook::Notebook;
+use crate::training::lines::trajectories;
+use crate::training::make::{self, Made};
+use crate::training::reward::{Summary, bench, line};
+use crate::training::{export, from_notebook};
+
+pub(super) fn episodes(command: EpisodesCommand) -> Result<u8> {
+    match command {
+        EpisodesCommand::Make(args) => make(*args),
+        EpisodesCommand::From(args) => from(args),
+        EpisodesCommand::Inspect(args) => look_through(&args),
+        EpisodesCommand::Export(args) => hand_on(args),
+    }
+}
+
+fn make(args: MakeArgs) -> Result<u8> {
+    let quiet = vec![String::from("--HistoryManager.hist_file=:memory:")];
+    let mut config = Config::resolve(&args.engine, quiet)?;
+    // Episodes have no notebook and no past.
+    (config.state, config.sandbox.history) = (None, None);
+    config.max_output = config.max_step_output;
+    announce(&config);
+    let one_each = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let job = make::Job {
+        tasks: args.tasks,
+        output: args.output,
+        solver: args.solver,
+        workers: args.workers.unwrap_or_else(one_each),
+        all: args.all,
+    };
+    let stop = Interrupt::default();
+    stop_on_interrupt(stop.clone())?;
+    let mut progress = Progress::on_stderr();
+    let made = make::make(&config, &job, &stop, &mut |made, of| progress.pass(&so_far(made, of)))?;
+    if args.json {
+        print_json(&made)?;
+    }
+    progress.tell(&summary(&made));
+    Ok(if made.interrupted { INTERRUPTED } else { 0 })
+}
+
+/// What was interrupted is gone on with by the same command.
+fn stop_on_interrupt(stop: Interrupt) -> Result<()> {
+    let wait = move || {
+        let heard = block_on(async { Ok(tokio::signal::ctrl_c().await?) });
+        if heard.is_ok() {
+            stop.set();
+        }
+    };
+    std::thread::Builder::new().name("interrupt".into()).spawn(wait).context("no thread")?;
+    Ok(())
+}
+
+fn so_far(made: &Made, of: usize) -> String {
+    format!("{} of {of} episodes, {} rejected", made.episodes + made.skipped, made.rejected)
+}
+
+fn summary(made: &Made) -> String {
+    format!(
+        "{} episodes in {:.1} s, {:.0} an hour: {} trajectories written, {} episodes rejected, {} skipped, {} there already",
+        made.episodes,
+        made.seconds,
+        made.per_hour,
+        made.trajectories,
+        made.rejected,
+        made.skipped,
+        made.kept
+    )
+}
+
+fn from(args: FromArgs) -> Result<u8> {
+    let earlier =
+        args.earlier.iter().map(|path| Notebook::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut lines = String::new();
+    for path in &args.notebooks {
+        let mut earlier = earlier.clone();
+        earlier.extend(Notebook::read(&checkpoint(path)).ok());
+        let made = from_notebook::trajectories(&Notebook::read(path)?, &earlier);
+        let corrected =
+            made.iter().flat_map(|one| &one.steps).filter(|done| done.superseded.is_some());
+        say(&format!(
+            "{}: {} turns, {} corrected steps",
+            path.display(),
+            made.len(),
+            corrected.count()
+        ));
+        lines.extend(made.iter().map(|trajectory| trajectory.line() + "\n"));
+    }
+    match args.output {
+        Some(path) => std::fs::write(&path, lines)
+            .with_context(|| format!("cannot write `{}`", path.display()))?,
+        None => std::io::stdout().write_all(lines.as_bytes()).context("cannot write to stdout")?,
+    }
+    Ok(0)
+}
+
+/// Where Jupyter keeps the version of the last save that the user asked for.
+fn checkpoint(notebook: &Path) -> PathBuf {
+    let stem = notebook.file_stem().unwrap_or_default().to_string_lossy();
+    let folder = notebook.parent().unwrap_or(Path::new("")).join(".ipynb_checkpoints");
+    folder.join(format!("{stem}-checkpoint.ipynb"))
+}
+
+fn look_through(args: &InspectArgs) -> Result<u8> {
+    let (mut count, mut wrong) = (0_usize, 0_usize);
+    for path in &args.files {
+        for trajectory in trajectories(path)? {
+            let trajectory = trajectory?;
+            let problems = inspect(&trajectory);
+            count += 1;
+            wrong += usize::from(!problems.is_empty());
+            if args.json {
+                print(&json!({"id": trajectory.id, "problems": problems}).to_string())?;
+            } else if !problems.is_empty() {
+                print(&format!("{}: {}", trajectory.id, problems.join("; ")))?;
+            }
+        }
+    }
+    say(&format!("{count} trajectories, {wrong} with problems"));
+    Ok(if wrong > 0 { FAILED } else { 0 })
+}
+
+fn hand_on(args: ExportArgs) -> Result<u8> {
+    let limits = Limits {
+        max_steps: args.max_steps.get(),
+        max_errors: 4,
+        cell_timeout: Duration::from_secs(300),
+        max_new_tokens: 4_096,
+        max_turn_tokens: 65_536,
+    };
+    let profile = match args.profile {
+        RowProfile::Full => Profile::Full,
+        RowProfile::Compact => Profile::Compact,
+    };
+    let job = export::Job {
+        files: args.files,
+        output: args.output,
+        formats: args.format.into_iter().map(Format::from).collect(),
+        settings: rows::Settings { profile, dialect: args.dialect.into(), limits },
+        least: args.least,
+        license: args.license,
+    };
+    let exported = export::export(&job)?;
+    if args.json {
+        print_json(&exported)?;
+    }
+    for written in &exported.files {
+        say(&format!("{:>8} rows  {}", written.rows, job.output.join(&written.name).display()));
+    }
+    Ok(0)
+}
+
+impl From<RowFormat> for Format {
+    fn from(format: RowFormat) -> Self {
+        match format {
+            RowFormat::Messages => Self::Messages,
+            RowFormat::Steps => Self::Steps,
+            RowFormat::Tools => Self::Tools,
+            RowFormat::Grpo => Self::Grpo,
+            RowFormat::Verl => Self::Verl,
+            RowFormat::Preferences => Self::Preferences,
+        }
+    }
+}
+
+pub(super) fn reward(args: RewardArgs) -> Result<u8> {
+    if args.bench {
+        return measure(&args);
+    }
+    let mut judge = args.judge.as_ref().map(|_| judge(&args)).transpose()?;
+    let settings = Settings::default();
+    let mut summary = Summary::default();
+    for path in &args.files {
+        for trajectory in trajectories(path)? {
+            let trajectory = trajectory?;
+            let judgement = judge.as_mut().map(|model| Judge(model.as_mut()).score(&trajectory));
+            let judgement = judgement
+                .transpose()
+                .with_context(|| format!("the trajectory `{}` was not judged", trajectory.id))?;
+            let scores = score(&trajectory, &settings, args.progress, judgement.as_ref());
+            summary.take(&trajectory, &scores);
+            print(&if args.json { serde_json::to_string(&scores)? } else { line(&scores) })?;
+        }
+    }
+    say(&summary.as_text());
+    Ok(0)
+}
+
+fn judge(args: &RewardArgs) -> Result<Box<dyn Model>> {
+    let source = ModelSource::named(args.judge.as_deref(), &args.endpoint)?;
+    if let Some(notice) = model::notice(&source) {
+        say(&notice);
+    }
+    Ok(model::load(&source, Kept::default(), &std::env::current_exe().unwrap_or_default())?)
+}
+
+fn measure(args: &RewardArgs) -> Result<u8> {
+    let mut all = Vec::new();
+    for path in &args.files {
+        for trajectory in trajectories(path)? {
+            all.push(trajectory?);
+        }
+    }
+    let speed = bench(&all, u64::try_from(args.seconds.get())?);
+    if args.json {
+        print_json(&speed)?;
+    } else {
+        print(&speed.as_text())?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,16 @@
+//! Trajectories for training: made, taken from notebooks, scored, and handed on as rows.
+//!
+//! Reading order: [`order`] (tasks and the moves of who solves them) → `room` (a companion that episodes share) →
+//! [`solver`] → `play` (one episode) → [`make`](mod@make) (many at once). Beside it [`from_notebook`], [`reward`],
+//! [`export`](mod@export). Rules are the agent's (`datarus_agent::{trajectory, reward, inspector, rows}`); here are
+//! files and processes.
+
+pub mod export;
+pub mod from_notebook;
+pub mod lines;
+pub mod make;
+pub mod order;
+mod play;
+pub mod reward;
+mod room;
+pub mod solver;

@@ -1,0 +1,235 @@
+//! Plays one episode in a room: the solver moves, the companion runs, and a trajectory is written down.
+
+use std::path::Path;
+
+use datarus_agent::agent::{self, Agent, AgentError, Mode, Outcome, Past, Step};
+use datarus_agent::dialect::{Dialect, Said};
+use datarus_agent::llm::{
+    Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo, Profile,
+    Sampling,
+};
+use datarus_agent::observation::{failed, observe};
+use datarus_agent::rows;
+use datarus_agent::trajectory::{Done, Task, Trajectory, VERSION, Worth};
+use datarus_agent::transcript::ChatMessage;
+
+use super::order::{Move, Order};
+use super::room::{Room, RoomError};
+use super::solver::{Program, Shown, SolverError, known};
+use crate::config::Config;
+
+/// Steps that a program may take before it is taken for one that never ends.
+const MAX_MOVES: usize = 64;
+
+/// Who solves tasks, for one worker.
+pub(super) enum Solver {
+    /// The order brings its solution.
+    Known,
+    /// A program.
+    Program(Program),
+    /// A model, in the product's own loop.
+    Model(Box<dyn Model>),
+}
+
+/// Why an episode is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PlayError {
+    /// Python cannot be used, or the data cannot be put there.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+    /// The solver cannot be used.
+    #[error(transparent)]
+    Solver(#[from] SolverError),
+    /// The model cannot be used.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+/// What came of an episode.
+#[derive(Debug)]
+pub(super) enum Played {
+    /// Its trajectories, in order.
+    Done(Vec<Trajectory>),
+    /// The solver says that the task is none.
+    Skipped(String),
+}
+
+/// Plays an episode, which is one or more orders; `from` is where paths of files begin.
+pub(super) fn play(
+    room: &mut Room,
+    solver: &mut Solver,
+    config: &Config,
+    episode: &[Order],
+    from: &Path,
+) -> Result<Played, PlayError> {
+    let Some(first) = episode.first() else { return Ok(Played::Done(Vec::new())) };
+    let seed = config.seed ^ first.task.seed.unwrap_or_default();
+    room.begin(&first.files, &first.before, &first.removed, from, seed)?;
+    let mut done: Vec<Trajectory> = Vec::new();
+    for (turn, order) in episode.iter().enumerate() {
+        let mut trajectory = blank(order, turn);
+        trajectory.given = room.given();
+        room.evidence.clear();
+        match solver {
+            Solver::Model(model) => ask(room, model.as_mut(), config, &mut trajectory, &done)?,
+            Solver::Known => {
+                if let Some(skip) =
+                    drive(room, config, order, &mut trajectory, |shown| known(order, shown.len()))?
+                {
+                    return Ok(Played::Skipped(skip));
+                }
+            }
+            Solver::Program(program) => {
+                let next = |shown: &[Shown]| program.next(order, shown);
+                if let Some(skip) = drive(room, config, order, &mut trajectory, next)? {
+                    return Ok(Played::Skipped(skip));
+                }
+            }
+        }
+        done.push(trajectory);
+    }
+    Ok(Played::Done(done))
+}
+
+fn blank(order: &Order, turn: usize) -> Trajectory {
+    Trajectory {
+        v: VERSION,
+        id: order.task.id.clone(),
+        episode: order.episode.clone(),
+        turn,
+        task: order.task.clone(),
+        dialect: Dialect::Datarus,
+        given: agent::Given::default(),
+        steps: Vec::new(),
+        outcome: Outcome::Interrupted,
+        superseded_answer: None,
+        written: Vec::new(),
+        by: String::from("program"),
+    }
+}
+
+/// Has the moves of a program run; says why if the task is none.
+fn drive(
+    room: &mut Room,
+    config: &Config,
+    order: &Order,
+    trajectory: &mut Trajectory,
+    mut next: impl FnMut(&[Shown]) -> Result<Move, SolverError>,
+) -> Result<Option<String>, PlayError> {
+    let mut shown = Vec::new();
+    for number in 1..=MAX_MOVES {
+        match next(&shown)? {
+            Move::Skip { skip } => return Ok(Some(skip)),
+            Move::Step { thought, code, worth } => {
+                trajectory.written.push(rows::step_text(Dialect::Datarus, said(&thought), &code));
+                let (execution, evidence) = room.run(&code, config.limits.cell_timeout)?;
+                let text = observe(&code, &execution, Profile::Compact);
+                shown.push(Shown { text, failed: failed(&execution) });
+                let understanding = String::new();
+                let step = Step { number, understanding, thought, code, execution };
+                trajectory.steps.push(Done {
+                    step,
+                    evidence: Some(evidence),
+                    worth,
+                    superseded: None,
+                });
+            }
+            Move::End { thought, answer, checker } => {
+                let mode = trajectory.task.mode;
+                trajectory.written.push(rows::end_text(
+                    Dialect::Datarus,
+                    mode,
+                    said(&thought),
+                    &answer,
+                ));
+                let understanding = String::new();
+                trajectory.outcome = Outcome::Answered { understanding, thought, answer };
+                trajectory.task.checker = trajectory.task.checker.take().or(checker);
+                return Ok(None);
+            }
+        }
+    }
+    Err(SolverError::NoEnd(order.task.id.clone()).into())
+}
+
+/// Puts the question to a model, in the loop that users meet.
+fn ask(
+    room: &mut Room,
+    model: &mut dyn Model,
+    config: &Config,
+    trajectory: &mut Trajectory,
+    before: &[Trajectory],
+) -> Result<(), PlayError> {
+    let mut heard = Heard { model, written: Vec::new() };
+    let task = agent_task(&trajectory.task, trajectory.given.clone(), before);
+    let mut agent = Agent {
+        model: &mut heard,
+        executor: room,
+        dialect: config.analyst.dialect,
+        namespace: config.analyst.namespace,
+        limits: config.limits.clone(),
+        sampling: config.sampling.clone().unwrap_or(Sampling::Greedy),
+        seed: config.seed.wrapping_add(trajectory.task.seed.unwrap_or_default()),
+        interrupt: Interrupt::default(),
+    };
+    let turn = agent.run(&task, &mut |_| ())?;
+    trajectory.by.clone_from(&heard.info().name);
+    let dialect = config.analyst.dialect.or_else(|| Dialect::of(heard.info()));
+    trajectory.dialect = dialect.unwrap_or(Dialect::Datarus);
+    trajectory.written = heard.written;
+    trajectory.outcome = turn.outcome;
+    let evidence = std::mem::take(&mut room.evidence).into_iter().map(Some);
+    let steps = turn.steps.into_iter().zip(evidence.chain(std::iter::repeat(None)));
+    trajectory.steps = steps
+        .map(|(step, evidence)| {
+            let worth = if failed(&step.execution) { Worth::Mistake } else { Worth::Example };
+            Done { step, evidence, worth, superseded: None }
+        })
+        .collect();
+    Ok(())
+}
+
+fn agent_task(task: &Task, given: agent::Given, before: &[Trajectory]) -> agent::Task {
+    agent::Task {
+        prompt: task.prompt.clone(),
+        brief: String::new(),
+        mode: task.mode,
+        instructions: String::new(),
+        files: if task.mode == Mode::Agentic { given.files } else { Vec::new() },
+        variables: given.variables,
+        history: before.iter().map(|trajectory| Past::Turn(trajectory.as_turn())).collect(),
+        begun: None,
+    }
+}
+
+/// A program has one thought before a step.
+fn said(thought: &str) -> Said<'_> {
+    Said { understanding: "", thought }
+}
+
+/// A model whose words are noted as it wrote them.
+struct Heard<'m> {
+    model: &'m mut dyn Model,
+    written: Vec<String>,
+}
+
+impl Model for Heard<'_> {
+    fn info(&self) -> &ModelInfo {
+        self.model.info()
+    }
+
+    fn count_tokens(&self, messages: &[ChatMessage]) -> Result<usize, ModelError> {
+        self.model.count_tokens(messages)
+    }
+
+    fn generate(
+        &mut self,
+        request: &GenerateRequest<'_>,
+        constraint: &mut dyn Constraint,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Completion, ModelError> {
+        let completion = self.model.generate(request, constraint, on_text)?;
+        self.written.push(completion.text.clone());
+        Ok(completion)
+    }
+}
