@@ -6,6 +6,7 @@ the grammar), `world` (written by the user or by the environment) and `mistake` 
 
 import keyword
 import os
+import pathlib
 import random
 import shutil
 
@@ -37,6 +38,7 @@ class Episode:
     def __init__(self):
         self.pieces, self.tasks = [], []
         self.moves, self.variable, self.kinds = [], "df", {}  # What `forms` are made of.
+        self.before, self.removed = "", {}  # What ran unseen, and the files that are gone since.
 
     def add(self, text, kind):
         """Appends a piece."""
@@ -267,8 +269,10 @@ class Scene:
 
     def _preload(self):
         """The user has read the table already, under a name of their own."""
-        cell.run(f"import pandas as pd\n{self.v} = " + READERS[self.ext].format(self.name), self.namespace)
+        self.episode.before = f"import pandas as pd\n{self.v} = " + READERS[self.ext].format(self.name)
+        cell.run(self.episode.before, self.namespace)
         if self.rng.random() < 0.5:
+            self.episode.removed[self.name] = pathlib.Path(self.name).read_bytes()
             os.remove(self.name)
 
     def _neighbours(self):
