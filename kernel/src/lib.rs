@@ -7,8 +7,8 @@
 //! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far).
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
-//! [`cells`] and [`notebook`]; [`report`] makes of a notebook what people share.
-//! [`cells`] and [`notebook`]; [`training`] (trajectories and what they are worth).
+//! [`cells`] and [`notebook`]; [`report`] (what people share of a notebook), [`bench`] (question sets), [`training`]
+//! (trajectories and what they are worth).
 
 pub mod bench;
 pub mod bound;
@@ -45,7 +45,7 @@ pub mod sandbox;
 pub mod server;
 mod session;
 mod sieve;
-pub mod typeset;
 pub mod training;
+pub mod typeset;
 pub mod wire;
 pub mod zmtp;
