@@ -174,6 +174,39 @@ pub struct Completion {
     pub finish_reason: FinishReason,
     /// What it cost.
     pub usage: Usage,
+    /// What a trainer needs to know of it; of a served model nothing is known.
+    pub trace: Option<Trace>,
+}
+
+/// A completion as tokens, and where the model had a choice: what it could have written, and did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The ids of the prompt, as the chat template made it.
+    pub prompt: Vec<u32>,
+    /// The ids of the completion, forced ones included.
+    pub tokens: Vec<u32>,
+    /// Where it had a choice, in order.
+    pub decisions: Vec<Decision>,
+}
+
+/// One choice of a token. Its probability is that of the softmax over the logits, to which the bonuses are added and
+/// which are divided by the temperature, of the tokens that could come: those of `among`, or with `open` all but
+/// those of `without`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Tokens of the completion before it.
+    pub at: usize,
+    /// What was chosen; none where it was anything but `among`, which ended a choice and wrote nothing.
+    pub token: Option<u32>,
+    /// Tokens that the constraint named, with their bonuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub among: Vec<(u32, f32)>,
+    /// Whether others could come, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+    /// Tokens that the constraint forbade.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<u32>,
 }
 
 /// Why a completion ended.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{Given, Mode, Outcome, Step, Turn};
 use crate::dialect::Dialect;
-use crate::llm::Usage;
+use crate::llm::{Trace, Usage};
 use crate::reward::Checker;
 
 /// The version of the format that is written.
@@ -47,6 +47,9 @@ pub struct Trajectory {
     /// notebook.
     #[serde(default)]
     pub written: Vec<String>,
+    /// The same as tokens, with what the model could have chosen, where that was asked for (`--tokens`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Trace>,
     /// Who did it: a program, a model, an analyst.
     #[serde(default)]
     pub by: String,

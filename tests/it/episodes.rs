@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use datarus_agent::executor::Status;
 use datarus_agent::inspector::inspect;
-use datarus_agent::llm::Interrupt;
+use datarus_agent::llm::{Interrupt, Sampling};
 use datarus_agent::reward::{Settings, score};
 use datarus_agent::trajectory::{Change, Trajectory, Worth};
 use datarus_kernel::training::make::{Job, Made, make};
@@ -60,6 +60,8 @@ fn made(
         solver: solver.map(str::to_owned),
         workers: NonZeroUsize::new(workers).unwrap(),
         all: false,
+        samples: NonZeroUsize::MIN,
+        tokens: false,
     };
     let made = make(&config(&python()), &job, &Interrupt::default(), &mut |_, _| ()).unwrap();
     (made, std::fs::read_to_string(job.output).unwrap())
@@ -131,6 +133,47 @@ fn a_file_is_the_same_whatever_the_number_of_workers_and_is_gone_on_with_after_a
 }
 
 #[test]
+fn samples_of_a_model_differ_are_made_again_alike_and_tell_their_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.jsonl");
+    std::fs::write(&path, task("a", "What is the total revenue?", &["220.5"], &[]).to_string())
+        .unwrap();
+    let mut config = config(&python());
+    config.sampling = Some(Sampling::Random {
+        temperature: 3.0,
+        top_k: None,
+        top_p: None,
+        min_p: None,
+        repetition_penalty: None,
+    });
+    let sampled = |name: &str, tokens: bool, workers: usize| {
+        let job = Job {
+            tasks: path.clone(),
+            output: folder.path().join(name),
+            solver: None,
+            workers: NonZeroUsize::new(workers).unwrap(),
+            all: true,
+            samples: NonZeroUsize::new(4).unwrap(),
+            tokens,
+        };
+        make(&config, &job, &Interrupt::default(), &mut |_, _| ()).unwrap();
+        trajectories(&std::fs::read_to_string(job.output).unwrap())
+    };
+    let (first, again) = (sampled("first.jsonl", true, 2), sampled("again.jsonl", false, 1));
+    let ids: Vec<&str> = first.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["a", "a.1", "a.2", "a.3"]);
+    let written: std::collections::BTreeSet<&[String]> =
+        first.iter().map(|one| one.written.as_slice()).collect();
+    assert!(written.len() > 1, "{written:?}");
+    for (one, other) in first.iter().zip(&again) {
+        assert_eq!((one.task.id.as_str(), &one.written), ("a", &other.written));
+        assert_eq!(one.calls.len(), one.written.len());
+        assert!(one.calls.iter().all(|call| !call.prompt.is_empty() && !call.decisions.is_empty()));
+        assert!(other.calls.is_empty());
+    }
+}
+
+#[test]
 fn episodes_are_worth_what_they_did_and_hold_what_a_model_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let (_, lines) = made(folder.path(), "out.jsonl", 2, &tasks(), None);
@@ -176,6 +219,8 @@ fn the_evidence_of_a_cell_tells_names_and_files() {
         solver: None,
         workers: NonZeroUsize::MIN,
         all: true,
+        samples: NonZeroUsize::MIN,
+        tokens: false,
     };
     make(&config(&python()), &job, &Interrupt::default(), &mut |_, _| ()).unwrap();
     let lines = std::fs::read_to_string(job.output).unwrap();
@@ -274,6 +319,8 @@ fn the_embedded_model_solves_tasks_in_the_loop_that_users_meet() {
         solver: None,
         workers: NonZeroUsize::MIN,
         all: true,
+        samples: NonZeroUsize::MIN,
+        tokens: false,
     };
     make(&config(&python()), &job, &Interrupt::default(), &mut |_, _| ()).unwrap();
     let trajectory = trajectories(&std::fs::read_to_string(job.output).unwrap()).remove(0);

@@ -221,7 +221,13 @@ impl Model for Parrot {
         let text = answer(&told.map(Segment::text).collect::<String>().replace('<', "‹"));
         on_text(&text);
         let finish_reason = FinishReason::Stop;
-        Ok(Completion { text, tokens: Vec::new(), finish_reason, usage: Usage::default() })
+        Ok(Completion {
+            text,
+            tokens: Vec::new(),
+            finish_reason,
+            usage: Usage::default(),
+            trace: None,
+        })
     }
 }
 
@@ -283,7 +289,13 @@ impl Model for Endless {
             std::thread::sleep(Duration::from_millis(5));
         }
         let finish_reason = FinishReason::Cancelled;
-        Ok(Completion { text, tokens: Vec::new(), finish_reason, usage: Usage::default() })
+        Ok(Completion {
+            text,
+            tokens: Vec::new(),
+            finish_reason,
+            usage: Usage::default(),
+            trace: None,
+        })
     }
 }
 

@@ -123,7 +123,7 @@ impl Model for ScriptedModel {
         let prompt_tokens = self.count_tokens(request.messages)?;
         let completion_tokens = text.chars().count();
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
-        Ok(Completion { text, tokens: Vec::new(), finish_reason, usage })
+        Ok(Completion { text, tokens: Vec::new(), finish_reason, usage, trace: None })
     }
 
     fn read_ahead(&mut self, messages: &[ChatMessage], _interrupt: &Interrupt) {

@@ -156,6 +156,12 @@ impl Model for GatedModel {
             text.push(character);
             on_text(character.encode_utf8(&mut [0; 4]));
         }
-        Ok(Completion { text, tokens: Vec::new(), finish_reason, usage: Usage::default() })
+        Ok(Completion {
+            text,
+            tokens: Vec::new(),
+            finish_reason,
+            usage: Usage::default(),
+            trace: None,
+        })
     }
 }

@@ -158,7 +158,7 @@ impl Endpoint {
                 let first = first.map_or(Duration::ZERO, |first| first - start);
                 let usage = self.usage(request, &text, counted, [first, start.elapsed()]);
                 let tokens = Vec::new();
-                Attempt::Done(Completion { text, tokens, finish_reason, usage })
+                Attempt::Done(Completion { text, tokens, finish_reason, usage, trace: None })
             }
             Outcome::Refused(refusal) => self.refused(refusal, request)?,
             Outcome::Passing(reason) => Attempt::Again { reason, after: None },
@@ -282,7 +282,7 @@ impl Endpoint {
 
 fn cancelled() -> Completion {
     let (finish_reason, usage) = (FinishReason::Cancelled, Usage::default());
-    Completion { text: String::new(), tokens: Vec::new(), finish_reason, usage }
+    Completion { text: String::new(), tokens: Vec::new(), finish_reason, usage, trace: None }
 }
 
 fn texts(messages: &[ChatMessage]) -> Vec<String> {

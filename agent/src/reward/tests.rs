@@ -35,6 +35,7 @@ impl Play {
             outcome: Outcome::Interrupted,
             superseded_answer: None,
             written: Vec::new(),
+            calls: Vec::new(),
             by: String::from("test"),
         })
     }

@@ -71,6 +71,12 @@ pub struct MakeArgs {
     /// Write what the inspector rejects among the others: failures to be scored, not to be learnt.
     #[arg(long)]
     pub all: bool,
+    /// Times that each episode is played, each with other draws; see `--temperature`.
+    #[arg(long, value_name = "N", default_value = "1", env = "DATARUS_SAMPLES")]
+    pub samples: NonZeroUsize,
+    /// Write down the tokens of a model that is computed here, and what it could have chosen: what a trainer needs.
+    #[arg(long, env = "DATARUS_TOKENS")]
+    pub tokens: bool,
     /// Print the counts as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,

@@ -49,6 +49,8 @@ fn make(args: MakeArgs) -> Result<u8> {
         solver: args.solver,
         workers: args.workers.unwrap_or_else(one_each),
         all: args.all,
+        samples: args.samples,
+        tokens: args.tokens,
     };
     let stop = Interrupt::default();
     stop_on_interrupt(stop.clone())?;

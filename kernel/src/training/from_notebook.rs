@@ -95,6 +95,7 @@ impl Turn<'_> {
             outcome,
             superseded_answer: superseded_answer.filter(|answer| !answer.is_empty()),
             written: Vec::new(),
+            calls: Vec::new(),
             by: if by_hand { format!("{model}, corrected by hand") } else { model.to_owned() },
         })
     }

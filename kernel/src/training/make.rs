@@ -15,7 +15,7 @@ use datarus_agent::trajectory::Trajectory;
 use serde::Serialize;
 use serde_json::json;
 
-use super::order::{Order, OrderError, episodes};
+use super::order::{Order, OrderError, episodes, sampled};
 use super::play::{PlayError, Played, Solver, play};
 use super::room::Room;
 use super::solver::{Program, SolverError};
@@ -35,6 +35,10 @@ pub struct Job {
     pub workers: NonZeroUsize,
     /// Whether those go out, too, that the inspector rejects.
     pub all: bool,
+    /// Times that each episode is played, each time with other draws.
+    pub samples: NonZeroUsize,
+    /// Whether a model's tokens are written down, and what it could have chosen.
+    pub tokens: bool,
 }
 
 /// What came of it.
@@ -105,6 +109,7 @@ pub fn make(
     let text = read(&job.tasks)?;
     let orders =
         episodes(&text).map_err(|source| MakeError::Order { path: job.tasks.clone(), source })?;
+    let orders = sampled(orders, u64::try_from(job.samples.get()).unwrap_or(u64::MAX));
     let mut out = Out::open(&job.output)?;
     let todo: Vec<&[Order]> =
         orders.iter().map(Vec::as_slice).filter(|episode| !out.has(episode)).collect();
@@ -181,6 +186,7 @@ fn work(
             };
             play(&mut room, solver, config, episode, from)
         };
+        let played = if job.tokens { played } else { played.map(Played::without_tokens) };
         if stop.is_set() || reports.send(Ok((place, played))).is_err() {
             break;
         }
@@ -219,7 +225,7 @@ impl Out {
     }
 
     fn has(&self, episode: &[Order]) -> bool {
-        episode.first().is_some_and(|order| self.known.contains(&order.episode))
+        episode.first().is_some_and(|order| self.known.contains(&order.episode_name()))
     }
 
     fn take(
@@ -229,7 +235,7 @@ impl Out {
         all: bool,
         made: &mut Made,
     ) -> Result<(), MakeError> {
-        let episode = orders.first().map(|order| order.episode.clone()).unwrap_or_default();
+        let episode = orders.first().map(Order::episode_name).unwrap_or_default();
         let written = match played {
             Ok(Played::Done(trajectories)) => {
                 made.episodes += 1;

@@ -30,6 +30,43 @@ pub struct Order {
     /// For the program that solves it; nobody else reads it.
     #[serde(default)]
     pub solver: Value,
+    /// Which sample of its task it is, from 0 (`--samples`).
+    #[serde(default)]
+    pub sample: u64,
+}
+
+/// Far apart, so that no two samples of tasks with neighbouring seeds draw alike: 2⁶⁴ over the golden ratio.
+const APART: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Order {
+    /// The seed of what a model draws in it.
+    pub(super) fn draw_seed(&self, seed: u64) -> u64 {
+        let of_task = seed.wrapping_add(self.task.seed.unwrap_or_default());
+        of_task.wrapping_add(self.sample.wrapping_mul(APART))
+    }
+
+    /// The name of its trajectory: the task's, and which sample it is.
+    pub(super) fn trajectory_id(&self) -> String {
+        self.named(&self.task.id)
+    }
+
+    /// The name of its episode: the same.
+    pub(super) fn episode_name(&self) -> String {
+        self.named(&self.episode)
+    }
+
+    fn named(&self, name: &str) -> String {
+        if self.sample == 0 { name.to_owned() } else { format!("{name}.{}", self.sample) }
+    }
+}
+
+/// Each episode so many times, one after the other, so that one worker that plays them reads the prompt once.
+pub(super) fn sampled(episodes: Vec<Vec<Order>>, samples: u64) -> Vec<Vec<Order>> {
+    let sample = |orders: &[Order], sample: u64| -> Vec<Order> {
+        orders.iter().map(|order| Order { sample, ..order.clone() }).collect()
+    };
+    let each = |orders: Vec<Order>| (0..samples).map(move |at| sample(&orders, at));
+    episodes.into_iter().flat_map(each).collect()
 }
 
 /// A file of the working folder.

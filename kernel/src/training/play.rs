@@ -6,7 +6,7 @@ use datarus_agent::agent::{self, Agent, AgentError, Mode, Outcome, Past, Step};
 use datarus_agent::dialect::{Dialect, Said};
 use datarus_agent::llm::{
     Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo, Profile,
-    Sampling,
+    Sampling, Trace,
 };
 use datarus_agent::observation::{failed, observe};
 use datarus_agent::rows;
@@ -54,6 +54,18 @@ pub(super) enum Played {
     Skipped(String),
 }
 
+impl Played {
+    /// The same without the model's tokens.
+    pub(super) fn without_tokens(mut self) -> Self {
+        if let Self::Done(trajectories) = &mut self {
+            for trajectory in trajectories {
+                trajectory.calls.clear();
+            }
+        }
+        self
+    }
+}
+
 /// Plays an episode, which is one or more orders; `from` is where paths of files begin.
 pub(super) fn play(
     room: &mut Room,
@@ -71,7 +83,10 @@ pub(super) fn play(
         trajectory.given = room.given();
         room.evidence.clear();
         match solver {
-            Solver::Model(model) => ask(room, model.as_mut(), config, &mut trajectory, &done)?,
+            Solver::Model(model) => {
+                let seed = order.draw_seed(config.seed);
+                ask(room, model.as_mut(), config, seed, &mut trajectory, &done)?;
+            }
             Solver::Known => {
                 if let Some(skip) =
                     drive(room, config, order, &mut trajectory, |shown| known(order, shown.len()))?
@@ -94,8 +109,8 @@ pub(super) fn play(
 fn blank(order: &Order, turn: usize) -> Trajectory {
     Trajectory {
         v: VERSION,
-        id: order.task.id.clone(),
-        episode: order.episode.clone(),
+        id: order.trajectory_id(),
+        episode: order.episode_name(),
         turn,
         task: order.task.clone(),
         dialect: Dialect::Datarus,
@@ -104,6 +119,7 @@ fn blank(order: &Order, turn: usize) -> Trajectory {
         outcome: Outcome::Interrupted,
         superseded_answer: None,
         written: Vec::new(),
+        calls: Vec::new(),
         by: String::from("program"),
     }
 }
@@ -157,10 +173,11 @@ fn ask(
     room: &mut Room,
     model: &mut dyn Model,
     config: &Config,
+    seed: u64,
     trajectory: &mut Trajectory,
     before: &[Trajectory],
 ) -> Result<(), PlayError> {
-    let mut heard = Heard { model, written: Vec::new() };
+    let mut heard = Heard { model, written: Vec::new(), calls: Vec::new() };
     let task = agent_task(&trajectory.task, trajectory.given.clone(), before);
     let mut agent = Agent {
         model: &mut heard,
@@ -169,14 +186,14 @@ fn ask(
         namespace: config.analyst.namespace,
         limits: config.limits.clone(),
         sampling: config.sampling.clone().unwrap_or(Sampling::Greedy),
-        seed: config.seed.wrapping_add(trajectory.task.seed.unwrap_or_default()),
+        seed,
         interrupt: Interrupt::default(),
     };
     let turn = agent.run(&task, &mut |_| ())?;
     trajectory.by.clone_from(&heard.info().name);
     let dialect = config.analyst.dialect.or_else(|| Dialect::of(heard.info()));
     trajectory.dialect = dialect.unwrap_or(Dialect::Datarus);
-    trajectory.written = heard.written;
+    (trajectory.written, trajectory.calls) = (heard.written, heard.calls);
     trajectory.outcome = turn.outcome;
     let evidence = std::mem::take(&mut room.evidence).into_iter().map(Some);
     let steps = turn.steps.into_iter().zip(evidence.chain(std::iter::repeat(None)));
@@ -211,6 +228,7 @@ fn said(thought: &str) -> Said<'_> {
 struct Heard<'m> {
     model: &'m mut dyn Model,
     written: Vec<String>,
+    calls: Vec<Trace>,
 }
 
 impl Model for Heard<'_> {
@@ -230,6 +248,7 @@ impl Model for Heard<'_> {
     ) -> Result<Completion, ModelError> {
         let completion = self.model.generate(request, constraint, on_text)?;
         self.written.push(completion.text.clone());
+        self.calls.extend(completion.trace.clone());
         Ok(completion)
     }
 }

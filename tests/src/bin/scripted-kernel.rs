@@ -127,6 +127,6 @@ impl Model for Writer {
             usage.completion_tokens += 1;
         }
         usage.prompt_tokens = self.count_tokens(request.messages)?;
-        Ok(Completion { text: written, tokens: Vec::new(), finish_reason, usage })
+        Ok(Completion { text: written, tokens: Vec::new(), finish_reason, usage, trace: None })
     }
 }

@@ -12,8 +12,8 @@ use crate::llm::qwen::Qwen;
 use crate::llm::sampler::Sampler;
 use crate::llm::tokenizer::{TextStream, Tokenizer};
 use crate::llm::{
-    Candidate, Completion, Constraint, FinishReason, GenerateRequest, ModelError, Next, Usage,
-    seconds,
+    Candidate, Completion, Constraint, Decision, FinishReason, GenerateRequest, ModelError, Next,
+    Trace, Usage, seconds,
 };
 
 /// A completion in the making.
@@ -39,6 +39,7 @@ pub(super) struct Generation<'a> {
     forbidden: Option<(&'static str, Vec<u32>)>,
     stream: TextStream,
     text: String,
+    decisions: Vec<Decision>,
     usage: Usage,
     /// Seconds of writing that went into computing.
     computing: f64,
@@ -95,6 +96,7 @@ impl<'a> Generation<'a> {
             forbidden: None,
             stream: TextStream::default(),
             text: String::new(),
+            decisions: Vec::new(),
             usage,
             computing: 0.0,
         })
@@ -125,11 +127,17 @@ impl<'a> Generation<'a> {
         self.usage.completion_tokens = tokens.len();
         self.usage.decode_seconds = seconds(start.elapsed());
         self.usage.choice_seconds = self.usage.decode_seconds - self.computing;
+        let trace = Trace {
+            prompt: self.sequence.get(..self.n_prompt).unwrap_or_default().to_vec(),
+            tokens: tokens.clone(),
+            decisions: std::mem::take(&mut self.decisions),
+        };
         Ok(Completion {
             text: std::mem::take(&mut self.text),
             tokens,
             finish_reason,
             usage: self.usage,
+            trace: Some(trace),
         })
     }
 
@@ -167,7 +175,7 @@ impl<'a> Generation<'a> {
                 self.choose(&texts, on_text)
             }
             Next::Until(tag) => self.until(tag, on_text),
-            Next::Free | Next::Forced(_) | Next::Among(_) => self.free(on_text),
+            Next::Free | Next::Forced(_) | Next::Among(_) => self.free(Vec::new(), on_text),
         }
     }
 
@@ -185,13 +193,26 @@ impl<'a> Generation<'a> {
         self.sequence.get(self.n_prompt..).unwrap_or_default()
     }
 
-    /// One token of the model's own choice.
-    fn free(&mut self, on_text: &mut dyn FnMut(&str)) -> Result<Flow, ModelError> {
+    /// One token of the model's own choice, which is none of `without`.
+    fn free(
+        &mut self,
+        without: Vec<u32>,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Flow, ModelError> {
         if !self.compute()? {
             return Ok(Flow::End(FinishReason::Cancelled));
         }
-        let logits = self.logits.as_deref().unwrap_or_default();
+        let logits = self.logits.as_deref_mut().unwrap_or_default();
+        for id in &without {
+            if let Some(logit) = logit_of(logits, *id) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
         let token = self.sampler.sample(logits, &self.sequence);
+        let at = self.completion().len();
+        let decision =
+            Decision { at, token: Some(token), open: true, without, ..Decision::default() };
+        self.decisions.push(decision);
         if self.tokenizer.is_end(token) {
             return Ok(Flow::End(FinishReason::Stop));
         }
@@ -204,9 +225,6 @@ impl<'a> Generation<'a> {
         tag: &'static str,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Flow, ModelError> {
-        if !self.compute()? {
-            return Ok(Flow::End(FinishReason::Cancelled));
-        }
         let known = self.forbidden.take().filter(|(before, _)| *before == tag);
         let (_, forbidden) = if let Some(known) = known {
             self.forbidden.insert(known)
@@ -214,13 +232,8 @@ impl<'a> Generation<'a> {
             let allowed = self.tokenizer.encode_markup(tag)?;
             self.forbidden.insert((tag, self.tokenizer.added_but(&allowed)))
         };
-        let logits = self.logits.as_deref_mut().unwrap_or_default();
-        for id in forbidden {
-            if let Some(logit) = logit_of(logits, *id) {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
-        self.free(on_text)
+        let without = forbidden.clone();
+        self.free(without, on_text)
     }
 
     /// A text without choice: its tokens wait to be computed in one batch.
@@ -270,11 +283,16 @@ impl<'a> Generation<'a> {
                 *logit += bonus;
             }
         }
-        if matches!(node.branches(), Branches::OrEnd) {
+        let open = matches!(node.branches(), Branches::OrEnd);
+        let token = if open {
             let token = self.sampler.sample(logits, &self.sequence);
-            return node.after(token).map(|_| token);
-        }
-        self.sampler.sample_among(logits, node.tokens(), &self.sequence)
+            node.after(token).map(|_| token)
+        } else {
+            self.sampler.sample_among(logits, node.tokens(), &self.sequence)
+        };
+        let (at, among) = (self.completion().len(), node.bonuses().collect());
+        self.decisions.push(Decision { at, token, among, open, without: Vec::new() });
+        token
     }
 
     /// Ids of a candidate: as markup, so that our tags are single tokens, unless that makes a control token, which a
@@ -344,6 +362,8 @@ impl<'a> Generation<'a> {
             self.sequence.pop();
             let kept = self.tokenizer.decode(self.completion());
             let Some(rest) = self.text.strip_prefix(kept.as_str()) else { continue };
+            let n_kept = self.completion().len();
+            self.decisions.retain(|decision| decision.at <= n_kept);
             // Text that the stop string's own encoding cannot express is not lost: only its tokens are.
             self.sequence.extend(self.tokenizer.encode_markup(rest).unwrap_or_default());
             return;

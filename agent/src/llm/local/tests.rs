@@ -146,6 +146,59 @@ fn reading_ahead_ends_when_it_is_told_to_and_where_the_context_does() {
 }
 
 #[test]
+fn a_trace_tells_each_choice_and_nothing_that_was_forced() {
+    let mut model = model(EVERYTHING);
+    let done = write(&mut model, &question(), &Sampling::Greedy);
+    let trace = done.trace.unwrap();
+    assert_eq!(trace.prompt, model.encode(&question()).unwrap());
+    assert_eq!(trace.tokens, done.tokens);
+    assert_eq!(trace.decisions.len(), trace.tokens.len() - done.usage.forced_tokens);
+    let id = |text: &str| model.tokenizer.encode_markup(text).unwrap()[0];
+    let mut among = vec![(id("a"), 0.0), (id("b"), 0.0)];
+    among.sort_by_key(|(token, _)| *token);
+    for decision in &trace.decisions {
+        assert_eq!(decision.token, trace.tokens.get(decision.at).copied());
+        assert_eq!((&decision.among, decision.open), (&among, false));
+    }
+}
+
+#[test]
+fn a_trace_tells_what_was_forbidden_and_where_a_choice_ended_without_a_token() {
+    struct Scene(usize);
+    impl Constraint for Scene {
+        fn next(&mut self, _generated: &str) -> Next {
+            self.0 += 1;
+            match self.0 {
+                1 => Next::Until("</thought>"),
+                2 => Next::Among(vec![
+                    Candidate::from("a"),
+                    Candidate { bonus: -1e9, ..Candidate::from("ab") },
+                ]),
+                _ => Next::Among(["x", "y"].map(Candidate::from).to_vec()),
+            }
+        }
+    }
+    let mut model = model(EVERYTHING);
+    let interrupt = Interrupt::default();
+    let request = GenerateRequest {
+        messages: &question(),
+        stop: &[],
+        sampling: &Sampling::Greedy,
+        seed: 5,
+        max_new_tokens: 4,
+        interrupt: &interrupt,
+    };
+    let done = model.generate(&request, &mut Scene(0), &mut |_| ()).unwrap();
+    let [until, ended, chosen, ..] = &done.trace.unwrap().decisions[..] else {
+        panic!("{}", done.text)
+    };
+    assert!(until.open && until.without.len() > 2, "{until:?}");
+    assert!(!until.without.contains(&model.tokenizer.encode_markup("</thought>").unwrap()[0]));
+    assert_eq!((ended.token, ended.open, ended.among.len()), (None, true, 1), "{ended:?}");
+    assert_eq!((chosen.at, chosen.open), (ended.at, false));
+}
+
+#[test]
 fn tokens_of_a_chat_are_worked_out_once_and_are_those_of_this_chat() {
     let model = model(EVERYTHING);
     let mut longer = question();
