@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import shutil
 
 import gguf
 import torch
@@ -26,6 +27,17 @@ def read(path):
     names = Model(shape).state_dict()
     weights = {name: stored[tensor_name(name)].reshape(old.shape).float() for name, old in names.items()}
     return shape, weights, value("tokenizer.huggingface.json")
+
+
+def replace(source, weights, out):
+    """Writes a GGUF file like `source`, its tokenizer, forms and words included, with other weights of the same sizes."""
+    partial = out.with_suffix(".part")
+    shutil.copyfile(source, partial)
+    names = {tensor_name(name): tensor for name, tensor in weights.items()}
+    for stored in gguf.GGUFReader(str(partial), "r+").tensors:
+        array = names[stored.name].detach().float().cpu().numpy()
+        stored.data[...] = gguf.quants.quantize(array, stored.tensor_type).reshape(stored.data.shape)
+    partial.rename(out)
 
 
 def main():

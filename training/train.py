@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from . import data, tokens
+from .curves import Curve
 from .drill import Drill
 from .model import Model, Shape
 from .optimizers import make_optimizers
@@ -79,13 +80,14 @@ class Log:
         self.sums[name] = (a + value, b + weight)
 
     def line(self, state, share):
-        """Prints the means and begins anew."""
+        """Prints the means and begins anew; gives them."""
         means = {name: a / max(b, 1) for name, (a, b) in self.sums.items() if name != "tokens"}
         speed = self.sums["tokens"][0] / (time.time() - self.begun)
         told = " ".join(f"{name} {mean:.4f}" for name, mean in means.items())
         print(f"{state['spent'] / 60:6.1f} min step {state['step']} shard {state['shard']} tokens {state['tokens']} "
               f"{told} {speed:.0f} tok/s share {share:.3f}", flush=True)
         self.__init__()
+        return {"step": state["step"], **means, "tokens": state["tokens"], "tokens a second": speed, "rate": rate(share)}
 
 
 class Trainer:
@@ -103,6 +105,7 @@ class Trainer:
                       "base": [[g["lr"] for g in o.param_groups] for o in self.optimizers]}
         if self.checkpoint.exists():
             self._resume()
+        self.curve = Curve(args.out, self.state["step"] // SHOW, "step")
         self.drill = Drill(tokens.load(args.tokenizer), args.seed + self.state["step"])
         self.chance, self.log = random.Random(args.seed + self.state["step"]), Log()
 
@@ -134,7 +137,7 @@ class Trainer:
             self._step(ids, weights, share)
             self.state.update(spent=time.time() - begun, shard=stream.position, short=short.position)
             if self.state["step"] % SHOW == 0:
-                self.log.line(self.state, share)
+                self.curve.add(self.log.line(self.state, share))
             if time.time() - kept > self.args.keep * 60:
                 self.save()
                 kept = time.time()
