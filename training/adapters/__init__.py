@@ -1,0 +1,1 @@
+"""Thin bridges to trainers for large models. Prompts, grammar, execution and rewards are the program's."""
