@@ -17,7 +17,7 @@ pub mod training;
 
 pub use bench::{SuiteArgs, SuiteCommand};
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
-use training::{EpisodesArgs, RewardArgs};
+use training::{EpisodesArgs, RewardArgs, TrainArgs};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
 const EXIT_CODES: &str = "Exit codes:
@@ -62,6 +62,8 @@ pub enum Command {
     Episodes(EpisodesArgs),
     /// Say what trajectories are worth, for training.
     Reward(RewardArgs),
+    /// Train a small model by a recipe, with the Python package of `training/`.
+    Train(TrainArgs),
     /// Make the kernel known to Jupyter.
     Install(InstallArgs),
     /// Undo `install`.

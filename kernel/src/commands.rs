@@ -62,6 +62,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Bench(args) => bench::run(*args)?,
         Command::Episodes(args) => training::episodes(args.command)?,
         Command::Reward(args) => training::reward(args)?,
+        Command::Train(args) => training::train(&args)?,
         Command::Install(args) => install(args)?,
         Command::Uninstall(args) => uninstall(args)?,
     })

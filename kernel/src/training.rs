@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`order`] (tasks and the moves of who solves them) → `room` (a companion that episodes share) →
 //! [`solver`] → `play` (one episode) → [`make`](mod@make) (many at once). Beside it [`from_notebook`], [`reward`],
-//! [`export`](mod@export). Rules are the agent's (`datarus_agent::{trajectory, reward, inspector, rows}`); here are
-//! files and processes.
+//! [`export`](mod@export), and [`recipe`], which has the Python package train. Rules are the agent's
+//! (`datarus_agent::{trajectory, reward, inspector, rows}`); here are files and processes.
 
 pub mod export;
 pub mod from_notebook;
@@ -11,6 +11,7 @@ pub mod lines;
 pub mod make;
 pub mod order;
 mod play;
+pub mod recipe;
 pub mod reward;
 mod room;
 pub mod solver;

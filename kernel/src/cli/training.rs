@@ -33,6 +33,38 @@ pub struct RewardArgs {
     pub json: bool,
 }
 
+/// Arguments of `datarus train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// What is made, and how much of everything goes into it.
+    #[arg(long, value_enum, default_value_t, env = "DATARUS_RECIPE")]
+    pub recipe: Recipe,
+    /// Where episodes, weights, curves and the report go; a run that was cut off goes on there.
+    #[arg(
+        short,
+        long,
+        value_name = "FOLDER",
+        default_value = "datarus-training",
+        env = "DATARUS_OUTPUT"
+    )]
+    pub output: PathBuf,
+    /// The Python that has the package `datarus-training`; it runs the steps of the models, too, unless
+    /// `DATARUS_PYTHON` names another.
+    #[arg(long, value_name = "PYTHON", default_value = "python3", env = "DATARUS_TRAINING_PYTHON")]
+    pub training_python: PathBuf,
+    /// Processors that PyTorch uses.
+    #[arg(long, value_name = "N", default_value = "2", env = "DATARUS_TRAINING_THREADS")]
+    pub threads: NonZeroUsize,
+}
+
+/// A recipe of `training/recipe.py`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// A tiny model in 20 minutes on two processors: supervised training, then GRPO, and what each of them added
+    #[default]
+    Small,
+}
+
 /// Arguments of `datarus episodes`.
 #[derive(Debug, Args)]
 pub struct EpisodesArgs {

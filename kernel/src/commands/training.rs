@@ -15,7 +15,8 @@ use serde_json::json;
 
 use super::{FAILED, INTERRUPTED, announce, block_on, print, print_json, say};
 use crate::cli::training::{
-    EpisodesCommand, ExportArgs, FromArgs, InspectArgs, MakeArgs, RewardArgs, RowFormat, RowProfile,
+    EpisodesCommand, ExportArgs, FromArgs, InspectArgs, MakeArgs, Recipe, RewardArgs, RowFormat,
+    RowProfile, TrainArgs,
 };
 use crate::config::{Config, ModelSource};
 use crate::headless::Progress;
@@ -24,7 +25,7 @@ use crate::notebook::Notebook;
 use crate::training::lines::trajectories;
 use crate::training::make::{self, Made};
 use crate::training::reward::{Summary, bench, line};
-use crate::training::{export, from_notebook};
+use crate::training::{export, from_notebook, recipe};
 
 pub(super) fn episodes(command: EpisodesCommand) -> Result<u8> {
     match command {
@@ -216,6 +217,19 @@ fn judge(args: &RewardArgs) -> Result<Box<dyn Model>> {
         say(&notice);
     }
     Ok(model::load(&source, Kept::default(), &std::env::current_exe().unwrap_or_default())?)
+}
+
+pub(super) fn train(args: &TrainArgs) -> Result<u8> {
+    let Recipe::Small = args.recipe;
+    let program = std::env::current_exe().context("the program does not know where it lies")?;
+    let job = recipe::Job {
+        python: args.training_python.clone(),
+        recipe: "small",
+        output: args.output.clone(),
+        threads: args.threads,
+        program,
+    };
+    Ok(if recipe::run(&job)?.success() { 0 } else { FAILED })
 }
 
 fn measure(args: &RewardArgs) -> Result<u8> {
