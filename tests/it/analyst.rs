@@ -176,7 +176,8 @@ async fn a_ready_prompt_that_does_not_exist_is_answered_with_those_that_do() {
 #[tokio::test]
 async fn what_the_model_asks_is_answered_by_the_user_where_the_client_can_ask() {
     const ASK: &str = "<Analyze>Two years.</Analyze>\n<Ask>Which year?</Ask>";
-    let script = &[ASK, REPORT, ASK, REPORT];
+    // No step printed the 42: each time it is told so, and stays with it.
+    let script = &[ASK, REPORT, REPORT, ASK, REPORT, REPORT];
     let mut client = start(deepanalyze(Namespace::Kept), script).await;
     let msg_id = client.send_cell("> How many?").await;
     let asked = client.wait("a question", |message| message.msg_type == "input_request").await;

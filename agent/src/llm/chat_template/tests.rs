@@ -26,11 +26,15 @@ fn joined(segments: &[Segment]) -> String {
     segments.iter().map(Segment::text).collect()
 }
 
-/// The chats of transformers: template, messages, text.
-fn chats() -> Vec<(String, Vec<ChatMessage>, String)> {
+fn fixture() -> Json {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models/templates.json");
-    let fixture: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The chats of transformers: template, messages, text.
+fn chats() -> Vec<(String, Vec<ChatMessage>, String)> {
+    let fixture = fixture();
     let text = |json: &Json| String::from(json.as_str().unwrap());
     let chats = fixture["chats"].as_array().unwrap().iter().map(|chat| {
         let messages = chat["messages"].as_array().unwrap().iter().map(|json| {
@@ -52,8 +56,10 @@ fn a_vocabulary_of_deepseek_has_its_turns_where_a_file_has_no_template() {
     let bos_and_eos = (String::from("<s>"), String::from("<｜end▁of▁sentence｜>"));
     let (bos, eos) = bos_and_eos;
     let template = ChatTemplate::new(None, DEEPSEEK, bos, eos, Renderer::Here).unwrap();
+    let fixture = fixture();
+    let r1 = fixture["templates"]["r1"].as_str().unwrap();
     let mut n_tried = 0;
-    for (_, messages, text) in chats().into_iter().filter(|(name, ..)| name == "r1") {
+    for (_, messages, text) in chats().into_iter().filter(|(source, ..)| source == r1) {
         assert_eq!(joined(&template.render(&messages).unwrap()), text);
         n_tried += 1;
     }
