@@ -101,7 +101,7 @@ class DatarusEnv:
         if self._episode is None:
             return
         if not self._is_over():
-            self._process.terminate()
+            self._process.kill()  # What guards its sandbox clears up behind it.
             self._process.wait()
         os.close(self._asked)
         os.close(self._moved)
