@@ -144,7 +144,7 @@ fi
 
 say "== building (a few minutes the first time)"
 target="${CARGO_TARGET_DIR:-$repository/target}"
-(cd "$repository" && cargo build --release --locked --workspace --target-dir "$target")
+(cd "$repository" && cargo build --release --locked --workspace --bin datarus --target-dir "$target")
 mkdir -p "$bin"
 # Beside the target, then renamed: a kernel that runs keeps its program.
 cp "$target/release/datarus" "$program.new"

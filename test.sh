@@ -53,7 +53,7 @@ section "fuzz targets"
 DATARUS_FUZZ_SEED=1 tests/fuzz/run.sh 60
 
 section "release build"
-cargo build --release --workspace --locked
+cargo build --release --workspace --bin datarus --locked
 export DATARUS_BIN="$target/release/datarus"
 "$DATARUS_BIN" doctor
 
