@@ -16,7 +16,7 @@ use datarus_kernel::notebook::Notebook;
 use datarus_kernel::prompt::Loader;
 use serde_json::{Value, json};
 use tests::doubles::ScriptedModel;
-use tests::frontend::python;
+use tests::frontend::{binary, python};
 
 const LOAD: &str = "<step>\n<thought>Load it. All of it.</thought>\n<action>python_executor</action>\n<action_input>\n\
     import pandas as pd\ndf = pd.read_csv(\"../data/sales.csv\")\nprint(len(df))\ndf\n</action_input>";
@@ -91,6 +91,21 @@ fn ask_about_sales(python: &Path, project: &Path) -> (ask::Answer, Notebook) {
     let loader = scripted(&[LOAD, FAIL, SUM, ANSWER]);
     let answer = block_on(ask::ask(config(python), loader, &question)).unwrap();
     (answer, Notebook::read(&project.join("reports/answer.ipynb")).unwrap())
+}
+
+#[test]
+fn a_question_is_told_of_its_files_whatever_folder_it_is_asked_from() {
+    let project = project();
+    for output in ["data/answer.ipynb", "reports/answer.ipynb"] {
+        let asked = Command::new(binary())
+            .args(["ask", "What is the total revenue?", "--data", "data/sales.csv", "-o", output])
+            .current_dir(project.path())
+            .env("DATARUS_PYTHON", python())
+            .output()
+            .unwrap();
+        let answer = String::from_utf8_lossy(&asked.stdout);
+        assert!(answer.contains("220.5"), "{output}: {answer}");
+    }
 }
 
 /// Outputs of the code cells that a replay runs, without the numbers that differ.

@@ -1,5 +1,7 @@
 //! A client's request, and what is read of its content before it passes on.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use datarus_agent::agent::FileInfo;
 use serde::Deserialize;
@@ -165,12 +167,12 @@ impl CellMetadata {
         Some(self.datarus.as_ref()?.get("instructions")?.as_str()?.to_owned())
     }
 
-    /// The files that the question is about, as paths from the working folder, where the client names them.
-    pub(super) fn files(&self) -> Option<Vec<FileInfo>> {
+    /// The files that the question is about, as paths from `folder`, the working folder, where the client names them.
+    pub(super) fn files(&self, folder: &Path) -> Option<Vec<FileInfo>> {
         let names = self.datarus.as_ref()?.get("files")?.as_array()?;
         let file = |name: &Value| {
             let name = name.as_str()?.to_owned();
-            let bytes = std::fs::metadata(&name).ok()?.len();
+            let bytes = std::fs::metadata(folder.join(&name)).ok()?.len();
             Some(FileInfo { name, bytes })
         };
         Some(names.iter().filter_map(file).collect())

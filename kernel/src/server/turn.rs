@@ -106,7 +106,7 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return };
         // A turn that goes on keeps the words of its question: what the model has read of it stays valid.
         let before = kept.as_ref().and_then(|_| self.history.given(prompt.view.turn()));
-        let named = prompt.request.cell().files();
+        let named = prompt.request.cell().files(&self.config.folder);
         prompt.given = before.unwrap_or_else(|| Given {
             files: named.unwrap_or_else(|| data_files(&self.config.folder)),
             variables: numbered.variables,
