@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -210,14 +211,21 @@ impl Watch {
     }
 
     async fn until_up(&mut self) -> Result<Readers, String> {
+        // One and the same conversation: whoever hung up on a launcher that has ended would never hear its last words.
+        let mut hearing = pin!(listen(&self.up));
         let said = tokio::select! {
-            said = listen(&self.up) => said,
+            said = &mut hearing => said?,
             status = self.process.ended() => {
-                let said = tokio::time::timeout(LAST_WORDS, listen(&self.up)).await;
-                said.unwrap_or_else(|_| Err(described(status)))
+                let said = tokio::time::timeout(LAST_WORDS, hearing).await.unwrap_or(Ok(None))?;
+                Some(said.ok_or_else(|| described(status))?)
             }
         };
-        let (said, process) = said?;
+        let Some((said, process)) = said else {
+            let ended = tokio::time::timeout(LAST_WORDS, self.process.ended()).await;
+            return Err(
+                ended.map_or_else(|_| "the companion's launcher fell silent".into(), described)
+            );
+        };
         self.process.inside = process;
         let python_version = match said {
             Said::Python(version) => version,
@@ -235,15 +243,19 @@ impl Watch {
     }
 }
 
-/// What the launcher says, and which process says it: its number here, whatever it is in a namespace.
-async fn listen(up: &UnixListener) -> Result<(Said, Option<Pid>), String> {
+/// What the launcher says, and which process says it: its number here, whatever it is in a namespace. `None` if it ends
+/// without a word.
+async fn listen(up: &UnixListener) -> Result<Option<(Said, Option<Pid>)>, String> {
     let unheard = |error: io::Error| format!("the companion's launcher was not heard: {error}");
     let (mut line, _) = up.accept().await.map_err(unheard)?;
     let process = line.peer_cred().map_err(unheard)?.pid().and_then(Pid::from_raw);
     let mut text = Vec::new();
     line.read_to_end(&mut text).await.map_err(unheard)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
     let said = serde_json::from_slice(&text).map_err(|error| unheard(error.into()))?;
-    Ok((said, process))
+    Ok(Some((said, process)))
 }
 
 fn described(status: io::Result<ExitStatus>) -> String {
