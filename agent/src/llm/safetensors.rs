@@ -1,20 +1,22 @@
 //! Weights of a folder of Hugging Face's layout: `model.safetensors`, or its parts and their index.
 //!
-//! Files are mapped while they are read, and what each matrix becomes is the only copy of it: 16-bit floats stay so.
+//! Each weight is read straight into what it becomes: 16-bit floats stay so. Files come from strangers, so a header is
+//! compared with the bytes that are there before memory is taken for what it names.
 //!
 //! # Source
 //! <https://github.com/huggingface/safetensors#format>
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QMatMul};
 use candle_core::{DType, Device, Tensor};
-use memmap2::Mmap;
 use safetensors::Dtype;
-use safetensors::tensor::{SafeTensors, TensorInfo};
+use safetensors::tensor::TensorInfo;
+use serde_json::Value as Json;
 
 use crate::llm::matrix::Matrix;
 use crate::llm::memory;
@@ -22,20 +24,29 @@ use crate::llm::packed::Packed;
 use crate::llm::refusal::Refusal;
 use crate::llm::weights::{Weights, check_shape, missing};
 
+/// Bytes of the longest header that is read.
+const LONGEST_HEADER: u64 = 100_000_000;
+
 /// Weights of a folder.
 pub(crate) struct SafetensorsWeights {
-    files: Vec<Mmap>,
-    /// Name → which file, the bytes there, and what they are.
+    /// By name.
     tensors: HashMap<String, Entry>,
     device: Device,
     own: bool,
 }
 
-/// Where a tensor lies.
+/// Where a tensor lies, and what it is.
 struct Entry {
-    file: usize,
-    start: usize,
+    file: Arc<File>,
+    start: u64,
     info: TensorInfo,
+}
+
+impl Entry {
+    /// Fills `to` with the tensor's bytes from its byte `from` on.
+    fn read(&self, from: usize, to: &mut [u8]) -> std::io::Result<()> {
+        self.file.read_exact_at(to, self.start + from as u64)
+    }
 }
 
 impl SafetensorsWeights {
@@ -50,7 +61,7 @@ impl SafetensorsWeights {
         own: bool,
         extra: u64,
     ) -> Result<Self, Refusal> {
-        let weights = Self::map(folder, device, own)?;
+        let weights = Self::look(folder, device, own)?;
         memory::require(weights.memory() + extra)?;
         Ok(weights)
     }
@@ -59,11 +70,12 @@ impl SafetensorsWeights {
     ///
     /// # Errors
     /// When a file is missing or damaged.
-    pub(crate) fn map(folder: &Path, device: &Device, own: bool) -> Result<Self, Refusal> {
-        let mut weights =
-            Self { files: Vec::new(), tensors: HashMap::new(), device: device.clone(), own };
+    pub(crate) fn look(folder: &Path, device: &Device, own: bool) -> Result<Self, Refusal> {
+        let mut weights = Self { tensors: HashMap::new(), device: device.clone(), own };
         for path in files(folder)? {
-            weights.add(&path)?;
+            for (name, entry) in entries(&path)? {
+                weights.tensors.insert(name, entry);
+            }
         }
         Ok(weights)
     }
@@ -82,23 +94,6 @@ impl SafetensorsWeights {
         })
     }
 
-    fn add(&mut self, path: &Path) -> Result<(), Refusal> {
-        let map = memory::map(&File::open(path)?)?;
-        let damaged = |error| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            Refusal::format(format!("`{name}` is damaged, download or copy it again: {error}"))
-        };
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(damaged)?;
-        // The length of the header stands before it, in eight bytes.
-        let data = header + size_of::<u64>();
-        for (name, info) in metadata.tensors() {
-            let (start, file) = (data + info.data_offsets.0, self.files.len());
-            self.tensors.insert(name, Entry { file, start, info: info.clone() });
-        }
-        self.files.push(map);
-        Ok(())
-    }
-
     /// The type of a matrix that becomes [`Matrix::Packed`].
     fn packs(&self, info: &TensorInfo) -> Option<GgmlDType> {
         let dtype = match info.dtype {
@@ -115,29 +110,74 @@ impl SafetensorsWeights {
     fn held(&self, info: &TensorInfo) -> u64 {
         let bytes = match (self.packs(info), info.shape.as_slice()) {
             (Some(dtype), &[rows, columns]) => Packed::size(dtype, rows, columns),
-            // All else is computed with as 32-bit floats; no product overflows, as offsets were compared with it.
-            (_, shape) => shape.iter().product::<usize>() * size_of::<f32>(),
+            // All else is computed with as 32-bit floats.
+            (_, shape) => shape.iter().product::<usize>().saturating_mul(size_of::<f32>()),
         };
         bytes as u64
     }
 
-    /// Takes a weight out, with its bytes.
-    fn take(&mut self, name: &str, expected: &[usize]) -> Result<(TensorInfo, &[u8]), Refusal> {
+    /// Where a weight lies.
+    fn find(&self, name: &str, expected: &[usize]) -> Result<&Entry, Refusal> {
         let theirs = hugging_face_name(name);
-        let entry = self.tensors.remove(&theirs).ok_or_else(|| missing(&theirs))?;
+        let entry = self.tensors.get(&theirs).ok_or_else(|| missing(&theirs))?;
         check_shape(&theirs, expected, &entry.info.shape)?;
+        Ok(entry)
+    }
+
+    /// A weight as 32-bit floats.
+    fn floats(&self, entry: &Entry) -> Result<Tensor, Refusal> {
         let (start, end) = entry.info.data_offsets;
-        let bytes = self.files.get(entry.file).and_then(|map| map.get(entry.start..));
-        let bytes = bytes.and_then(|bytes| bytes.get(..end - start));
-        Ok((entry.info, bytes.ok_or_else(|| missing(&theirs))?))
+        let mut bytes = vec![0; end - start];
+        entry.read(0, &mut bytes)?;
+        let stored = DType::try_from(entry.info.dtype)?;
+        let tensor = Tensor::from_raw_buffer(&bytes, stored, &entry.info.shape, &Device::Cpu)?;
+        Ok(tensor.to_dtype(DType::F32)?.to_device(&self.device)?)
     }
 }
 
-/// A tensor of 32-bit floats on `device`.
-fn floats(info: &TensorInfo, bytes: &[u8], device: &Device) -> Result<Tensor, Refusal> {
-    let stored = DType::try_from(info.dtype)?;
-    let tensor = Tensor::from_raw_buffer(bytes, stored, &info.shape, &Device::Cpu)?;
-    Ok(tensor.to_dtype(DType::F32)?.to_device(device)?)
+/// The tensors of a file.
+fn entries(path: &Path) -> Result<Vec<(String, Entry)>, Refusal> {
+    let damaged = |found: String| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Refusal::format(format!("`{name}` is damaged, download or copy it again: {found}"))
+    };
+    let file = Arc::new(File::open(path)?);
+    let length = file.metadata()?.len();
+    let mut header = [0; size_of::<u64>()];
+    if length < header.len() as u64 {
+        return Err(damaged(format!("it has {length} bytes")));
+    }
+    file.read_exact_at(&mut header, 0)?;
+    let n_bytes = u64::from_le_bytes(header);
+    let data = n_bytes.saturating_add(header.len() as u64);
+    if n_bytes > LONGEST_HEADER || data > length {
+        return Err(damaged(format!("a header of {n_bytes} bytes in a file of {length}")));
+    }
+    let mut text = vec![0; usize::try_from(n_bytes).unwrap_or_default()];
+    file.read_exact_at(&mut text, header.len() as u64)?;
+    let named: HashMap<String, Json> =
+        serde_json::from_slice(&text).map_err(|error| damaged(format!("its header: {error}")))?;
+    let tensors = named.into_iter().filter(|(name, _)| name != "__metadata__");
+    tensors
+        .map(|(name, json)| {
+            let info: TensorInfo = serde_json::from_value(json)
+                .map_err(|error| damaged(format!("the weight `{name}`: {error}")))?;
+            if !lies_within(&info, length - data) {
+                return Err(damaged(format!("the weight `{name}` does not lie in the file")));
+            }
+            let start = data + info.data_offsets.0 as u64;
+            Ok((name, Entry { file: Arc::clone(&file), start, info }))
+        })
+        .collect()
+}
+
+/// Whether a tensor's bytes are as many as its shape says, and among `n_bytes` that are there.
+fn lies_within(info: &TensorInfo, n_bytes: u64) -> bool {
+    let (start, end) = info.data_offsets;
+    let numbers = info.shape.iter().try_fold(1_usize, |all, size| all.checked_mul(*size));
+    let bits = numbers.and_then(|numbers| numbers.checked_mul(info.dtype.bitsize()));
+    let held = end.checked_sub(start).and_then(|held| held.checked_mul(8));
+    held.is_some() && held == bits && end as u64 <= n_bytes
 }
 
 impl Weights for SafetensorsWeights {
@@ -146,26 +186,17 @@ impl Weights for SafetensorsWeights {
     }
 
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Matrix, Refusal> {
-        let (device, own) = (self.device.clone(), self.own);
-        let packs =
-            self.tensors.get(&hugging_face_name(name)).and_then(|entry| self.packs(&entry.info));
-        let (info, bytes) = self.take(name, &[rows, columns])?;
-        if let Some(dtype) = packs {
-            let read = |start: usize, to: &mut [u8]| {
-                let found = bytes.get(start..).and_then(|bytes| bytes.get(..to.len()));
-                to.copy_from_slice(found.ok_or(std::io::ErrorKind::UnexpectedEof)?);
-                Ok(())
-            };
+        let entry = self.find(name, &[rows, columns])?;
+        if let Some(dtype) = self.packs(&entry.info) {
+            let read = |start: usize, to: &mut [u8]| entry.read(start, to);
             return Ok(Matrix::Packed(Arc::new(Packed::new(dtype, rows, columns, &read)?)));
         }
-        let matrix = floats(&info, bytes, &device)?;
-        Ok(if own { Matrix::Own(matrix) } else { Matrix::Shared(QMatMul::Tensor(matrix)) })
+        let matrix = self.floats(entry)?;
+        Ok(if self.own { Matrix::Own(matrix) } else { Matrix::Shared(QMatMul::Tensor(matrix)) })
     }
 
     fn vector(&mut self, name: &str, len: usize) -> Result<Tensor, Refusal> {
-        let device = self.device.clone();
-        let (info, bytes) = self.take(name, &[len])?;
-        floats(&info, bytes, &device)
+        self.floats(self.find(name, &[len])?)
     }
 }
 
@@ -175,9 +206,9 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
     if !index.exists() {
         return Ok(vec![folder.join("model.safetensors")]);
     }
-    let index: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(index)?)
+    let index: Json = serde_json::from_str(&std::fs::read_to_string(index)?)
         .map_err(|error| Refusal::format(format!("`model.safetensors.index.json`: {error}")))?;
-    let map = index.get("weight_map").and_then(serde_json::Value::as_object);
+    let map = index.get("weight_map").and_then(Json::as_object);
     let names = map.into_iter().flatten().filter_map(|(_, file)| file.as_str());
     let mut files: Vec<_> = Vec::new();
     for name in names {

@@ -74,7 +74,7 @@ impl Survey {
 
     fn of_folder(folder: &Path) -> Result<Self, Refusal> {
         let config = Config::from_json(&load::settings_of(folder)?)?;
-        let weights = SafetensorsWeights::map(folder, &Device::Cpu, config.is_small())?;
+        let weights = SafetensorsWeights::look(folder, &Device::Cpu, config.is_small())?;
         Ok(Self::new(&config, weights.stored(), None, weights.memory()))
     }
 
