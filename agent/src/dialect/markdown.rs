@@ -309,7 +309,13 @@ impl Reader {
         let may = self.stop() == STOP && matches!(self.place, Place::Prose | Place::Answer);
         let in_code = matches!(self.place, Place::Code { .. }) && self.code.in_string();
         let at_end = STOP.iter().any(|stop| self.tail.ends_with(stop));
-        (may && (at_end || self.block.is_some())) || (in_code && at_end)
+        (may && (at_end || self.is_in_block())) || (in_code && at_end)
+    }
+
+    /// Whether a block of text is open; its last line may close it, and not have ended.
+    fn is_in_block(&self) -> bool {
+        let closes = |n_ticks| self.line.as_deref().is_some_and(|line| closes(line, n_ticks));
+        self.block.is_some_and(|n_ticks| !closes(n_ticks))
     }
 
     /// Asks for the rest. The end of the block is put back if the server has cut it off.

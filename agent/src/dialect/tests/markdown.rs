@@ -15,6 +15,8 @@ fn a_block_of_python_is_a_step_and_a_message_without_one_the_answer() {
     check(STEP, run("I load the file first.", "import pandas as pd\ndf.head()"));
     check(END, answer("", "The mean is **2**."));
     check("The mean is **2**.", answer("", "The mean is **2**."));
+    let sql = "Ask for it:\n\n```sql\nselect 1\n```";
+    check(sql, answer("", sql));
     check("All is known.\n\n**Final answer:**\nIt is 2.", answer("All is known.", "It is 2."));
     let think = "Prices rise.\n\n## Answer\n\nLikely.\n\n```python\nf(1)\n```";
     let expected = answer("Prices rise.", "Likely.\n\n```python\nf(1)\n```");
