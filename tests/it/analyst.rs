@@ -181,7 +181,7 @@ async fn what_the_model_asks_is_answered_by_the_user_where_the_client_can_ask() 
     let mut client = start(deepanalyze(Namespace::Kept), script).await;
     let msg_id = client.send_cell("> How many?").await;
     let asked = client.wait("a question", |message| message.msg_type == "input_request").await;
-    assert_eq!(asked.content["prompt"], "Which year? ");
+    assert_eq!(asked.content["prompt"], "The analyst asks: Which year? ");
     client.send(Channel::Stdin, "input_reply", json!({"value": " 2024 "})).await;
     let ended = client.end_of(&msg_id).await;
     assert!(end(&ended)["notices"].to_string().contains("Which year? 2024"), "{:?}", end(&ended));

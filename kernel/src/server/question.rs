@@ -2,6 +2,7 @@
 
 use std::sync::mpsc as blocking;
 
+use datarus_agent::observation::plain;
 use serde_json::Value;
 
 use super::Server;
@@ -27,7 +28,8 @@ impl Server {
         if prompt.request.execute().is_none_or(|content| !content.allow_stdin) {
             return;
         }
-        let line = format!("{} ", question.trim());
+        // Not to be taken for a question of Python's own.
+        let line = format!("The analyst asks: {} ", plain(question.trim()));
         let frames = self.session.input_request(prompt.request.parent(), &line, false);
         let msg_id = frames.header().map(|header| header.msg_id).unwrap_or_default();
         prompt.question = Some(Question { msg_id, answer });
