@@ -126,6 +126,9 @@ pub struct Turn {
     /// what it has read stays valid.
     #[serde(default)]
     pub given: Given,
+    /// Numbers of the answer, as written, that no step of the turn printed, but the notebook above.
+    #[serde(default)]
+    pub seen_above: Vec<String>,
 }
 
 /// What a model is told of besides a question.
@@ -235,6 +238,9 @@ pub struct Agent<'a> {
     pub dialect: Option<Dialect>,
     /// What a step finds when it begins.
     pub namespace: Namespace,
+    /// Whether a model that has learnt to hear it is told which numbers of its answer nothing printed, and may answer
+    /// anew.
+    pub second_look: bool,
     /// Bounds.
     pub limits: Limits,
     /// How tokens are chosen.
@@ -260,7 +266,8 @@ impl Agent<'_> {
             return Ok(turn.end(outcome));
         }
         loop {
-            if let ControlFlow::Break(outcome) = turn.step()? {
+            let flow = turn.step().or_else(|error| turn.rescue(error))?;
+            if let ControlFlow::Break(outcome) = flow {
                 return Ok(turn.end(outcome));
             }
         }

@@ -216,6 +216,7 @@ impl Trajectory {
             outcome: self.outcome.clone(),
             usage: Usage::default(),
             given: self.given.clone(),
+            seen_above: Vec::new(),
         }
     }
 

@@ -301,11 +301,12 @@ fn sources(record: &TurnRecord) -> Vec<link::Source> {
         .collect()
 }
 
-/// What names numbers beside outputs: the question, and the code of steps that worked.
+/// What names numbers beside outputs: the question, the notebook above, and the code of steps that worked.
 fn given(record: &TurnRecord) -> Vec<&str> {
-    let prompt = record.end.as_ref().map(|end| end.prompt.as_str());
+    let ends = record.end.iter();
+    let said = ends.flat_map(|end| std::iter::once(&end.prompt).chain(&end.seen_above));
     let worked = record.steps.iter().filter(|step| step.worked());
-    prompt.into_iter().chain(worked.map(|step| step.code.as_str())).collect()
+    said.chain(worked.map(|step| &step.code)).map(String::as_str).collect()
 }
 
 fn markdown_cell(id: &str, source: &str, tag: &str, mut facts: Value) -> Value {

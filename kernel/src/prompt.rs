@@ -236,6 +236,7 @@ impl Worker {
             executor: &mut Remote(&tell),
             dialect,
             namespace: self.config.analyst.namespace,
+            second_look: true,
             limits: self.config.limits.clone(),
             sampling: self.config.sampling.clone().unwrap_or(Sampling::Greedy),
             seed: self.config.seed,

@@ -43,7 +43,7 @@ struct Entry {
 
 #[derive(Debug)]
 enum What {
-    Turn(PastTurn),
+    Turn(Box<PastTurn>),
     Cell(Cell),
 }
 
@@ -118,7 +118,7 @@ impl History {
 
     /// Notes a turn of the agent; `name`, if its steps stand in cells of their own.
     pub(crate) fn add_turn(&mut self, cell_id: Option<String>, name: Option<String>, turn: Turn) {
-        self.add(cell_id, What::Turn(PastTurn { name, turn }));
+        self.add(cell_id, What::Turn(Box::new(PastTurn { name, turn })));
     }
 
     /// What a turn was told of besides its question.
@@ -152,7 +152,7 @@ impl History {
 
     fn named(&self, name: &str) -> Option<&PastTurn> {
         self.entries.iter().find_map(|entry| match &entry.what {
-            What::Turn(past) if past.name.as_deref() == Some(name) => Some(past),
+            What::Turn(past) if past.name.as_deref() == Some(name) => Some(&**past),
             What::Turn(_) | What::Cell(_) => None,
         })
     }

@@ -95,6 +95,7 @@ fn check(profile: Profile, hostile: &str, source: Source) {
         executor: &mut executor,
         dialect: None,
         namespace: Namespace::Kept,
+        second_look: true,
         limits: limits(),
         sampling: Sampling::Greedy,
         seed: 0,

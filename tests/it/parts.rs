@@ -118,6 +118,7 @@ fn play(model: &mut Watched, executor: &mut ScriptedExecutor, seed: u64) -> Turn
         executor,
         dialect: None,
         namespace: Namespace::Kept,
+        second_look: true,
         limits: Limits {
             max_steps: 3,
             max_errors: 3,

@@ -20,6 +20,7 @@ pub(crate) struct Scene {
     pub(crate) model: ScriptedModel,
     pub(crate) executor: ScriptedExecutor,
     pub(crate) dialect: Option<Dialect>,
+    pub(crate) second_look: bool,
     pub(crate) limits: Limits,
     pub(crate) interrupt: Interrupt,
     pub(crate) events: Vec<AgentEvent>,
@@ -31,6 +32,7 @@ impl Scene {
             model: ScriptedModel::new(profile, script),
             executor: ScriptedExecutor::new(executions),
             dialect: None,
+            second_look: true,
             limits: Limits {
                 max_steps: 10,
                 max_errors: 5,
@@ -49,6 +51,7 @@ impl Scene {
             executor: &mut self.executor,
             dialect: self.dialect,
             namespace: Namespace::Kept,
+            second_look: self.second_look,
             limits: self.limits.clone(),
             sampling: Sampling::Greedy,
             seed: 0,

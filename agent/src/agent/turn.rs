@@ -130,7 +130,9 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
     /// The record of the turn.
     pub(super) fn end(mut self, outcome: Outcome) -> Turn {
         let outcome = self.standing(outcome);
+        let seen_above = self.seen_above(&outcome);
         Turn {
+            seen_above,
             prompt: self.task.prompt.clone(),
             mode: self.task.mode,
             steps: self.steps,

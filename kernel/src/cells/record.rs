@@ -109,6 +109,9 @@ pub struct End {
     /// How the turn was done.
     #[serde(default)]
     pub mode: Mode,
+    /// Numbers of the answer that the notebook above had printed.
+    #[serde(default)]
+    pub seen_above: Vec<String>,
     /// What each step found when it began: `kept` or `fresh`.
     #[serde(default)]
     pub namespace: Value,

@@ -111,6 +111,7 @@ impl Episode {
             executor: &mut player,
             dialect: Some(Dialect::Datarus),
             namespace: Namespace::Kept,
+            second_look: false,
             limits: self.limits(),
             sampling: Sampling::Greedy,
             seed: 0,

@@ -276,6 +276,7 @@ impl Server {
             outcome: Outcome::Interrupted,
             usage: Usage::default(),
             given: prompt.given.clone(),
+            seen_above: Vec::new(),
         };
         self.finish_turn(turn, None);
     }
@@ -368,6 +369,7 @@ impl Server {
             ("sampling".to_owned(), json!(self.config.sampling)),
             ("prompt".to_owned(), json!(turn.prompt)),
             ("mode".to_owned(), json!(turn.mode)),
+            ("seen_above".to_owned(), json!(turn.seen_above)),
             ("namespace".to_owned(), json!(self.config.analyst.namespace)),
             ("sandbox".to_owned(), json!(self.companion.sandbox().map(|sandbox| sandbox.tier))),
         ])

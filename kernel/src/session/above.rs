@@ -124,6 +124,7 @@ impl History {
             outcome: notebook.outcome(name, known.map(|turn| &turn.outcome)),
             usage: known.map_or_else(Usage::default, |turn| turn.usage),
             given: known.map(|turn| turn.given.clone()).unwrap_or_default(),
+            seen_above: Vec::new(),
         };
         Some((name, turn))
     }
@@ -173,7 +174,7 @@ impl History {
 
     fn asked_in(&self, id: &str) -> Option<&PastTurn> {
         self.entries.iter().find_map(|entry| match &entry.what {
-            What::Turn(past) if entry.cell_id.as_deref() == Some(id) => Some(past),
+            What::Turn(past) if entry.cell_id.as_deref() == Some(id) => Some(&**past),
             What::Turn(_) | What::Cell(_) => None,
         })
     }
@@ -263,6 +264,7 @@ mod tests {
             },
             usage: Usage::default(),
             given: Given::default(),
+            seen_above: Vec::new(),
         };
         let mut history = History::default();
         history.begin_cell("1", Some("c".into()), "mine");

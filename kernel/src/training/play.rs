@@ -184,6 +184,8 @@ fn ask(
         executor: room,
         dialect: config.analyst.dialect,
         namespace: config.analyst.namespace,
+        // What is learnt from is what the model does unasked.
+        second_look: false,
         limits: config.limits.clone(),
         sampling: config.sampling.clone().unwrap_or(Sampling::Greedy),
         seed,
@@ -191,7 +193,7 @@ fn ask(
     };
     let turn = agent.run(&task, &mut |_| ())?;
     trajectory.by.clone_from(&heard.info().name);
-    let dialect = config.analyst.dialect.or_else(|| Dialect::of(heard.info()));
+    let dialect = Dialect::spoken(heard.info(), config.analyst.dialect);
     trajectory.dialect = dialect.unwrap_or(Dialect::Datarus);
     (trajectory.written, trajectory.calls) = (heard.written, heard.calls);
     trajectory.outcome = turn.outcome;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::OpenTurn;
-use crate::agent::{AgentEvent, Mode, Outcome, Past};
-use crate::executor::Output;
+use crate::agent::{AgentError, AgentEvent, Mode, Outcome, Past};
+use crate::executor::{Execution, Output};
 use crate::grounding::missing;
 use crate::llm::Profile;
 use crate::observation::failed;
@@ -17,7 +17,8 @@ impl OpenTurn<'_, '_, '_> {
     /// Ends the turn with an answer. If it states numbers that no step printed, a large model is told so, once, and
     /// may make steps and answer anew; a small one has not learnt to hear that.
     pub(super) fn conclude(&mut self, outcome: Outcome) -> ControlFlow<Outcome> {
-        let may_correct = self.style.profile == Profile::Full
+        let may_correct = self.agent.second_look
+            && self.style.profile == Profile::Full
             && self.task.mode == Mode::Agentic
             && self.withdrawn.is_none()
             && self.n_made < self.agent.limits.max_steps;
@@ -47,28 +48,93 @@ impl OpenTurn<'_, '_, '_> {
         }
     }
 
-    /// Numbers of an answer that neither a step printed nor the question, the code or the notebook above names.
+    /// What becomes of a turn whose second look broke off: the first answer stands.
+    ///
+    /// # Errors
+    /// The error itself, when there was no answer yet.
+    pub(in crate::agent) fn rescue(
+        &mut self,
+        error: AgentError,
+    ) -> Result<ControlFlow<Outcome>, AgentError> {
+        let Some(first) = self.withdrawn.take() else { return Err(error) };
+        (self.on_event)(AgentEvent::Notice(format!(
+            "The second look broke off ({error}). The first answer stands."
+        )));
+        Ok(Break(first))
+    }
+
+    /// Numbers of an answer that nothing printed and nobody named: neither this turn nor the notebook above.
     fn not_printed(&self, answer: &str) -> Vec<String> {
-        let worked = self.steps.iter().rev().filter(|step| !failed(&step.execution));
-        let (mut outputs, mut given) = (Vec::new(), vec![self.task.prompt.clone()]);
-        for step in worked {
-            outputs.push(printed(&step.execution.outputs));
-            given.push(step.code.clone());
-        }
-        for past in &self.task.history {
-            match past {
-                Past::Cell { execution, .. } => given.push(printed(&execution.outputs)),
-                Past::Turn(turn) => {
-                    given.extend(turn.steps.iter().map(|step| printed(&step.execution.outputs)));
-                }
-            }
-        }
-        let outputs: Vec<_> = outputs.iter().map(String::as_str).collect();
-        let given: Vec<_> = given.iter().map(String::as_str).collect();
-        let mut numbers = missing(answer, &outputs, &given);
+        let mut known = self.known_of_turn();
+        known.add(self.known_above());
+        let mut numbers = known.missing(answer);
         numbers.dedup();
         numbers.truncate(MOST_TOLD);
         numbers
+    }
+
+    /// Numbers of an answer that this turn did not print, but the notebook above.
+    pub(super) fn seen_above(&self, outcome: &Outcome) -> Vec<String> {
+        let Outcome::Answered { answer, .. } = outcome else { return Vec::new() };
+        let mut known = self.known_of_turn();
+        let mut numbers = known.missing(answer);
+        if !numbers.is_empty() {
+            known.add(self.known_above());
+            let nowhere = known.missing(answer);
+            numbers.retain(|number| !nowhere.contains(number));
+        }
+        numbers
+    }
+
+    /// The newest step first: the last cell that shows a number is the one to look at.
+    fn known_of_turn(&self) -> Known {
+        let worked = self.steps.iter().rev().filter(|step| !failed(&step.execution));
+        let mut known = Known { outputs: Vec::new(), given: vec![self.task.prompt.clone()] };
+        for step in worked {
+            known.outputs.push(printed(&step.execution.outputs));
+            known.given.push(step.code.clone());
+        }
+        known
+    }
+
+    fn known_above(&self) -> Known {
+        let given = vec![self.task.brief.clone(), self.task.instructions.clone()];
+        let mut known = Known { outputs: Vec::new(), given };
+        let mut note = |code: &String, execution: &Execution| {
+            known.outputs.push(printed(&execution.outputs));
+            known.given.push(code.clone());
+        };
+        for past in self.task.history.iter().rev() {
+            match past {
+                Past::Cell { code, execution } => note(code, execution),
+                Past::Turn(turn) => {
+                    turn.steps.iter().rev().for_each(|step| note(&step.code, &step.execution));
+                }
+            }
+        }
+        known
+    }
+}
+
+/// Texts in which numbers of an answer may stand.
+struct Known {
+    /// What cells printed.
+    outputs: Vec<String>,
+    /// What was said: questions, code, instructions.
+    given: Vec<String>,
+}
+
+impl Known {
+    fn add(&mut self, other: Self) {
+        self.outputs.extend(other.outputs);
+        self.given.extend(other.given);
+    }
+
+    /// Numbers of an answer that are in none of them, as written.
+    fn missing(&self, answer: &str) -> Vec<String> {
+        let outputs: Vec<_> = self.outputs.iter().map(String::as_str).collect();
+        let given: Vec<_> = self.given.iter().map(String::as_str).collect();
+        missing(answer, &outputs, &given)
     }
 }
 

@@ -52,6 +52,7 @@ fn end(answer: &str) -> End {
         sampling: json!(null),
         prompt: String::new(),
         mode: Mode::Agentic,
+        seen_above: Vec::new(),
         namespace: json!(null),
         sandbox: json!(null),
     }
