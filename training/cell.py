@@ -2,9 +2,7 @@
 
 import ast
 import contextlib
-import importlib.util
 import io
-import pathlib
 import traceback
 import warnings
 
@@ -15,16 +13,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 import pandas as pd  # noqa: E402
 from IPython.lib.pretty import pretty  # noqa: E402
 
-def _of_kernel(name):
-    """A module that the kernel loads into the companion, so that figures are described in the same words."""
-    path = pathlib.Path(__file__).parents[1] / f"kernel/src/companion/{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-figures = _of_kernel("figures")
+# A link to the module that the kernel loads into the companion: figures are described in the same words.
+from . import figures  # noqa: E402
 
 # As in a kernel; pandas takes a plain Python process for a terminal.
 pd.set_option("display.max_columns", 20)

@@ -85,8 +85,9 @@ class Folder:
     """A working folder that holds one episode's files."""
 
     def __init__(self, path):
-        self.path = path
-        os.makedirs(path, exist_ok=True)
+        # The process works in it, so a name from where it was begun would mean another folder.
+        self.path = os.path.abspath(path)
+        os.makedirs(self.path, exist_ok=True)
 
     def clear(self):
         """Removes everything and goes there."""

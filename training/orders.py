@@ -74,7 +74,7 @@ def main():
     player = Player(args.scratch, evaluation=args.evaluation)
     with open(out / "tasks.jsonl", "w", encoding="utf-8") as file:
         for seed in range(args.first, args.first + args.count):
-            for order in orders_of(player.play(seed), pathlib.Path(args.scratch), out / "files", seed):
+            for order in orders_of(player.play(seed), pathlib.Path(player.folder.path), out / "files", seed):
                 file.write(json.dumps(order, ensure_ascii=False) + "\n")
 
 

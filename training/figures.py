@@ -1,0 +1,1 @@
+../kernel/src/companion/figures.py
