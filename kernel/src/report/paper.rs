@@ -128,39 +128,44 @@ pub(super) fn is_rtl(text: &str) -> bool {
 
 /// The blocks, with what is folded at their end.
 pub(super) fn unfolded(blocks: &[Block]) -> Vec<Block> {
-    let mut folded = Vec::new();
+    let mut folded = Folded { n: 0, blocks: Vec::new() };
     let mut made = without_folds(blocks, None, &mut folded);
-    if !folded.is_empty() {
+    if folded.n > 0 {
         let anchor = Some("steps".into());
         let title = words("Appendix: code and what it printed");
         made.push(Block::Heading { level: 2, words: title, anchor });
-        made.append(&mut folded);
+        made.append(&mut folded.blocks);
     }
     in_order(&mut made, &mut 1);
     made
 }
 
+/// What is to stand at the end.
+struct Folded {
+    /// How many folds there were so far, those inside others too.
+    n: usize,
+    blocks: Vec<Block>,
+}
+
 /// `cell` is the number of the cell that the blocks stand in.
-fn without_folds(blocks: &[Block], cell: Option<u64>, folded: &mut Vec<Block>) -> Vec<Block> {
+fn without_folds(blocks: &[Block], cell: Option<u64>, folded: &mut Folded) -> Vec<Block> {
     let mut made = Vec::new();
     for block in blocks {
         made.push(match block {
             Block::Fold { summary, blocks } => {
-                let number = folded
-                    .iter()
-                    .filter(|block| matches!(block, Block::Heading { level: 3, .. }))
-                    .count()
-                    + 1;
+                folded.n += 1;
+                let number = folded.n;
                 let of_cell = cell.map_or(String::new(), |count| format!(" of cell {count}"));
                 let title = format!("A{number}. {}{of_cell}", plain(summary));
                 let anchor = format!("fold-{number}");
-                folded.push(Block::Heading {
-                    level: 3,
-                    words: words(&title),
-                    anchor: Some(anchor.clone()),
-                });
-                let inside = without_folds(blocks, None, &mut Vec::new());
-                folded.extend(inside);
+                // What is folded in it stands behind it.
+                let mut inner = Folded { n: number, blocks: Vec::new() };
+                let inside = without_folds(blocks, None, &mut inner);
+                let heading = words(&title);
+                let own = Some(anchor.clone());
+                folded.blocks.push(Block::Heading { level: 3, words: heading, anchor: own });
+                folded.blocks.extend(inside.into_iter().chain(inner.blocks));
+                folded.n = inner.n;
                 let link = link(anchor, words(&format!("A{number}")));
                 Block::Note(vec![
                     Inline::Text(format!("{}{of_cell}: ", plain(summary))),
@@ -216,5 +221,33 @@ mod tests {
             ("A1. Python of cell 3", Some("fold-1"))
         );
         assert!(matches!(&blocks[..], [Block::Note(_)]));
+    }
+
+    #[test]
+    fn what_is_folded_in_a_fold_stands_behind_it() {
+        let fold = |blocks| Block::Fold { summary: words("More"), blocks };
+        let printed = |text: &str| Block::Printed(text.into());
+        let made = unfolded(&[
+            fold(vec![fold(vec![printed("1")]), Block::Rule]),
+            fold(vec![printed("2")]),
+        ]);
+        let [
+            Block::Note(_),
+            Block::Note(_),
+            Block::Heading { .. },
+            Block::Heading { anchor: first, .. },
+            Block::Note(to_inner),
+            Block::Rule,
+            Block::Heading { anchor: inner, .. },
+            Block::Printed(_),
+            Block::Heading { anchor: second, .. },
+            Block::Printed(_),
+        ] = &made[..]
+        else {
+            panic!("{made:?}")
+        };
+        let anchors = [first, inner, second].map(|anchor| anchor.as_deref().unwrap());
+        assert_eq!(anchors, ["fold-1", "fold-2", "fold-3"]);
+        assert_eq!(plain(to_inner), "More: A2");
     }
 }
