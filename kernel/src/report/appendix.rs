@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::build::{beginning, heading, link, words};
-use super::markdown;
 use super::tree::{Block, Inline, Table, TableCell};
 use super::turns::{Turn, source};
 use crate::cells::datarus;
@@ -44,7 +43,7 @@ pub(super) fn summary(notebook: &Notebook, turns: &[Turn<'_>]) -> Vec<Block> {
 }
 
 fn item(turn: &Turn<'_>) -> Vec<Block> {
-    let question = link(turn.anchor(), markdown::words(turn.question()));
+    let question = link(turn.anchor(), turn.title());
     let mut item = vec![Block::Paragraph(vec![question])];
     if !turn.is_answered() {
         item.push(Block::Paragraph(words("No answer.")));

@@ -26,8 +26,8 @@ pub fn report(notebook: &Notebook, audience: Audience, language: Option<&str>) -
     }
     in_order(&mut summary, &mut 1);
     settle(&mut summary);
-    let title = title.or_else(|| turns.first().map(|turn| markdown::words(turn.question())));
-    let title = title.unwrap_or_else(|| vec![Inline::Text("Report".into())]);
+    let title = title.or_else(|| turns.first().map(Turn::title));
+    let title = title.unwrap_or_else(|| words("Report"));
     let language = language.map_or_else(|| language_of(&title, &turns).to_owned(), str::to_owned);
     Report { title, language, blocks: summary }
 }
@@ -109,8 +109,8 @@ impl Writer {
     }
 
     fn turn(&mut self, turn: &Turn<'_>) -> Vec<Block> {
-        let words = markdown::words(turn.question());
-        let mut blocks = vec![Block::Heading { level: 2, words, anchor: Some(turn.anchor()) }];
+        let anchor = Some(turn.anchor());
+        let mut blocks = vec![Block::Heading { level: 2, words: turn.title(), anchor }];
         match self.audience {
             Audience::Reader => {
                 blocks.extend(answer(turn));
@@ -270,6 +270,6 @@ fn unlink(words: &mut Vec<Inline>, anchors: &HashSet<String>) {
 
 /// The language whose script the title and the questions are written in; Latin script is taken for English.
 fn language_of(title: &[Inline], turns: &[Turn<'_>]) -> &'static str {
-    let asked: String = turns.iter().map(Turn::question).collect();
+    let asked: String = turns.iter().map(|turn| turn.question.as_str()).collect();
     super::paper::scripts(&(plain(title) + &asked)).first().map_or("en", |script| script.language)
 }

@@ -7,7 +7,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag};
 use serde_json::Value;
 
 use super::picture;
-use super::tree::{Block, Inline, Style, Table, TableCell, Target, plain};
+use super::tree::{Block, Inline, Style, Table, TableCell, Target, is_blank, plain};
 
 /// Blocks and styles that may stand inside one another; what is deeper joins what it stands in.
 const DEEPEST: usize = 24;
@@ -103,8 +103,12 @@ impl<'a> Reader<'a> {
                 words.end(blocks);
             }
             Tag::Heading { level, .. } => {
-                let words = self.words().set;
-                blocks.push(Block::Heading { level: depth_of(level), words, anchor: None });
+                let Words { set: words, mut figures, .. } = self.words();
+                // A `#` alone, or a picture: no reader could find it, and pages must name each heading.
+                if !is_blank(&words) {
+                    blocks.push(Block::Heading { level: depth_of(level), words, anchor: None });
+                }
+                blocks.append(&mut figures);
             }
             Tag::BlockQuote(_) => {
                 let inner = self.blocks();
@@ -355,6 +359,14 @@ mod tests {
             "# a\n## b",
             r#"[Heading { level: 3, words: [Text("a")], anchor: None }, Heading { level: 4, words: [Text("b")], anchor: None }]"#,
         );
+    }
+
+    #[test]
+    fn a_heading_that_says_nothing_is_none() {
+        check("#\n\n## <b></b>\n\n# &#7;\n\na", r#"[Paragraph([Text("a")])]"#);
+        let attachments = json!({"a.png": {"image/png": "iVBORw0KGgo="}});
+        let made = blocks("# ![b](attachment:a.png)", &attachments, 3);
+        assert!(matches!(&made[..], [Block::Figure(_)]), "{made:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Audience;
+use super::tree::plain;
 use super::turns::{Turn, role, source, turns};
 use crate::cells::{folded, has_tag, turn_below};
 use crate::markdown::sanitized;
@@ -48,8 +49,11 @@ fn own_cell(cell: &Value) -> Option<Value> {
 
 fn turn_cells(turn: &Turn<'_>, audience: Audience) -> Vec<Value> {
     let id = turn.prompt["id"].as_str().unwrap_or_default();
-    let mut cells =
-        vec![markdown(id, &format!("## {}", sanitized(turn.question()).replace('\n', " ")))];
+    let question = match turn.question.as_str() {
+        "" => plain(&turn.title()),
+        question => sanitized(question).replace('\n', " "),
+    };
+    let mut cells = vec![markdown(id, &format!("## {question}"))];
     for step in &turn.steps {
         let id = step.cell["id"].as_str().unwrap_or_default();
         let is_reviewed = audience == Audience::Reviewer;

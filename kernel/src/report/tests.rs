@@ -140,3 +140,15 @@ fn a_clean_notebook_has_questions_as_text_and_no_failed_step() {
     assert_eq!(cells.len(), 4);
     assert_eq!(clean.metadata["kernelspec"]["name"], "python3");
 }
+
+#[test]
+fn a_question_and_a_title_that_say_nothing_are_named() {
+    let mut notebook = notebook();
+    notebook.cells[0]["source"] = json!("#\n\nOf one year.");
+    notebook.cells[1]["source"] = json!("%%ask");
+    let text = md(&report(&notebook, Audience::Reader, None), "files").text;
+    assert!(text.starts_with("# Question 1\n") && text.contains("## Question 1\n"), "{text}");
+    notebook.cells.truncate(1);
+    let text = md(&report(&notebook, Audience::Reader, None), "files").text;
+    assert!(text.starts_with("# Report\n"), "{text}");
+}

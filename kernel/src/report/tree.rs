@@ -195,6 +195,11 @@ pub fn plain(inlines: &[Inline]) -> String {
     inlines.iter().map(text).collect()
 }
 
+/// Whether a reader sees nothing of the words.
+pub fn is_blank(inlines: &[Inline]) -> bool {
+    plain(inlines).chars().all(|c| c.is_whitespace() || c.is_control())
+}
+
 /// Calls `see` with each block, those inside others too, in order.
 pub fn each_block(blocks: &[Block], see: &mut dyn FnMut(&Block)) {
     for block in blocks {

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::build::words;
 use super::markdown;
-use super::tree::{Block, n_links};
+use super::tree::{Block, Inline, is_blank, n_links};
 use crate::cells::{datarus, reading, turn_below};
 use crate::markdown::restored;
+use crate::route::{Role, Route, route};
 
 /// A prompt and the cells made of it.
 pub(super) struct Turn<'a> {
@@ -13,6 +15,8 @@ pub(super) struct Turn<'a> {
     pub(super) number: usize,
     /// The cell that asks.
     pub(super) prompt: &'a Value,
+    /// The question, freed from its mark and flags.
+    pub(super) question: String,
     /// Its steps in order.
     pub(super) steps: Vec<Step<'a>>,
     /// What the last outputs meant, where that was said.
@@ -60,6 +64,10 @@ fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value]) -> Turn<'a> {
     let mut turn = Turn {
         number,
         prompt,
+        question: match route(source(prompt), Some(Role::Prompt)) {
+            Route::Prompt(prompt) => prompt.text,
+            _ => String::new(),
+        },
         steps: Vec::new(),
         last_understanding: String::new(),
         last_thought: String::new(),
@@ -82,14 +90,10 @@ fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value]) -> Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// The question without its mark.
-    pub(super) fn question(&self) -> &str {
-        let text = source(self.prompt).trim();
-        let text = match text.strip_prefix("%%ask") {
-            Some(rest) => rest.split_once('\n').map_or("", |(_, question)| question),
-            None => text.strip_prefix('>').unwrap_or(text),
-        };
-        text.trim()
+    /// The question in one line; its number, if it says nothing.
+    pub(super) fn title(&self) -> Vec<Inline> {
+        let title = markdown::words(&self.question);
+        if is_blank(&title) { words(&format!("Question {}", self.number)) } else { title }
     }
 
     /// What links to the question lead to.
@@ -173,7 +177,27 @@ fn quoted(code: &str, word: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::tree::plain;
     use super::*;
+
+    #[test]
+    fn a_question_is_read_as_the_kernel_reads_it() {
+        let check = |source: &str, expected: &str| {
+            let cells = [json!({"source": source, "metadata": {"datarus": {"role": "prompt"}}})];
+            assert_eq!(plain(&turns(&cells)[0].title()), expected, "{source:?}");
+        };
+        check("How many *rows*?", "How many rows?");
+        check("> How many rows?", "How many rows?");
+        check("%%ask\nHow many rows?", "How many rows?");
+        check("%%ask How many rows?", "How many rows?");
+        check("%%ask --think Why?", "Why?");
+        check("%%ask --preset cleaning", "Clean these data.");
+        check("%%ask --preset cleaning\nDrop the rest.", "Drop the rest.");
+        check("> #", "Question 1");
+        check("", "Question 1");
+    }
 
     #[test]
     fn a_figure_is_named_by_its_title_its_axes_or_the_line_that_draws_it() {
