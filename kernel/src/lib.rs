@@ -45,6 +45,7 @@ pub mod sandbox;
 pub mod server;
 mod session;
 mod sieve;
+mod terminal;
 pub mod training;
 pub mod typeset;
 pub mod wire;

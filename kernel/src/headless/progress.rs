@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::cells::STEP_MIME;
+use crate::terminal::terminal_line;
 
 /// Longest line shown, in characters.
 const WIDTH: usize = 78;
@@ -104,7 +105,7 @@ fn line_of(json: &Value) -> Option<Line> {
                 json["execution_count"].as_u64().map_or(String::new(), |n| format!("[{n}] "));
             let status = match text("status") {
                 "ok" => String::new(),
-                status => format!(", {}", status.replace('_', " ")),
+                status => format!(", {}", terminal_line(&status.replace('_', " "))),
             };
             let seconds = json["seconds"].as_f64().unwrap_or_default();
             let line = format!("step {step}: {count}{}", text("thought").trim());
@@ -115,9 +116,9 @@ fn line_of(json: &Value) -> Option<Line> {
     }
 }
 
-/// One line of at most [`WIDTH`] characters.
+/// One line of at most [`WIDTH`] characters. Cells and models write what they like.
 fn shortened(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = terminal_line(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= WIDTH {
         return line;
     }
@@ -151,6 +152,14 @@ mod tests {
         check(failed, "2 step 2: x (0.0 s, timed out)");
         check(json!({"part": "answer", "text": "…"}), "~ writing the answer …");
         check(json!({"part": "end"}), "");
+    }
+
+    #[test]
+    fn a_step_says_to_a_terminal_nothing_but_itself() {
+        let done =
+            json!({"step": 2, "state": "done", "thought": "a\u{1b}[2Jb", "status": "c\u{9b}2J"});
+        check(done, "2 step 2: a\u{fffd}[2Jb (0.0 s, c\u{fffd}2J)");
+        assert_eq!(shortened("> a\u{1b}]0;b\u{7}"), "> a\u{fffd}]0;b\u{fffd}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::client::{ExecuteReply, ExecuteRequest, Outputs, Update};
 use crate::config::Config;
 use crate::notebook::Notebook;
 use crate::prompt::Loader;
+use crate::terminal::terminal_line;
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,7 +297,8 @@ impl Runner {
             evalue: reply.evalue.clone().unwrap_or_default(),
         };
         let count = failed.execution_count.map_or(String::new(), |n| format!("[{n}] "));
-        self.progress.tell(&format!("{count}{}: {}", failed.ename, failed.evalue));
+        let said = format!("{count}{}: {}", failed.ename, failed.evalue);
+        self.progress.tell(&terminal_line(&said));
         self.ran.failed.push(failed);
     }
 }

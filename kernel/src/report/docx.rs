@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::paper::{is_rtl, unfolded};
 use super::tree::{Block, Figure, Inline, Report, Style, Table, TableCell, Target, plain};
 use crate::cells::hex;
+use crate::terminal::turns_order;
 use parts::Package;
 
 /// EMU of a CSS pixel: 914,400 in an inch, which has 96 pixels.
@@ -289,7 +290,7 @@ fn escaped(text: &str) -> String {
             '"' => made.push_str("&quot;"),
             '\n' | '\t' => made.push(c),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            c if turns_order(c) => {
                 let _ = write!(made, "[U+{:04X}]", u32::from(c));
             }
             c => made.push(c),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::picture::data_url;
 use super::tree::{Block, Figure, Inline, Report, Style, Table, TableCell, Target, plain};
+use crate::terminal::turns_order;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -229,8 +230,7 @@ fn escaped(text: &str) -> String {
             '\'' => made.push_str("&#39;"),
             '\n' | '\t' => made.push(c),
             c if c.is_control() => made.push('\u{fffd}'),
-            // Marks that turn the order of what follows would do so beyond their own line.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            c if turns_order(c) => {
                 let _ = write!(made, "[U+{:04X}]", u32::from(c));
             }
             c => made.push(c),

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::paper::{Script, is_rtl, scripts, unfolded};
 use super::tree::{Block, Figure, Inline, Report, Style, Table, Target, plain};
 use crate::cells::hex;
+use crate::terminal::turns_order;
 
 const TEMPLATE: &str = include_str!("template.typ");
 
@@ -222,7 +223,7 @@ fn string(text: &str) -> String {
             '\n' => made.push_str("\\n"),
             '\t' => made.push_str("    "),
             c if c.is_control() => {}
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            c if turns_order(c) => {
                 let _ = write!(made, "[U+{:04X}]", u32::from(c));
             }
             c => made.push(c),
