@@ -131,7 +131,7 @@ fn questions(turns: &[Turn<'_>]) -> Block {
         row
     };
     let head = vec![names.iter().map(|name| TableCell::text(name, true)).collect()];
-    Block::Table(Table { head, body: turns.iter().map(row).collect(), n_left_out: 0 })
+    Block::Table(Table { head, body: turns.iter().map(row).collect(), ..Table::default() })
 }
 
 /// One table for all turns that the same model answered in the same way.
@@ -200,7 +200,7 @@ fn data(notebook: &Notebook) -> Vec<Block> {
     }
     let head =
         vec![["File", "Rows", "SHA-256"].iter().map(|name| TableCell::text(name, true)).collect()];
-    vec![heading(3, "Data"), Block::Table(Table { head, body, n_left_out: 0 })]
+    vec![heading(3, "Data"), Block::Table(Table { head, body, ..Table::default() })]
 }
 
 fn environment(notebook: &Notebook) -> Vec<Block> {
@@ -224,7 +224,7 @@ fn pairs(names: [&str; 2], rows: impl Iterator<Item = (String, String)>) -> Bloc
     let value =
         |text: String| TableCell { words: vec![Inline::Text(text)], ..TableCell::default() };
     let body = rows.map(|(name, text)| vec![TableCell::text(&name, true), value(text)]).collect();
-    Block::Table(Table { head, body, n_left_out: 0 })
+    Block::Table(Table { head, body, ..Table::default() })
 }
 
 fn datasets(notebook: &Notebook) -> impl Iterator<Item = &Value> {

@@ -160,9 +160,7 @@ impl Writer {
             }
         }
         self.put("</w:tbl>");
-        let rows = table.n_left_out;
-        let more =
-            if rows > 0 { format!("{rows} more rows are not shown.") } else { String::new() };
+        let more = table.left_out().unwrap_or_default();
         // A table that follows would become one with this.
         self.paragraph("Note", &[Inline::Text(more)], None);
     }

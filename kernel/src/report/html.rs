@@ -154,9 +154,8 @@ impl Page {
             self.put(&format!("</{part}>\n"));
         }
         self.put("</table>\n</div>\n");
-        if table.n_left_out > 0 {
-            let rows = table.n_left_out;
-            self.put(&format!("<p class=\"note\">{rows} more rows are not shown.</p>\n"));
+        if let Some(said) = table.left_out() {
+            self.put(&format!("<p class=\"note\">{said}</p>\n"));
         }
     }
 

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
             let row = self.inside(|reader| reader.groups(cell));
             if is_head { &mut table.head } else { &mut table.body }.push(row);
         }
-        table
+        table.within(usize::MAX, Table::MOST_COLUMNS)
     }
 
     fn words(&mut self) -> Words {

@@ -102,10 +102,7 @@ impl Writer<'_> {
             rows.insert(0, format!("|{}\n", " |".repeat(width)));
             rows.swap(1, 2);
         }
-        let more = match table.n_left_out {
-            0 => String::new(),
-            rows => format!("*{rows} more rows are not shown.*\n\n"),
-        };
+        let more = table.left_out().map_or(String::new(), |said| format!("*{said}*\n\n"));
         format!("{}\n{more}", rows.concat())
     }
 

@@ -13,17 +13,18 @@ use crate::sieve;
 const DATAFRAME: &str = "class=\"dataframe\"";
 const PLAIN: &str = " style=\"text-align: right;\"";
 
-/// How much of one output is shown, in characters and rows.
+/// How much of one output is shown, in characters, rows and columns.
 struct Most {
     text: usize,
     rows: usize,
+    columns: usize,
 }
 
 impl Most {
     fn of(audience: Audience) -> Most {
         match audience {
-            Audience::Reader => Most { text: 6_000, rows: 60 },
-            Audience::Reviewer => Most { text: 60_000, rows: 1_000 },
+            Audience::Reader => Most { text: 6_000, rows: 60, columns: 40 },
+            Audience::Reviewer => Most { text: 60_000, rows: 1_000, columns: Table::MOST_COLUMNS },
         }
     }
 }
@@ -130,9 +131,9 @@ impl Made<'_> {
     }
 
     fn html(&mut self, html: &str, text: Option<&str>) {
-        let rows = Most::of(self.source.audience).rows;
+        let most = Most::of(self.source.audience);
         let mut tables: Vec<Block> =
-            tables(html).into_iter().flat_map(|table| table_blocks(table, rows)).collect();
+            tables(html).into_iter().flat_map(|table| table_blocks(table, &most)).collect();
         let is_plain = html.contains(DATAFRAME) && !html.replace(PLAIN, "").contains("style=");
         if is_plain {
             return self.blocks.append(&mut tables);
@@ -159,14 +160,13 @@ impl Made<'_> {
     }
 }
 
-fn table_blocks(table: HtmlTable, most_rows: usize) -> Vec<Block> {
+fn table_blocks(table: HtmlTable, most: &Most) -> Vec<Block> {
     let row = |cells: Vec<HtmlCell>, is_head: bool| -> Vec<TableCell> {
         cells.iter().map(|cell| TableCell::text(&cell.text, is_head || cell.is_index)).collect()
     };
     let head = table.head.into_iter().map(|cells| row(cells, true)).collect();
-    let n_left_out = table.body.len().saturating_sub(most_rows);
-    let body = table.body.into_iter().take(most_rows).map(|cells| row(cells, false)).collect();
-    let made = Table { head, body, n_left_out };
+    let body = table.body.into_iter().map(|cells| row(cells, false)).collect();
+    let made = Table { head, body, ..Table::default() }.within(most.rows, most.columns);
     let note = table.shape.map(|shape| Block::Note(vec![Inline::Text(shape)]));
     std::iter::once(Block::Table(made)).chain(note).collect()
 }

@@ -152,3 +152,23 @@ fn a_question_and_a_title_that_say_nothing_are_named() {
     let text = md(&report(&notebook, Audience::Reader, None), "files").text;
     assert!(text.starts_with("# Report\n"), "{text}");
 }
+
+#[test]
+fn a_table_is_shown_within_bounds_and_says_what_is_left_out() {
+    let mut notebook = notebook();
+    let row = |cell: &str| format!("<tr>{}</tr>", cell.repeat(100));
+    let rows = row("<td>1</td>").repeat(70);
+    let html =
+        format!("<table class=\"dataframe\"><thead>{}</thead>{rows}</table>", row("<th>n</th>"));
+    let shown = json!({"output_type": "display_data", "metadata": {}, "data": {"text/html": html}});
+    notebook.cells[5]["outputs"] = json!([shown]);
+    let typed = format!("{}|\n{}|\n", "|n".repeat(70), "|-".repeat(70));
+    notebook.cells[0] = json!({"cell_type": "markdown", "metadata": {}, "source": typed});
+    let made = report(&notebook, Audience::Reader, None);
+    let said = "10 more rows and 60 more columns are not shown.";
+    for text in [md(&made, "files").text, super::html(&made), typst(&made).source] {
+        assert!(text.contains(said) && text.contains("7 more columns are not shown."));
+    }
+    let reviewed = md(&report(&notebook, Audience::Reviewer, None), "files").text;
+    assert!(reviewed.contains("\n*37 more columns are not shown.*\n"));
+}

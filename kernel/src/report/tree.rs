@@ -138,6 +138,8 @@ pub struct Table {
     pub body: Vec<Vec<TableCell>>,
     /// Rows of the body that are not shown.
     pub n_left_out: usize,
+    /// Columns that are not shown.
+    pub n_columns_left_out: usize,
 }
 
 /// One cell of a table.
@@ -178,9 +180,30 @@ impl TableCell {
 }
 
 impl Table {
+    /// The most columns that are shown: Word takes no more, and a page of more is not legible.
+    pub const MOST_COLUMNS: usize = 63;
+
+    /// Leaves out rows of the body and columns beyond so many.
+    #[must_use]
+    pub fn within(mut self, rows: usize, columns: usize) -> Self {
+        self.n_left_out += self.body.len().saturating_sub(rows);
+        self.n_columns_left_out += self.width().saturating_sub(columns);
+        self.body.truncate(rows);
+        self.head.iter_mut().chain(&mut self.body).for_each(|row| row.truncate(columns));
+        self
+    }
+
     /// How many columns it has.
     pub fn width(&self) -> usize {
         self.head.iter().chain(&self.body).map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Says what of it is not shown, if anything is not.
+    pub fn left_out(&self) -> Option<String> {
+        let parts = [(self.n_left_out, "rows"), (self.n_columns_left_out, "columns")];
+        let parts = parts.iter().filter(|(n, _)| *n > 0);
+        let parts: Vec<_> = parts.map(|(n, what)| format!("{n} more {what}")).collect();
+        (!parts.is_empty()).then(|| format!("{} are not shown.", parts.join(" and ")))
     }
 }
 

@@ -122,10 +122,8 @@ impl Writer {
         let head: String = table.head.iter().map(|cells| row(cells)).collect();
         let body: String = table.body.iter().map(|cells| row(cells) + "\n").collect();
         let header = if head.is_empty() { head } else { format!("table.header({head}),\n") };
-        let more = match table.n_left_out {
-            0 => String::new(),
-            rows => format!("#note({})\n\n", string(&format!("{rows} more rows are not shown."))),
-        };
+        let note = |said: String| format!("#note({})\n\n", string(&said));
+        let more = table.left_out().map_or(String::new(), note);
         format!("#rows({width}, {header}{body})\n\n{more}")
     }
 
