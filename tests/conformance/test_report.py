@@ -169,6 +169,27 @@ def test_pages_have_numbers_links_and_whole_figures(datarus: str, tmp_path: Path
             assert 0 <= left < right <= width and 0 <= bottom < top <= height
 
 
+def test_letters_without_a_font_and_headings_without_words_stop_no_pages(datarus: str, tmp_path: Path) -> None:
+    text = "# Growth \U0010fffd\n\n#\n\n## ![](x)\n\nIt grew \ue123\U0010fffd by 5."
+    turn = {"turn": "t_1"}
+    cells = [
+        cell("markdown", text, id="a"),
+        cell("code", "> #", role="prompt", **turn, status="done", id="b"),
+        cell("markdown", "#\n\nYes.", role="answer", **turn, id="c"),
+    ]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    run = [datarus, "report", "n.ipynb", "--to", "pdf", "--python", sys.executable]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "the PDF is not PDF/UA: no font here has " in done.stderr
+    shown = pypdfium2.PdfDocument(tmp_path / "n-report.pdf")[0].get_textpage().get_text_range()
+    assert "by 5." in shown and "Question 1" in shown
+    cells[0]["source"] = text.replace("\U0010fffd", "").replace("\ue123", "")
+    (tmp_path / "n.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "not PDF/UA" in done.stderr) == (0, False), done.stderr
+
+
 def test_a_script_without_a_font_is_named(datarus: str, tmp_path: Path) -> None:
     notebook = languages()
     (tmp_path / "n.ipynb").write_text(json.dumps(notebook | {"cells": notebook["cells"][:3]}))

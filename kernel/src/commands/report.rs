@@ -10,6 +10,7 @@ use crate::cli::ReportArgs;
 use crate::config::find_python;
 use crate::notebook::Notebook;
 use crate::report::{self, Audience, Format, Report};
+use crate::terminal::terminal_line;
 use crate::{disk, typeset};
 
 /// What was written.
@@ -89,6 +90,9 @@ fn pdf(args: &ReportArgs, report: &Report) -> Result<Vec<u8>> {
         say(&format!(
             "a picture of the notebook cannot be drawn ({name}): its description stands in its place"
         ));
+    }
+    if let Some(why) = pages.not_ua {
+        say(&terminal_line(&why));
     }
     Ok(pages.pdf)
 }

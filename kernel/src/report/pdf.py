@@ -5,7 +5,11 @@ The arguments are lists of names of font families, joined by `|`; of each list o
 
 import json
 import pathlib
+import re
 import sys
+
+# How Typst says that PDF/UA forbids what no font can show.
+WITHOUT_FONT = re.compile(r'the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
 
 
 def is_drawn(typst, name):
@@ -15,6 +19,18 @@ def is_drawn(typst, name):
         return bool(typst.compile(source.encode(), root=".", format="pdf"))
     except typst.TypstError:
         return False
+
+
+def set_pages(typst, inputs):
+    """Sets the pages; says why they are not PDF/UA, if they cannot be."""
+    try:
+        typst.compile("main.typ", output="report.pdf", sys_inputs=inputs, pdf_standards=["ua-1"])
+        return {}
+    except typst.TypstError as error:
+        # Pages that not everybody can listen to are better than none.
+        typst.compile("main.typ", output="report.pdf", sys_inputs=inputs)
+        letters = list(dict.fromkeys(WITHOUT_FONT.findall(error.diagnostic)))
+        return {"not_ua": {"letters": letters, "why": error.message}}
 
 
 def main():
@@ -30,10 +46,9 @@ def main():
     broken = [name for name in pictures if not is_drawn(typst, name)]
     inputs = {"broken": ",".join(broken)}
     try:
-        typst.compile("main.typ", output="report.pdf", sys_inputs=inputs, pdf_standards=["ua-1"])
+        return set_pages(typst, inputs) | {"broken": broken}
     except typst.TypstError as error:
         return {"error": f"{error.message}\n{error.diagnostic}"}
-    return {"broken": broken}
 
 
 print(json.dumps(main()))
