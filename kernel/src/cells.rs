@@ -114,6 +114,12 @@ pub fn datarus<'a>(cell: &'a Value, field: &str) -> Option<&'a Value> {
     cell.get("metadata")?.get("datarus")?.get(field)
 }
 
+/// Whether the cell asks: a prompt, or the heading that stands for one in a clean notebook. To a page that heading is
+/// text like any other.
+pub fn asks(cell: &Value) -> bool {
+    matches!(datarus(cell, "role").and_then(Value::as_str), Some("prompt" | "question"))
+}
+
 /// Whether the cell carries the tag.
 pub fn has_tag(cell: &Value, tag: &str) -> bool {
     let tags = cell.get("metadata").and_then(|metadata| metadata.get("tags"));

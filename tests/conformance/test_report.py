@@ -223,13 +223,16 @@ def test_markdown_keeps_text_as_text_and_its_pictures_beside_it(datarus: str, tm
         assert (tmp_path / picture).is_file(), picture
 
 
-def test_a_clean_notebook_replays_and_holds_nothing_of_ours(datarus: str, tmp_path: Path, audience) -> None:
+def test_a_clean_notebook_replays_and_holds_of_ours_only_what_it_is_checked_by(datarus: str, tmp_path: Path, audience) -> None:
     shutil.copytree(NOTEBOOKS / "data", tmp_path / "data")
     file = made(datarus, tmp_path, NOTEBOOKS / "penguins.ipynb", "ipynb", *audience)
     clean = nbformat.read(file, as_version=4)
     nbformat.validate(clean)
     assert clean.metadata.kernelspec.name == "python3"
-    assert "datarus" not in clean.metadata and not any("datarus" in json.dumps(one.metadata) for one in clean.cells)
+    assert set(clean.metadata.datarus) == {"datasets", "env"}
+    ours = [one.metadata.get("datarus", {}) for one in clean.cells]
+    assert set().union(*ours) == {"role", "turn", "status"}
+    assert not any("datarus-" in tag for one in clean.cells for tag in one.metadata.get("tags", []))
     run = [sys.executable, "-m", "papermill", "out.ipynb", "again.ipynb"]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::run::{Failed, Runner};
 use super::{Ending, HeadlessError, Kernel, Progress, facts, folder_of};
 use crate::cells::same::{Difference, difference};
-use crate::cells::{datarus, has_tag, link, turn_below};
+use crate::cells::{asks, datarus, has_tag, link, turn_below};
 use crate::config::Config;
 use crate::disk::sha256;
 use crate::notebook::Notebook;
@@ -217,8 +217,7 @@ struct Numbers {
 /// Looks up the numbers of all answers in what their steps put out now.
 fn numbers(was: &[Value], is: &[Value]) -> Numbers {
     let mut numbers = Numbers::default();
-    let prompts =
-        was.iter().enumerate().filter(|(_, cell)| datarus(cell, "role") == Some(&json!("prompt")));
+    let prompts = was.iter().enumerate().filter(|(_, cell)| asks(cell));
     for (question, (at, _)) in prompts.enumerate() {
         let below = turn_below(was, at);
         let (Some(old), Some(new)) = (was.get(below.clone()), is.get(below)) else { continue };

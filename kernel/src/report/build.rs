@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::outputs::{self, Source};
 use super::tree::{Block, Inline, Report, Style, Target, each_block, each_words, plain};
-use super::turns::{Step, Turn, role, shown_by, source, turns};
+use super::turns::{Step, Turn, shown_by, source, turns};
 use super::{Audience, anchor_of_cell, appendix, markdown};
-use crate::cells::{datarus, turn_below};
+use crate::cells::{asks, datarus, turn_below};
 use crate::notebook::Notebook;
 
 /// Longest first paragraph of an answer that the summary repeats, in characters.
@@ -51,14 +51,14 @@ impl Writer {
         let (mut title, mut blocks) = (None, Vec::new());
         let (mut at, mut turns) = (0, turns.iter());
         while let Some(cell) = cells.get(at) {
-            match (role(cell), cell["cell_type"].as_str()) {
-                ("prompt", _) => {
+            match cell["cell_type"].as_str() {
+                _ if asks(cell) => {
                     blocks.extend(turns.next().map(|turn| self.turn(turn)).unwrap_or_default());
                     at = turn_below(cells, at).end;
                     continue;
                 }
-                (_, Some("markdown")) => blocks.extend(Self::text(cell, &mut title, at == 0)),
-                (_, Some("code")) => blocks.extend(self.python(cell)),
+                Some("markdown") => blocks.extend(Self::text(cell, &mut title, at == 0)),
+                Some("code") => blocks.extend(self.python(cell)),
                 _ => {}
             }
             at += 1;

@@ -1,24 +1,31 @@
 //! The clean notebook: what anybody runs under `python3`, without Datarus. Pure.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Audience;
 use super::tree::plain;
-use super::turns::{Turn, role, source, turns};
-use crate::cells::{folded, has_tag, turn_below};
+use super::turns::{Turn, source, turns};
+use crate::cells::{asks, folded, has_tag, turn_below};
 use crate::markdown::sanitized;
 use crate::notebook::Notebook;
 
+/// What of the notebook's metadata and of a cell's is kept: `datarus verify` looks up data, versions and numbers of
+/// answers by it. To other kernels it says nothing.
+const OF_NOTEBOOK: [&str; 2] = ["datasets", "env"];
+const OF_CELL: [&str; 4] = ["role", "turn", "status", "numbers_not_found"];
+
 /// A notebook whose code cells replay: questions are headings, thoughts are left out for a reader, and steps that
-/// failed too; nothing of ours is left in its metadata but where links lead.
+/// failed too.
 pub fn clean(notebook: &Notebook, audience: Audience) -> Notebook {
     let mut made = Notebook::default();
     let kernelspec = json!({"name": "python3", "display_name": "Python 3", "language": "python"});
     made.metadata.insert("kernelspec".into(), kernelspec);
+    let facts = kept(notebook.metadata.get("datarus"), &OF_NOTEBOOK);
+    made.metadata.extend(facts.map(|facts| ("datarus".to_owned(), facts)));
     let turns = turns(&notebook.cells);
     let (mut at, mut turns) = (0, turns.iter());
     while let Some(cell) = notebook.cells.get(at) {
-        if role(cell) == "prompt" {
+        if asks(cell) {
             made.cells
                 .extend(turns.next().map(|turn| turn_cells(turn, audience)).unwrap_or_default());
             at = turn_below(&notebook.cells, at).end;
@@ -48,18 +55,18 @@ fn own_cell(cell: &Value) -> Option<Value> {
 }
 
 fn turn_cells(turn: &Turn<'_>, audience: Audience) -> Vec<Value> {
-    let id = turn.prompt["id"].as_str().unwrap_or_default();
     let question = match turn.question.as_str() {
         "" => plain(&turn.title()),
         question => sanitized(question).replace('\n', " "),
     };
-    let mut cells = vec![markdown(id, &format!("## {question}"))];
+    let heading = markdown(turn.prompt, "", "question", &format!("## {question}"));
+    let mut cells = vec![heading];
     for step in &turn.steps {
-        let id = step.cell["id"].as_str().unwrap_or_default();
         let is_reviewed = audience == Audience::Reviewer;
-        for (part, said) in [("u", &step.understanding), ("t", &step.thought)] {
+        let said = [("u", "understanding", &step.understanding), ("t", "thought", &step.thought)];
+        for (part, role, said) in said {
             if is_reviewed && !said.trim().is_empty() {
-                cells.push(markdown(&format!("{id}{part}"), &sanitized(said)));
+                cells.push(markdown(step.cell, part, role, &sanitized(said)));
             }
         }
         if step.worked() {
@@ -68,7 +75,8 @@ fn turn_cells(turn: &Turn<'_>, audience: Audience) -> Vec<Value> {
             cells.push(cell);
         } else if is_reviewed {
             let title = format!("A step that failed: {}", step.title());
-            cells.push(markdown(id, &folded(&title, &fenced(source(step.cell)))));
+            let text = folded(&title, &fenced(source(step.cell)));
+            cells.push(markdown(step.cell, "", "failed", &text));
         }
     }
     if let Some(answer) = turn.answer {
@@ -86,16 +94,29 @@ fn fenced(code: &str) -> String {
     format!("{fence}python\n{code}\n{fence}")
 }
 
-fn markdown(id: &str, source: &str) -> Value {
-    json!({"cell_type": "markdown", "id": id, "metadata": {}, "source": source})
+/// A text in the place of a cell, or of a part of it.
+fn markdown(cell: &Value, part: &str, role: &str, source: &str) -> Value {
+    let id = cell["id"].as_str().unwrap_or_default();
+    let mut facts = kept(cell["metadata"].get("datarus"), &OF_CELL).unwrap_or_else(|| json!({}));
+    facts["role"] = json!(role);
+    json!({"cell_type": "markdown", "id": format!("{id}{part}"), "metadata": {"datarus": facts}, "source": source})
 }
 
-/// Takes away what is ours, and what folds a cell.
+/// The fields of what is ours that stay; none if there are none.
+fn kept(facts: Option<&Value>, fields: &[&str]) -> Option<Value> {
+    let field = |name: &&str| Some(((*name).to_owned(), facts?.get(*name)?.clone()));
+    let kept: Map<_, _> = fields.iter().filter_map(field).collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
+/// Takes away what is ours, but for what is checked by it, and what folds a cell.
 fn forget(cell: &mut Value) {
     let ours = |tag: &Value| tag.as_str().is_some_and(|tag| tag.starts_with("datarus-"));
     let keeps_skip = has_tag(cell, "skip-execution");
     let Some(metadata) = cell.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let facts = kept(metadata.get("datarus"), &OF_CELL);
     metadata.shift_remove("datarus");
+    metadata.extend(facts.map(|facts| ("datarus".to_owned(), facts)));
     let tags = metadata.get_mut("tags").and_then(Value::as_array_mut);
     let left = tags.map(|tags| {
         tags.retain(|tag| !ours(tag));

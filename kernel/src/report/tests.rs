@@ -142,6 +142,21 @@ fn a_clean_notebook_has_questions_as_text_and_no_failed_step() {
 }
 
 #[test]
+fn a_clean_notebook_keeps_what_it_can_be_checked_by() {
+    for audience in [Audience::Reader, Audience::Reviewer] {
+        let clean = clean(&notebook(), audience);
+        let facts = clean.metadata["datarus"].as_object().unwrap();
+        assert_eq!(facts.keys().collect::<Vec<_>>(), ["datasets", "env"]);
+        assert_eq!(facts["datasets"], notebook().metadata["datarus"]["datasets"]);
+        let role = |cell: &Value| cell["metadata"]["datarus"]["role"].clone();
+        let prompt = clean.cells.iter().position(|cell| role(cell) == "question").unwrap();
+        // All cells of the turn are still known as its own, and the number that was not found too.
+        assert_eq!(crate::cells::turn_below(&clean.cells, prompt).end, clean.cells.len());
+        assert_eq!(numbers(&clean), numbers(&notebook()));
+    }
+}
+
+#[test]
 fn a_question_and_a_title_that_say_nothing_are_named() {
     let mut notebook = notebook();
     notebook.cells[0]["source"] = json!("#\n\nOf one year.");

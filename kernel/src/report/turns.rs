@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::build::words;
 use super::markdown;
 use super::tree::{Block, Inline, is_blank, n_links};
-use crate::cells::{datarus, reading, turn_below};
+use crate::cells::{asks, datarus, reading, turn_below};
 use crate::markdown::restored;
 use crate::route::{Role, Route, route};
 
@@ -52,7 +52,7 @@ pub(crate) struct Numbers {
 
 /// All turns, in order.
 pub(super) fn turns(cells: &[Value]) -> Vec<Turn<'_>> {
-    let prompts = cells.iter().enumerate().filter(|(_, cell)| role(cell) == "prompt");
+    let prompts = cells.iter().enumerate().filter(|(_, cell)| asks(cell));
     let turn = |(number, (at, prompt)): (usize, (usize, _))| {
         let below = cells.get(turn_below(cells, at)).unwrap_or_default();
         turn(number + 1, prompt, below)
