@@ -23,7 +23,7 @@ use training::{EpisodesArgs, RewardArgs, TrainArgs};
 const EXIT_CODES: &str = "Exit codes:
   0    done
   1    the work ended badly: no answer, or a cell failed (the notebook is written all the same); of `verify`: something
-       does not hold any more
+       does not hold any more, or a cell that shows outputs does not run
   2    the command line is wrong
   3    something is missing: Python, ipykernel, a file, a model (`datarus doctor` says what)
   4    the work is done, but the notebook could not be written where it was to be: stderr and `--json` say where it is

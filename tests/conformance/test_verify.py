@@ -28,6 +28,16 @@ def verified(datarus: str, folder: Path) -> tuple[int, dict]:
     return done.returncode, json.loads(done.stdout)
 
 
+def code_cell(id: str, source: str, output: str | None = None, **metadata: object) -> dict:
+    outputs = [] if output is None else [{"output_type": "stream", "name": "stdout", "text": output}]
+    return {"cell_type": "code", "id": id, "metadata": metadata, "source": source, "outputs": outputs, "execution_count": 1}
+
+
+def written(folder: Path, *cells: dict) -> None:
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    (folder / "n.ipynb").write_text(json.dumps(notebook))
+
+
 def changed(folder: Path, change) -> None:
     notebook = json.loads((folder / "n.ipynb").read_text())
     change(notebook)
@@ -99,3 +109,58 @@ def test_cells_run_in_the_sandbox_and_no_cell_of_the_notebook_opens_it(datarus: 
     code, found = verified(datarus, folder)
     assert code == 1
     assert [failed["id"] for failed in found["failed"]] == ["out1"]
+
+
+@pytest.mark.parametrize("audience", ["reader", "reviewer"])
+def test_a_clean_notebook_is_checked_like_the_one_that_it_was_made_of(datarus: str, folder: Path, audience: str) -> None:
+    _, whole = verified(datarus, folder)
+    run = [datarus, "report", "n.ipynb", "--to", "ipynb", "--audience", audience, "-o", "clean.ipynb"]
+    subprocess.run(run, cwd=folder, check=True, capture_output=True, timeout=120)
+    (folder / "clean.ipynb").rename(folder / "n.ipynb")
+    _, clean = verified(datarus, folder)
+    assert clean | {"seconds": 0} == whole | {"seconds": 0}
+
+
+def test_a_question_that_no_page_has_marked_is_not_asked_and_stops_nothing(datarus: str, folder: Path) -> None:
+    written(folder, code_cell("q", "> How many rows are there?"), code_cell("c", "print(1)", "1\n"))
+    code, found = verified(datarus, folder)
+    assert (code, found["holds"], found["cells"]) == (0, True, 1)
+
+
+def test_what_is_shown_by_cells_that_do_not_run_does_not_hold(datarus: str, folder: Path) -> None:
+    written(folder, code_cell("s", "print(1)", "999\n", tags=["skip-execution"]), code_cell("c", "print(1)", "1\n"))
+    code, found = verified(datarus, folder)
+    assert (code, found["holds"], found["cells"], found["outputs"]) == (1, False, 1, [])
+    assert [cell["id"] for cell in found["not_run"]] == ["s"]
+
+
+def test_a_check_that_was_interrupted_says_nothing_of_what_it_did_not_reach(datarus: str, folder: Path) -> None:
+    def interrupt(notebook: dict) -> None:
+        at = next(at for at, cell in enumerate(notebook["cells"]) if cell["id"] == "t_79b4ea3e-a")
+        notebook["cells"][at + 1 : at + 1] = [code_cell("stop", "raise KeyboardInterrupt")]
+
+    changed(folder, interrupt)
+    code, found = verified(datarus, folder)
+    assert (code, found["holds"]) == (130, False)
+    assert 0 < found["numbers_held"] < 13 and found["numbers_lost"] == []
+    assert found["cells"] + found["unreached"] == 10 and 0 < found["cells"]
+
+
+def test_python_that_shows_what_a_turn_shows_is_checked_as_python(datarus: str, folder: Path) -> None:
+    step = "application/vnd.datarus.step+json"
+    source = f'display({{"{step}": {{"v": 1, "turn": "t_1", "step": 1, "state": "done", "code": "2"}}}}, raw=True)\nprint(1)'
+    written(folder, code_cell("f", source, "999\n"), code_cell("c", "print(1)", "999\n"))
+    code, found = verified(datarus, folder)
+    assert (code, found["holds"], found["cells"]) == (1, False, 2)
+    assert [output["id"] for output in found["outputs"]] == ["f", "c"]
+
+
+def test_a_notebook_says_to_a_terminal_nothing_but_itself(datarus: str, folder: Path) -> None:
+    source = 'raise ValueError("\\x1b]0;evil\\x07\\x1b[2J\\nholds: all")'
+    written(folder, code_cell("c", source, "\x1b[31mred\x9b2J\n"))
+    run = [datarus, "verify", "n.ipynb"]
+    done = subprocess.run(run, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "evil" in said and not set("\x1b\x07\x9b") & set(said), said
+    assert not any(line.startswith("holds") for line in said.splitlines())

@@ -154,6 +154,8 @@ pub(super) struct Runner {
     /// Outputs of the cells that ran, by cell id: a later cell may update a display of an earlier one.
     shown: Vec<(String, Outputs)>,
     pub(super) ran: Ran,
+    /// How many cells, from the top, are done.
+    pub(super) reached: usize,
 }
 
 impl Runner {
@@ -164,7 +166,7 @@ impl Runner {
         safe: Option<Safe>,
     ) -> Self {
         let (shown, ran) = (Vec::new(), nothing_yet());
-        Self { kernel, notebook, progress, safe, shown, ran }
+        Self { kernel, notebook, progress, safe, shown, ran, reached: 0 }
     }
 
     fn tell_kept(&mut self) {
@@ -175,7 +177,9 @@ impl Runner {
 
     pub(super) async fn run_all(&mut self, allow_errors: bool) -> Result<(), HeadlessError> {
         let mut at = 0;
-        while let Some(cell) = self.notebook.cells.get(at) {
+        loop {
+            self.reached = at;
+            let Some(cell) = self.notebook.cells.get(at) else { return Ok(()) };
             if cell["cell_type"] != "code" {
                 at += 1;
                 continue;
@@ -194,7 +198,6 @@ impl Runner {
                 }
             }
         }
-        Ok(())
     }
 
     /// Runs the cell at `at`, if it is to be run, and moves `at` behind it and the cells made of it.
@@ -217,7 +220,9 @@ impl Runner {
             return Ok(ExecuteReply::default());
         }
         let (reply, outputs) = self.execute(*at, cell, &source).await?;
-        let mut record = TurnRecord::read(outputs.list());
+        // Python that shows what a turn shows has asked nothing.
+        let is_python = datarus(cell, "role") == Some(&json!("code"));
+        let mut record = TurnRecord::read(outputs.list()).filter(|_| !is_python);
         if let Some(record) = &mut record {
             self.kernel.find_kept(record).await?;
         }

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use datarus_agent::llm::ModelError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -17,6 +18,10 @@ use crate::config::Config;
 use crate::disk::sha256;
 use crate::notebook::Notebook;
 use crate::prompt::Loader;
+use parts::{not_run, only_code, part_of};
+
+mod parts;
+mod text;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,10 +32,14 @@ pub struct Verified {
     pub data: Vec<DataFile>,
     /// Python and packages of which another version is here.
     pub versions: Vec<Changed>,
-    /// Code cells that ran again.
+    /// Code cells that ran again to their end.
     pub cells: usize,
+    /// Code cells that did not, since the check was interrupted: nothing is said of what they show.
+    pub unreached: usize,
     /// Cells whose outputs differ.
     pub outputs: Vec<Output>,
+    /// Cells that show outputs of code and were not run: what they show is not checked.
+    pub not_run: Vec<NotRun>,
     /// Cells that failed now, and did not before.
     pub failed: Vec<Failed>,
     /// Numbers of answers that the new outputs support.
@@ -90,6 +99,17 @@ pub struct Output {
     pub difference: Difference,
 }
 
+/// A cell that shows outputs of code and was not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotRun {
+    /// Its id.
+    pub id: String,
+    /// Its `[n]` in the notebook.
+    pub execution_count: Option<u64>,
+    /// Why, as said of it.
+    pub why: &'static str,
+}
+
 /// A number of an answer that nothing supports any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LostNumber {
@@ -109,21 +129,30 @@ pub async fn verify(config: Config, path: &Path) -> Result<Verified, HeadlessErr
     let folder = folder_of(path)?;
     let data = data_files(&notebook, &folder);
     let kernel = Kernel::start(Config { folder: folder.clone(), ..config }, no_model()).await?;
-    let mut runner = Runner::new(kernel, only_code(&notebook), progress, None);
+    let parts: Vec<_> = notebook.cells.iter().map(part_of).collect();
+    let mut runner = Runner::new(kernel, only_code(&notebook, &parts), progress, None);
     runner.run_all(true).await?;
-    let Runner { mut kernel, notebook: again, progress, ran, .. } = runner;
+    let Runner { mut kernel, notebook: again, progress, ran, reached, .. } = runner;
     let facts = facts::gather(&mut kernel, &folder, &[]).await?;
     kernel.stop().await?;
 
-    let outputs = outputs(&notebook.cells, &again.cells);
-    let numbers = numbers(&notebook.cells, &again.cells);
+    // Further down stand the old outputs still.
+    let (was, _) = notebook.cells.split_at(reached);
+    let (is, unreached) = again.cells.split_at(reached);
+    let n_code = |cells: &[Value]| cells.iter().filter(|cell| runs(cell)).count();
+    let outputs = outputs(was, is);
+    let not_run = not_run(&notebook.cells, &parts);
+    let numbers = numbers(was, is);
     let failed: Vec<_> =
         ran.failed.into_iter().filter(|failed| !failed_before(&notebook, failed)).collect();
     let is_same = data.iter().all(|file| file.state == DataState::Same);
+    let is_whole = ran.ending == Ending::Done && not_run.is_empty();
+    let is_equal = outputs.is_empty() && failed.is_empty() && numbers.lost.is_empty();
     Ok(Verified {
-        holds: is_same && outputs.is_empty() && failed.is_empty() && numbers.lost.is_empty(),
+        holds: is_same && is_whole && is_equal,
         versions: versions(&notebook, &facts),
-        cells: ran.cells,
+        cells: n_code(is),
+        unreached: n_code(unreached),
         numbers_held: numbers.held,
         numbers_lost: numbers.lost,
         numbers_never_found: numbers.never_found,
@@ -131,26 +160,14 @@ pub async fn verify(config: Config, path: &Path) -> Result<Verified, HeadlessErr
         ending: ran.ending,
         data,
         outputs,
+        not_run,
         failed,
     })
 }
 
 /// Nothing is asked: questions do not run.
 fn no_model() -> Loader {
-    Box::new(|_| unreachable!("no question runs"))
-}
-
-/// The notebook in which only code is to be run: questions, and cells that set what Python may reach, are not.
-fn only_code(notebook: &Notebook) -> Notebook {
-    let mut notebook = notebook.clone();
-    for cell in &mut notebook.cells {
-        let sets =
-            cell["source"].as_str().is_some_and(|text| text.trim_start().starts_with("%datarus"));
-        if datarus(cell, "role") == Some(&json!("prompt")) || sets {
-            cell["cell_type"] = json!("raw");
-        }
-    }
-    notebook
+    Box::new(|_| Err(ModelError::Compute("no question is asked of a notebook under check".into())))
 }
 
 fn data_files(notebook: &Notebook, folder: &Path) -> Vec<DataFile> {
@@ -255,51 +272,5 @@ fn given(prompt: Option<&Value>, cells: &[Value]) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-impl Verified {
-    /// For people: what does not hold, one line each, and how much does.
-    pub fn as_text(&self) -> String {
-        let mut lines = Vec::new();
-        for file in self.data.iter().filter(|file| file.state != DataState::Same) {
-            let said =
-                if file.state == DataState::Missing { "is not there" } else { "has changed" };
-            lines.push(format!("data      {} {said}", file.path));
-        }
-        for version in &self.versions {
-            let is = if version.is.is_empty() { "not used" } else { &version.is };
-            lines.push(format!("version   {}: was {}, is {is}", version.name, version.was));
-        }
-        for failed in &self.failed {
-            lines
-                .push(format!("failed    cell {}: {}: {}", failed.id, failed.ename, failed.evalue));
-        }
-        for output in &self.outputs {
-            let cell =
-                output.execution_count.map_or_else(|| output.id.clone(), |count| count.to_string());
-            let Difference { was, is } = &output.difference;
-            lines.push(format!("output    cell {cell}: was `{was}`, is `{is}`"));
-        }
-        for lost in &self.numbers_lost {
-            lines.push(format!(
-                "number    {} of the answer to question {} is printed no more",
-                lost.number, lost.question
-            ));
-        }
-        let same = self.cells.saturating_sub(self.outputs.len());
-        let numbers = self.numbers_held + self.numbers_lost.len();
-        let files = self.data.iter().filter(|file| file.state == DataState::Same).count();
-        lines.push(format!(
-            "{}: {same} of {} cells put out what they did, {} of {numbers} numbers hold, {files} of {} data files are the same",
-            if self.holds { "holds" } else { "does not hold" },
-            self.cells,
-            self.numbers_held,
-            self.data.len(),
-        ));
-        if self.numbers_never_found > 0 {
-            lines.push(format!(
-                "{} more numbers were found in no output before, either",
-                self.numbers_never_found
-            ));
-        }
-        lines.join("\n")
-    }
-}
+#[cfg(test)]
+mod tests;
