@@ -142,9 +142,9 @@ impl Results {
             path: folder.to_owned(),
             reason: String::from("another run writes to it now"),
         })?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed(&path))?;
-        let (lines, whole) = read_lines(&text);
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(failed(&path))?;
+        let (lines, whole) = read_lines(folder, &text)?;
         // What a run that was killed had begun to write.
         file.set_len(whole).map_err(failed(&path))?;
         file.seek(SeekFrom::End(0)).map_err(failed(&path))?;
@@ -190,9 +190,8 @@ impl Results {
 pub fn read(folder: &Path) -> Result<(Run, BTreeMap<String, Line>), ResultsError> {
     let run = read_run(folder)?;
     let path = folder.join(RESULTS);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| ResultsError::Io { path: path.clone(), source })?;
-    Ok((run, read_lines(&text).0))
+    let text = std::fs::read(&path).map_err(|source| ResultsError::Io { path, source })?;
+    Ok((run, read_lines(folder, &text)?.0))
 }
 
 fn read_run(folder: &Path) -> Result<Run, ResultsError> {
@@ -205,19 +204,27 @@ fn read_run(folder: &Path) -> Result<Run, ResultsError> {
     })
 }
 
-/// The last line of each question, and how many bytes of whole lines there are.
-fn read_lines(text: &str) -> (BTreeMap<String, Line>, u64) {
+/// The last line of each question, and how many bytes of whole lines there are: one that does not end is what a run that
+/// was killed had begun to write, in the middle of a letter perhaps.
+fn read_lines(folder: &Path, text: &[u8]) -> Result<(BTreeMap<String, Line>, u64), ResultsError> {
+    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     let mut lines = BTreeMap::new();
-    let mut whole = 0;
-    for line in text.split_inclusive('\n') {
-        let Ok(read) = serde_json::from_str::<Line>(line) else { break };
-        if !line.ends_with('\n') {
-            break;
+    for (at, line) in text.get(..whole).unwrap_or_default().split(|&byte| byte == b'\n').enumerate()
+    {
+        if line.trim_ascii().is_empty() {
+            continue;
         }
-        whole += line.len() as u64;
+        let read: Line = serde_json::from_slice(line).map_err(|error| ResultsError::Format {
+            path: folder.to_owned(),
+            reason: format!(
+                "expected the result of a question in line {} of `{RESULTS}`, found another thing ({error}): mend that line \
+                 or delete it",
+                at + 1
+            ),
+        })?;
         lines.insert(read.id.clone(), read);
     }
-    (lines, whole)
+    Ok((lines, whole as u64))
 }
 
 /// Refuses to mix two runs. Another version of this program is another run, too: its prompts may differ.
@@ -293,9 +300,11 @@ pub(super) mod tests {
         let path = folder.join(RESULTS);
         let whole = std::fs::read_to_string(&path).unwrap();
         // Killed in the middle of a line, at any byte of it.
-        let begun = serde_json::to_string(&line("3", true)).unwrap();
-        for cut in [1, begun.len() / 2, begun.len()] {
-            std::fs::write(&path, format!("{whole}{}", &begun[..cut])).unwrap();
+        let mut third = line("3", true);
+        third.asked.answer = String::from("Käse, 乳酪");
+        let begun = serde_json::to_vec(&third).unwrap();
+        for cut in 1..=begun.len() {
+            std::fs::write(&path, [whole.as_bytes(), &begun[..cut]].concat()).unwrap();
             let mut results = Results::open(folder, &run()).unwrap();
             assert_eq!(results.get("1"), Some(&line("1", true)));
             assert_eq!(results.get("2"), Some(&line("2", true)), "the last one counts");
@@ -305,6 +314,30 @@ pub(super) mod tests {
             let (_, lines) = read(folder).unwrap();
             assert_eq!((lines.len(), &lines["3"]), (3, &line("3", false)));
         }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_named_and_nothing_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut results = Results::open(folder, &run()).unwrap();
+        results.keep(vec![line("1", true)]).unwrap();
+        drop(results);
+        let path = folder.join(RESULTS);
+        let one = std::fs::read_to_string(&path).unwrap();
+        let two = one.replace("\"1\"", "\"2\"");
+        let damaged = [one.as_bytes(), b"\n \n{\"id\": \xff}\n", two.as_bytes()].concat();
+        std::fs::write(&path, &damaged).unwrap();
+        for error in [Results::open(folder, &run()).err(), read(folder).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.contains("line 4 of `results.jsonl`"), "{error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), damaged);
+        // Lines that are empty say nothing.
+        let text = format!("{one}\n \n{two}\n");
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(Results::open(folder, &run()).unwrap().lines().len(), 2);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 
     #[test]
