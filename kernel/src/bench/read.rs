@@ -1,5 +1,6 @@
 //! Reads the user's copy of a question set, and says whether it is the one that was published.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,14 @@ pub enum ReadError {
         /// In words.
         expected: String,
     },
+    /// Two questions would be taken for one.
+    #[error("`{}`: expected an id of its own for each question, found `{id}` twice", data.display())]
+    Twice {
+        /// The copy.
+        data: PathBuf,
+        /// The id.
+        id: String,
+    },
     /// There is no such split.
     #[error("expected a split as {known}, found `{found}`: name one with `--split`")]
     Split {
@@ -78,7 +87,7 @@ pub enum ReadError {
 /// Reads a set from a file or folder.
 ///
 /// # Errors
-/// When a file is missing, or a line is not what it should be.
+/// When a file is missing, a line is not what it should be, or two questions have one id.
 pub fn read(suite: Suite, data: &Path, split: Option<&str>) -> Result<Set, ReadError> {
     let facts = suite.facts();
     let split = split.or(facts.split);
@@ -94,10 +103,22 @@ pub fn read(suite: Suite, data: &Path, split: Option<&str>) -> Result<Set, ReadE
         Suite::Wikitq => wikitq::read(&mut source, split.unwrap_or_default())?,
         Suite::Questions => questions::read(&mut source)?,
     };
+    require_own_ids(data, &sessions)?;
     let questions = sessions.iter().map(|session| session.questions.len()).sum();
     let split = split.map(str::to_owned);
     let differs = differs(&facts, split.as_deref(), &source.read, questions);
     Ok(Set { sessions, copy: Copy { split, sha256: source.read, questions, differs } })
+}
+
+/// Results are known by the ids of their questions.
+fn require_own_ids(data: &Path, sessions: &[Session]) -> Result<(), ReadError> {
+    let mut known = BTreeSet::new();
+    for question in sessions.iter().flat_map(|session| &session.questions) {
+        if !known.insert(&question.id) {
+            return Err(ReadError::Twice { data: data.to_owned(), id: question.id.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// In what a copy differs from what was published.

@@ -1,5 +1,8 @@
 //! Questions of one's own: `questions.jsonl`, whose form `docs/bench.md` tells.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::{Fields, ReadError, Source, file_name, is_below};
@@ -8,6 +11,7 @@ use crate::bench::{Question, Rule, Session};
 
 pub(super) fn read(source: &mut Source<'_>) -> Result<Vec<Session>, ReadError> {
     let mut sessions: Vec<Session> = Vec::new();
+    let mut shared = BTreeSet::new();
     for asked in source.objects("questions.jsonl")? {
         let id = asked.text("id")?;
         let named = asked.optional("session");
@@ -18,23 +22,43 @@ pub(super) fn read(source: &mut Source<'_>) -> Result<Vec<Session>, ReadError> {
             setup: asked.optional("setup"),
             rule: rule(&asked)?,
         };
-        let name = named.clone().unwrap_or_else(|| id.clone());
-        let known = sessions.iter_mut().find(|session| named.is_some() && session.id == name);
-        let session = if let Some(session) = known {
+        let is_shared = named.is_some();
+        let name = named.unwrap_or(id);
+        let at = sessions.iter().position(|session| session.id == name);
+        // Both name a notebook, and a session in the results.
+        if at.is_some() && is_shared != shared.contains(&name) {
+            let expected = "a `session` that is no `id` of a question without one";
+            return Err(asked.wrong(&format!("{expected}, found `{name}` for both")));
+        }
+        if is_shared {
+            shared.insert(name.clone());
+        }
+        let session = if let Some(session) = at.and_then(|at| sessions.get_mut(at)) {
             session
         } else {
             sessions.push(Session { id: name, files: Vec::new(), questions: Vec::new() });
             sessions.last_mut().expect("one was pushed")
         };
-        for file in files(&asked)? {
-            let place = (source.data.join(&file), file_name(&file));
-            if !session.files.contains(&place) {
-                session.files.push(place);
-            }
-        }
+        take_files(source.data, &asked, session)?;
         session.questions.push(question);
     }
     Ok(sessions)
+}
+
+/// Puts the files of a question into its session's folder, each once.
+fn take_files(data: &Path, asked: &Fields, session: &mut Session) -> Result<(), ReadError> {
+    for file in files(asked)? {
+        let (from, name) = (data.join(&file), file_name(&file));
+        match session.files.iter().find(|(_, known)| *known == name) {
+            None => session.files.push((from, name)),
+            Some((known, _)) if *known == from => {}
+            Some(_) => {
+                let expected = "`files` of different names in one session, whose folder is flat";
+                return Err(asked.wrong(&format!("{expected}, found two `{name}`")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn files(asked: &Fields) -> Result<Vec<String>, ReadError> {
@@ -58,6 +82,7 @@ fn rule(asked: &Fields) -> Result<Rule, ReadError> {
         value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
         _ => None,
     };
+    let filled = |value: &Value| text(value).filter(|text| !text.trim().is_empty());
     let wrong = |expected: &str| asked.wrong(expected);
     match given.as_slice() {
         [] => Ok(Rule::Hidden),
@@ -70,12 +95,13 @@ fn rule(asked: &Fields) -> Result<Rule, ReadError> {
         }
         ["items"] => {
             let items = asked.value["items"].as_array().into_iter().flatten();
-            let items = items.map(|item| Some(Target { text: text(item)?, canonical: None }));
+            let items = items.map(|item| Some(Target { text: filled(item)?, canonical: None }));
             let items: Option<Vec<_>> = items.collect();
+            let items = items.filter(|items| !items.is_empty());
             items.map(Rule::Denotation).ok_or_else(|| wrong("`items` with a list of texts"))
         }
         ["answer"] => {
-            let answer = text(&asked.value["answer"]);
+            let answer = filled(&asked.value["answer"]);
             answer.map(Rule::Quasi).ok_or_else(|| wrong("`answer` with a text or a number"))
         }
         ["program"] => Ok(Rule::Program(asked.text("program")?)),

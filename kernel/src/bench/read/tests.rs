@@ -145,6 +145,26 @@ fn own_questions_share_a_kernel_by_their_session_and_have_one_rule() {
     );
     refused(r#"{"id": "1", "question": "a?", "answer": 1, "check": "x"}"#, "not several");
     refused("[1]", "expected a JSON object");
+    refused(r#"{"id": "1", "question": "a?", "items": []}"#, "`items` with a list of texts");
+    refused(r#"{"id": "1", "question": "a?", "items": ["a", " "]}"#, "`items` with a list");
+    refused(r#"{"id": "1", "question": "a?", "answer": ""}"#, "`answer` with a text or a number");
+}
+
+#[test]
+fn own_questions_that_would_be_taken_for_each_other_are_refused() {
+    let refused = |lines: [&str; 2], words: &str| {
+        refused(Suite::Questions, &[("questions.jsonl", &lines.join("\n"))], words);
+    };
+    let plain = r#"{"id": "1", "question": "a?", "files": ["x/a.csv"]}"#;
+    refused([plain, plain], "an id of its own for each question, found `1` twice");
+    let in_session = r#"{"id": "2", "question": "b?", "session": "1", "files": ["y/a.csv"]}"#;
+    let both = "line 2: expected a `session` that is no `id` of a question without one, found `1`";
+    refused([plain, in_session], both);
+    refused([in_session, plain], both);
+    let same = r#"{"id": "2", "question": "c?", "session": "1"}"#;
+    refused([in_session, same], "found `2` twice");
+    let other = r#"{"id": "3", "question": "c?", "session": "1", "files": ["z/a.csv"]}"#;
+    refused([in_session, other], "line 2: expected `files` of different names");
 }
 
 #[test]
