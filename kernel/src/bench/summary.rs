@@ -14,9 +14,10 @@ const Z: f64 = 1.959_963_984_540_054;
 pub struct Summary {
     /// What was asked of whom.
     pub run: Run,
-    /// Questions that were not asked yet, or failed for another reason than their answer.
+    /// Of the questions that were chosen now, those that were not asked yet, or failed for another reason than their
+    /// answer.
     pub open: usize,
-    /// All questions together.
+    /// All questions that the run has asked, chosen now or before.
     pub all: Count,
     /// By level, where there is more than one.
     pub levels: BTreeMap<String, Count>,
@@ -56,8 +57,8 @@ pub struct Count {
 }
 
 impl Summary {
-    /// Counts lines of a run in which `total` questions were to be asked.
-    pub fn of(run: &Run, lines: &BTreeMap<String, Line>, total: usize) -> Self {
+    /// Counts lines of a run in which these questions were to be asked now.
+    pub fn of(run: &Run, lines: &BTreeMap<String, Line>, chosen: &[String]) -> Self {
         let done: Vec<&Line> = lines.values().filter(|line| !line.is_open()).collect();
         let mut by_level: BTreeMap<String, Vec<&Line>> = BTreeMap::new();
         for line in &done {
@@ -68,7 +69,8 @@ impl Summary {
         } else {
             BTreeMap::new()
         };
-        let open = total.saturating_sub(done.len());
+        let is_closed = |id: &&String| lines.get(*id).is_some_and(|line| !line.is_open());
+        let open = chosen.iter().filter(|id| !is_closed(id)).count();
         Self { run: run.clone(), open, all: Count::of(&done), levels }
     }
 
@@ -97,6 +99,10 @@ impl Summary {
         ];
         lines.extend(self.levels.iter().map(|(level, count)| count.row(level)));
         lines.push(self.all.row("all"));
+        let of = self.run.copy.questions;
+        if self.all.questions < of {
+            lines.push(format!("these are {} of the set's {of} questions", self.all.questions));
+        }
         for differs in &self.run.copy.differs {
             lines.push(format!("not comparable with published scores: {differs}"));
         }
@@ -195,6 +201,20 @@ mod tests {
     use super::super::results::tests::{line, run};
     use super::*;
 
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|&id| id.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_was_chosen_before_closes_nothing_that_is_chosen_now() {
+        let lines: BTreeMap<String, Line> =
+            ["1", "2"].map(|id| (id.to_owned(), line(id, true))).into();
+        let open = |chosen: &[&str]| Summary::of(&run(), &lines, &ids(chosen)).open;
+        assert_eq!([open(&["3"]), open(&["2", "3", "4"]), open(&["1"])], [1, 2, 0]);
+        let told = Summary::of(&run(), &lines, &ids(&["1"])).as_text();
+        assert!(told.contains("2 of 2 right") && told.contains("these are 2 of the set's 3"));
+    }
+
     #[test]
     fn questions_are_counted_in_all_and_by_level() {
         let mut lines: BTreeMap<String, Line> = [("1", true), ("2", false), ("3", true)]
@@ -203,7 +223,7 @@ mod tests {
         let hard = lines.get_mut("2").unwrap();
         hard.level = String::from("hard");
         hard.asked.numbers = [0, 3];
-        let summary = Summary::of(&run(), &lines, 3);
+        let summary = Summary::of(&run(), &lines, &ids(&["1", "2", "3"]));
         let all = &summary.all;
         assert_eq!((all.questions, all.graded, all.right, summary.open), (3, 3, 2, 0));
         assert!((all.accuracy - 2.0 / 3.0).abs() < 1e-12);
@@ -227,7 +247,7 @@ mod tests {
         let hidden = lines.get_mut("2").unwrap();
         (hidden.right, hidden.share) = (None, None);
         hidden.parts.clear();
-        let summary = Summary::of(&run(), &lines, 3);
+        let summary = Summary::of(&run(), &lines, &ids(&["1", "2", "3"]));
         assert_eq!((summary.open, summary.all.questions, summary.all.graded), (2, 1, 0));
         assert!(summary.as_text().contains("none of which can be graded here"));
     }

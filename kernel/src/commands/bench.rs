@@ -40,11 +40,12 @@ pub(super) fn run(args: SuiteArgs) -> Result<u8> {
     for differs in &copy.differs {
         say(&format!("not comparable with published scores: {differs}"));
     }
-    let sessions = chosen(sessions, args.limit, &args.only);
+    let sessions = wanted(sessions, args.limit, &args.only);
     let config = Config::resolve(&args.engine, Vec::new())?;
     announce(&config);
     let pool = Pool::load(&config, args.jobs.get())?;
-    let total = sessions.iter().map(|session| session.questions.len()).sum();
+    let questions = sessions.iter().flat_map(|session| &session.questions);
+    let chosen: Vec<String> = questions.map(|question| question.id.clone()).collect();
     let run = asked(suite, copy, &config, &pool);
     let mut kept = Results::open(output, &run)?;
     let jobs = args.jobs.get();
@@ -56,7 +57,7 @@ pub(super) fn run(args: SuiteArgs) -> Result<u8> {
     let ending =
         block_on(async { Ok(work::run(sessions, &config, &pool, &mut kept, jobs).await?) })?;
     submission(suite, output, &kept, &hidden)?;
-    let summary = Summary::of(&run, kept.lines(), total);
+    let summary = Summary::of(&run, kept.lines(), &chosen);
     std::fs::write(output.join("summary.json"), serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("cannot write to `{}`", output.display()))?;
     if args.json {
@@ -79,7 +80,7 @@ fn describe(suite: Suite) -> Result<()> {
 }
 
 /// The sessions that are wanted.
-fn chosen(sessions: Vec<Session>, limit: Option<usize>, only: &[String]) -> Vec<Session> {
+fn wanted(sessions: Vec<Session>, limit: Option<usize>, only: &[String]) -> Vec<Session> {
     let is_wanted = |session: &Session| {
         only.is_empty() || session.questions.iter().any(|question| only.contains(&question.id))
     };
