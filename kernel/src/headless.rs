@@ -108,14 +108,17 @@ impl Kernel {
         }
     }
 
-    /// Runs code that leaves no trace and prints one JSON value; null when it fails.
+    /// Runs code that leaves no trace and prints one JSON value in a line, behind whatever else is printed meanwhile; null
+    /// when it fails.
     pub(crate) async fn ask_python(&mut self, code: &str) -> Result<Value, HeadlessError> {
         let metadata = Map::from_iter([("datarus".to_owned(), json!({"role": "code"}))]);
         let mut outputs = Outputs::default();
         let request = ExecuteRequest::silent(code);
         self.execute(&request, &metadata, &mut outputs, &mut |_, _, _| ()).await?;
-        let printed = outputs.list().iter().find_map(|output| output["text"].as_str());
-        Ok(printed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
+        let stdout = outputs.list().iter().filter(|output| output["name"] == "stdout");
+        let printed: String = stdout.filter_map(|output| output["text"].as_str()).collect();
+        let value = printed.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        Ok(value.unwrap_or_default())
     }
 
     /// Asks what later steps of a turn need of the failed ones.

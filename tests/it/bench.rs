@@ -52,9 +52,9 @@ fn server() -> StandIn {
 
 fn command(home: &Path, address: &str, output: &str, more: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    let fixtures = fixtures();
     command
-        .args(["bench", "questions", "--data", fixtures.to_str().unwrap(), "--output", output])
+        .args(["bench", "questions", "--output", output])
+        .env("DATARUS_BENCH_DATA", fixtures())
         .args(["--model", address, "--jobs", "4", "--json"])
         .args(more)
         .current_dir(home)
@@ -119,7 +119,7 @@ fn a_replayed_set_is_graded_as_is_known_and_goes_on_where_it_was_killed() {
     let grounded = summary["all"]["grounded"].as_f64().unwrap();
     assert!(grounded > 0.3 && grounded < 1.0, "{grounded}");
     let notebooks = std::fs::read_dir(home.join("a/notebooks")).unwrap().count();
-    assert_eq!(notebooks, 36, "one a session");
+    assert_eq!(notebooks, 35, "one a session");
 
     // The same run again asks nothing; another one comes to the same, and they do not differ.
     let n_asked = server.asked().len();
@@ -165,6 +165,28 @@ fn a_server_that_is_gone_ends_the_run_and_its_questions_stay_open() {
 }
 
 #[test]
+fn a_question_whose_setup_fails_is_open_and_ends_its_session() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let data = home.join("set");
+    std::fs::create_dir(&data).unwrap();
+    let questions = [
+        r#"{"id": "q01", "question": "Question q01", "session": "s", "setup": "1 / 0", "answer": 3}"#,
+        r#"{"id": "q02", "question": "Question q02", "session": "s", "answer": 3}"#,
+    ];
+    std::fs::write(data.join("questions.jsonl"), questions.join("\n")).unwrap();
+    let server = server();
+    let more = ["--data", data.to_str().unwrap()];
+    let summary = json(&command(home, &server.address, "a", &more).output().unwrap());
+    assert_eq!((&summary["all"]["questions"], &summary["open"]), (&0.into(), &2.into()));
+    let lines = lines(&home.join("a"));
+    assert_eq!(lines.keys().collect::<Vec<_>>(), ["q01"]);
+    let answer = lines["q01"]["answer"].as_str().unwrap();
+    assert!(answer.contains("ZeroDivisionError: division by zero"), "{answer}");
+    assert_eq!((&lines["q01"]["status"], &lines["q01"]["right"]), (&"failed".into(), &Value::Null));
+}
+
+#[test]
 fn a_suite_without_data_says_where_it_is_published() {
     let mut command = Command::new(binary());
     let output = command.args(["bench", "dabench"]).output().unwrap();
@@ -186,8 +208,8 @@ fn the_embedded_model_answers_what_it_was_taught() {
     std::fs::create_dir(&data).unwrap();
     std::fs::copy(fixtures().join("shop.csv"), data.join("shop.csv")).unwrap();
     let questions = [
-        r#"{"id": "1", "question": "What is the average price by region?", "files": ["shop.csv"], "answer": "x"}"#,
-        r#"{"id": "2", "question": "How many rows does shop.csv have?", "files": ["shop.csv"], "answer": "10"}"#,
+        r#"{"id": "1", "question": "What is the average price by region?", "files": ["shop.csv"], "check": "'17.25' in answer"}"#,
+        r#"{"id": "2", "question": "How many rows does shop.csv have?", "files": ["shop.csv"], "check": "'10 rows' in answer"}"#,
     ];
     std::fs::write(data.join("questions.jsonl"), questions.join("\n")).unwrap();
     let run = || {
@@ -201,12 +223,22 @@ fn the_embedded_model_answers_what_it_was_taught() {
         json(&command.output().unwrap())
     };
     let summary = run();
-    assert_eq!((&summary["all"]["questions"], &summary["all"]["gave_up"]), (&2.into(), &0.into()));
-    assert!(summary["all"]["tokens_written"].as_f64().unwrap() > 10.0);
     let first = lines(&home.join("out"));
+    assert_eq!(
+        (&summary["all"]["questions"], &summary["all"]["right"]),
+        (&2.into(), &2.into()),
+        "{first:?}"
+    );
+    assert!(summary["all"]["tokens_written"].as_f64().unwrap() > 10.0);
     std::fs::remove_dir_all(home.join("out")).unwrap();
     run();
-    for (id, line) in lines(&home.join("out")) {
-        assert_eq!(line["answer"], first[&id]["answer"], "the same seed, the same answer");
-    }
+    let answers = |lines: BTreeMap<String, Value>| {
+        lines.into_iter().map(|(id, line)| (id, line["answer"].clone()))
+    };
+    let (again, first) = (answers(lines(&home.join("out"))), answers(first));
+    assert_eq!(
+        again.collect::<Vec<_>>(),
+        first.collect::<Vec<_>>(),
+        "the same seed, the same answers"
+    );
 }

@@ -1,6 +1,6 @@
 //! Asks the questions: each session in a kernel and a folder of its own, several at a time.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -45,6 +45,11 @@ pub enum WorkError {
         "{MANY} sessions in a row failed, the last with: {0}; the same command goes on once that is mended"
     )]
     Failing(String),
+    /// A session ended by a defect of this program.
+    #[error(
+        "a session ended unexpectedly ({0}): its questions are open, the same command asks them again"
+    )]
+    Panicked(String),
 }
 
 /// Asks what has not been answered yet, `jobs` sessions at a time. Work that a user stops is no error.
@@ -70,17 +75,25 @@ pub async fn run(
     if left < total {
         teller.progress.tell(&format!("{} of {total} were answered before", total - left));
     }
-    LocalSet::new().run_until(ask_all(open, config, pool, results, jobs, &mut teller)).await
+    let notebooks = results.notebooks();
+    let ask = |place, session| {
+        let (config, pool, notebooks) = (config.clone(), pool.clone(), notebooks.clone());
+        Job { config, pool, place, notebooks }.run(session)
+    };
+    LocalSet::new().run_until(ask_all(open, results, jobs, &mut teller, ask)).await
 }
 
-async fn ask_all(
+/// Has sessions asked by `ask`, at places from 0 to `jobs`, and keeps what comes of them.
+async fn ask_all<Asking>(
     open: Vec<Session>,
-    config: &Config,
-    pool: &Pool,
     results: &mut Results,
     jobs: usize,
     teller: &mut Teller,
-) -> Result<Ending, WorkError> {
+    ask: impl Fn(usize, Session) -> Asking,
+) -> Result<Ending, WorkError>
+where
+    Asking: Future<Output = Result<Vec<Line>, WorkError>> + 'static,
+{
     let mut open = open.into_iter();
     let mut free: Vec<usize> = (0..jobs.max(1)).collect();
     let mut asked = JoinSet::new();
@@ -89,15 +102,17 @@ async fn ask_all(
     loop {
         while let (false, Some(place)) = (stopped || trouble.is_some(), free.pop()) {
             let Some(session) = open.next() else { break };
-            let job = Job { config: config.clone(), model: pool.loader(place), session };
-            let code = pool.loader(place);
-            let notebooks = results.notebooks();
-            asked.spawn_local(async move { (place, job.run(code, &notebooks).await) });
+            let lines = ask(place, session);
+            asked.spawn_local(async move { (place, lines.await) });
         }
         let Some(ended) = asked.join_next().await else { break };
-        // A task that panicked has told so; its place stays empty.
-        let Ok((place, ended)) = ended else { continue };
-        free.push(place);
+        let ended = match ended {
+            Ok((place, ended)) => {
+                free.push(place);
+                ended
+            }
+            Err(panicked) => Err(WorkError::Panicked(panicked.to_string())),
+        };
         match ended {
             Ok(lines) => {
                 stopped |= lines.iter().any(|line| line.asked.status == "interrupted");
@@ -123,46 +138,40 @@ async fn ask_all(
     }
 }
 
-/// A session that is asked.
+/// How a session is asked.
 struct Job {
     config: Config,
-    model: crate::prompt::Loader,
-    session: Session,
+    pool: Pool,
+    /// Which of the pool's models it is lent.
+    place: usize,
+    /// The folder for its notebook.
+    notebooks: PathBuf,
 }
 
 impl Job {
-    /// Asks all questions; of a session that is stopped the last line says so. `code` makes the model of a kernel that
-    /// runs programs, which is asked nothing.
-    async fn run(
-        self,
-        code: crate::prompt::Loader,
-        notebooks: &Path,
-    ) -> Result<Vec<Line>, WorkError> {
-        let Self { config, model, session } = self;
+    /// Asks all questions; of a session that is stopped the last line says so.
+    async fn run(self, session: Session) -> Result<Vec<Line>, WorkError> {
         let folder = work_folder()?;
         for (from, name) in &session.files {
             std::fs::copy(from, folder.path().join(name))
                 .map_err(|source| WorkError::File { path: from.clone(), source })?;
         }
         let files: Vec<String> = session.files.iter().map(|(_, name)| name.clone()).collect();
-        let config = Config { folder: folder.path().to_owned(), state: None, ..config };
-        let mut kernel = Kernel::start(config.clone(), model).await?;
-        let mut code = Some(code);
+        let mut kernel = self.kernel_in(&folder).await?;
         let mut lines = Vec::new();
         for question in &session.questions {
-            if let Some(setup) = &question.setup {
-                kernel.run(setup).await?;
-            }
-            let asked = kernel.ask(&question.text, &files, &mut |_, _| ()).await?;
+            let prevented = match &question.setup {
+                Some(setup) => kernel.set_up(setup).await?,
+                None => None,
+            };
+            let asked = match prevented {
+                Some(asked) => asked,
+                None => kernel.ask(&question.text, &files, &mut |_, _| ()).await?,
+            };
             let mut line = line(&session, question, asked);
             let is_over = line.is_open();
-            if !is_over && let Some(grade) = judged(&question.rule, &line, &mut kernel).await? {
+            if !is_over && let Some(grade) = self.grade(&question.rule, &line, &mut kernel).await? {
                 line.graded(grade);
-            }
-            if let (false, Rule::Program(program)) = (is_over, &question.rule)
-                && let Some(code) = code.take()
-            {
-                line.graded(tested(program, code_in(&line.asked.answer), &config, code).await?);
             }
             lines.push(line);
             if is_over {
@@ -171,9 +180,72 @@ impl Job {
         }
         let notebook = kernel.notebook(folder.path(), &files).await?;
         kernel.end().await?;
-        let path = notebooks.join(format!("{}.ipynb", file_name(&session.id)));
+        let path = self.notebooks.join(format!("{}.ipynb", file_name(&session.id)));
         notebook.write(&path).map_err(HeadlessError::from)?;
         Ok(lines)
+    }
+
+    async fn kernel_in(&self, folder: &TempDir) -> Result<Kernel, WorkError> {
+        let folder = folder.path().to_owned();
+        let config = Config { folder, state: None, ..self.config.clone() };
+        Ok(Kernel::start(config, self.pool.loader(self.place)).await?)
+    }
+
+    /// The grade of an answer, where it can be graded.
+    async fn grade(
+        &self,
+        rule: &Rule,
+        line: &Line,
+        kernel: &mut Kernel,
+    ) -> Result<Option<Grade>, WorkError> {
+        let answer = line.asked.answer.as_str();
+        if line.asked.status != "done" || is_empty(rule, answer) {
+            return Ok(unanswered(rule));
+        }
+        Ok(match rule {
+            Rule::Named(expected) => Some(named::grade(answer, expected)),
+            Rule::Quasi(expected) => Some(Grade::of(quasi::is_right(answer_in(answer), expected))),
+            Rule::Denotation(expected) => {
+                Some(Grade::of(denotation::is_right(answer_in(answer), expected)))
+            }
+            Rule::Check(check) => {
+                let given = json!({"answer": answer_in(answer)});
+                let code = call(check, &given, "get_ipython().user_ns", false);
+                Some(Grade::of(kernel.ask_python(&code).await?["right"] == true))
+            }
+            Rule::Program(program) => Some(self.tested(program, code_in(answer)).await?),
+            Rule::Hidden => None,
+        })
+    }
+
+    /// Runs a program that tests code, in a Python of its own: what the session left does not help it. Its kernel's model
+    /// is asked nothing.
+    async fn tested(&self, program: &str, code: &str) -> Result<Grade, WorkError> {
+        let folder = work_folder()?;
+        let mut kernel = self.kernel_in(&folder).await?;
+        let said = kernel.ask_python(&call(program, &json!({"code": code}), "{}", true)).await?;
+        kernel.end().await?;
+        Ok(Grade::of(said["right"] == true))
+    }
+}
+
+/// Whether an answer says nothing where it is its words that are graded.
+fn is_empty(rule: &Rule, answer: &str) -> bool {
+    match rule {
+        Rule::Named(_) | Rule::Check(_) | Rule::Hidden => false,
+        Rule::Quasi(_) | Rule::Denotation(_) => answer_in(answer).is_empty(),
+        Rule::Program(_) => code_in(answer).trim().is_empty(),
+    }
+}
+
+/// The grade of a question that got no answer, which is never right, whatever is expected.
+fn unanswered(rule: &Rule) -> Option<Grade> {
+    match rule {
+        Rule::Named(expected) => Some(named::grade("", expected)),
+        Rule::Quasi(_) | Rule::Denotation(_) | Rule::Program(_) | Rule::Check(_) => {
+            Some(Grade::of(false))
+        }
+        Rule::Hidden => None,
     }
 }
 
@@ -194,40 +266,6 @@ fn work_folder() -> Result<TempDir, WorkError> {
     let folder = tempfile::Builder::new().prefix("datarus-bench-").tempdir();
     let path = std::env::temp_dir();
     Ok(folder.map_err(|source| HeadlessError::Folder { path, source })?)
-}
-
-/// The grade of an answer, but for programs; no answer is a wrong one.
-async fn judged(rule: &Rule, line: &Line, kernel: &mut Kernel) -> Result<Option<Grade>, WorkError> {
-    let answer = if line.asked.status == "done" { line.asked.answer.as_str() } else { "" };
-    Ok(match rule {
-        Rule::Named(expected) => Some(named::grade(answer, expected)),
-        Rule::Quasi(expected) => Some(Grade::of(quasi::is_right(answer_in(answer), expected))),
-        Rule::Denotation(expected) => {
-            Some(Grade::of(denotation::is_right(answer_in(answer), expected)))
-        }
-        Rule::Check(check) => {
-            let given = json!({"answer": answer_in(answer)});
-            let said =
-                kernel.ask_python(&call(check, &given, "get_ipython().user_ns", false)).await?;
-            Some(Grade::of(said["right"] == true))
-        }
-        Rule::Program(_) | Rule::Hidden => None,
-    })
-}
-
-/// Runs a program that tests code, in a Python of its own: what the session left does not help it.
-async fn tested(
-    program: &str,
-    code: &str,
-    config: &Config,
-    loader: crate::prompt::Loader,
-) -> Result<Grade, WorkError> {
-    let folder = work_folder()?;
-    let config = Config { folder: folder.path().to_owned(), ..config.clone() };
-    let mut kernel = Kernel::start(config, loader).await?;
-    let said = kernel.ask_python(&call(program, &json!({"code": code}), "{}", true)).await?;
-    kernel.end().await?;
-    Ok(Grade::of(said["right"] == true))
 }
 
 /// Python that runs a check, without a trace in the session's names.
@@ -283,7 +321,59 @@ impl Teller {
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::tests::{line, run};
     use super::*;
+
+    fn session(id: &str) -> Session {
+        let question = Question {
+            id: id.to_owned(),
+            text: String::new(),
+            level: String::new(),
+            setup: None,
+            rule: Rule::Hidden,
+        };
+        Session { id: id.to_owned(), files: Vec::new(), questions: vec![question] }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_unexpectedly_is_told_and_what_ran_beside_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = Results::open(folder.path(), &run()).unwrap();
+        let mut teller = Teller { progress: Progress::on_stderr(), done: 0, total: 2 };
+        let ask = |_, session: Session| async move {
+            assert_ne!(session.id, "1", "it breaks");
+            Ok(vec![line(&session.id, true)])
+        };
+        let open = vec![session("1"), session("2")];
+        let ended =
+            LocalSet::new().run_until(ask_all(open, &mut results, 2, &mut teller, ask)).await;
+        let told = ended.unwrap_err().to_string();
+        assert!(told.contains("it breaks") && told.contains("asks them again"), "{told}");
+        assert_eq!(results.lines().keys().collect::<Vec<_>>(), ["2"]);
+    }
+
+    #[test]
+    fn what_was_not_answered_is_never_right() {
+        let rules = [
+            Rule::Named(vec![(String::from("a"), String::new())]),
+            Rule::Quasi(String::new()),
+            Rule::Denotation(Vec::new()),
+            Rule::Program(String::new()),
+            Rule::Check(String::from("True")),
+        ];
+        for rule in rules {
+            assert!(!unanswered(&rule).unwrap().is_right(), "{rule:?}");
+        }
+        assert_eq!(unanswered(&Rule::Hidden), None);
+        // The published rule forgives punctuation, so that nothing is the same as a dash.
+        let dash = Rule::Quasi(String::from("-"));
+        assert!(quasi::is_right("", "-") && is_empty(&dash, " @answer[ ] "));
+        assert!(!is_empty(&dash, "@answer[-]"));
+        let program = Rule::Program(String::new());
+        assert!(is_empty(&program, "```python\n```") && !is_empty(&program, "x"));
+        // What is in the session's Python may be right without a word.
+        assert!(!is_empty(&Rule::Check(String::from("x == 1")), ""));
+    }
 
     #[test]
     fn each_session_has_a_file_of_its_own() {

@@ -40,6 +40,22 @@ pub struct Asked {
     pub numbers: [usize; 2],
 }
 
+impl Asked {
+    /// Of a question that was not asked, because this exception came before it.
+    fn prevented(by: &str, message: &str) -> Self {
+        let status = if by == "KeyboardInterrupt" { "interrupted" } else { "failed" };
+        Self {
+            status: status.to_owned(),
+            answer: format!("what runs before the question failed: {by}: {message}"),
+            steps: 0,
+            failed_steps: 0,
+            tokens: [0, 0],
+            seconds: 0.0,
+            numbers: [0, 0],
+        }
+    }
+}
+
 impl Session {
     /// Starts a kernel in the folder of the configuration.
     ///
@@ -49,11 +65,11 @@ impl Session {
         Ok(Self { kernel: Kernel::start(config, loader).await?, cells: Vec::new() })
     }
 
-    /// Runs Python as a cell of the notebook; says whether it ended well.
+    /// Runs Python as a cell of the notebook before a question; gives what has come of the question if it failed.
     ///
     /// # Errors
     /// When the kernel is gone.
-    pub async fn run(&mut self, code: &str) -> Result<bool, HeadlessError> {
+    pub async fn set_up(&mut self, code: &str) -> Result<Option<Asked>, HeadlessError> {
         let mut cell = json!({"cell_type": "code", "id": new_cell_id(), "metadata": {"datarus": {"role": "code"}},
             "source": code, "execution_count": null, "outputs": []});
         let mut outputs = Outputs::default();
@@ -63,7 +79,8 @@ impl Session {
         cell["execution_count"] = json!(reply.execution_count);
         cell["outputs"] = json!(outputs.list());
         self.cells.push(cell);
-        Ok(reply.ename.is_none())
+        let message = reply.evalue.unwrap_or_default();
+        Ok(reply.ename.map(|name| Asked::prevented(&name, &message)))
     }
 
     /// Asks a question about files of the folder. `seen` hears what the kernel publishes, by its type.

@@ -14,7 +14,8 @@ use crate::prompt::Loader;
 
 type Shared = Arc<Mutex<Box<dyn Model>>>;
 
-/// The models of this process.
+/// The models of this process; a copy lends the same ones.
+#[derive(Clone)]
 pub struct Pool {
     info: ModelInfo,
     models: Vec<Shared>,
