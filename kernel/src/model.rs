@@ -1,7 +1,7 @@
 //! The model that the configuration names: loads it or finds its server, and says what it is.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use datarus_agent::dialect::Dialect;
 use datarus_agent::llm::endpoint::{Endpoint, Reach, Served};
@@ -10,8 +10,6 @@ use datarus_agent::llm::{Model, ModelError, ModelInfo};
 
 use crate::config::ModelSource;
 use crate::disk;
-
-use self::registry::{Entry, Registry};
 
 pub mod bench;
 pub mod download;
@@ -174,36 +172,6 @@ pub fn sha256(path: &Path) -> io::Result<Option<String>> {
     if path.is_dir() { Ok(None) } else { disk::sha256(path).map(Some) }
 }
 
-/// Deletes what was fetched for a model that lies at `path` somewhere below `folder`, unless a model that is left needs
-/// it; gives what was deleted.
-///
-/// # Errors
-/// When the system refuses.
-pub fn delete_fetched(folder: &Path, path: &Path, left: &Registry) -> io::Result<Option<PathBuf>> {
-    // Whatever the list says, nothing else is deleted.
-    let Ok(below) = path.strip_prefix(folder) else { return Ok(None) };
-    let mut parts = below.components();
-    let (Some(repository), Some(commit)) = (parts.next(), parts.next()) else { return Ok(None) };
-    let commit = folder.join(repository).join(commit);
-    let others: Vec<&Path> = left
-        .entries
-        .values()
-        .filter_map(|entry| match entry {
-            Entry::File(file) if file.path.starts_with(&commit) => Some(file.path.as_path()),
-            Entry::File(_) | Entry::Server(_) => None,
-        })
-        .collect();
-    if others.is_empty() {
-        std::fs::remove_dir_all(&commit)?;
-        return Ok(Some(commit));
-    }
-    if others.contains(&path) || path.is_dir() {
-        return Ok(None);
-    }
-    std::fs::remove_file(path)?;
-    Ok(Some(path.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -218,31 +186,6 @@ mod tests {
         let leave = "questions, names of files, code and what it prints leave this machine";
         let expected = expected.map(|expected| expected.replace("LEAVE", leave));
         assert_eq!(notice(&source), expected);
-    }
-
-    #[test]
-    fn only_what_was_fetched_and_nobody_needs_is_deleted() {
-        let data = tempfile::tempdir().unwrap();
-        let folder = data.path().join("models");
-        let commit = folder.join("a--b/1234");
-        std::fs::create_dir_all(&commit).unwrap();
-        let (one, other) = (commit.join("one.gguf"), commit.join("other.gguf"));
-        let mine = data.path().join("mine.gguf");
-        for file in [&one, &other, &mine] {
-            std::fs::write(file, "").unwrap();
-        }
-        let mut left = Registry::default();
-        let file = |path: &Path| {
-            Entry::File(registry::File { path: path.to_owned(), sha256: None, from: None })
-        };
-        left.entries.insert(String::from("other"), file(&other));
-        assert_eq!(delete_fetched(&folder, &mine, &left).unwrap(), None);
-        assert_eq!(delete_fetched(&folder, &other, &left).unwrap(), None);
-        assert_eq!(delete_fetched(&folder, &one, &left).unwrap(), Some(one.clone()));
-        assert!(mine.exists() && other.exists() && !one.exists());
-        let none = Registry::default();
-        assert_eq!(delete_fetched(&folder, &other, &none).unwrap(), Some(commit.clone()));
-        assert!(!commit.exists() && folder.exists());
     }
 
     #[test]

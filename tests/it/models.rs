@@ -178,8 +178,68 @@ fn a_model_of_a_hub_comes_from_where_it_leads_to_and_the_token_does_not_go_there
     assert!(text(&removed.stderr).contains("deleted ") && !file.exists());
     let missing = run(home, &["model", "add", "a/b:Q8_0", "--offline"]);
     assert!(refused(&missing).contains("`m-Q8_0.gguf` is missing"));
-    let unknown = run(home, &["model", "add", "a/c", "--offline"]);
+    let mut set = command(home, &["model", "add", "a/c"]);
+    let unknown =
+        set.env("HF_ENDPOINT", &hub.address).env("HF_HUB_OFFLINE", "YES").output().unwrap();
     assert!(refused(&unknown).contains("nothing is known of its revision `main`"));
+}
+
+#[test]
+fn a_name_that_cannot_be_given_is_refused_before_anything_is_fetched() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let hub = StandInHub::start(vec![repository("a/b")], vec![]);
+    let file = fixture("qwen2-q8_0.gguf");
+    done(&run(home, &["model", "add", file.to_str().unwrap(), "--name", "mine"]));
+    for (name, words) in [
+        ("mine", "another model of the name `mine`"),
+        ("embedded", "is not `embedded`, the model in this program"),
+        ("a/b", "expected a name of at most 64 letters"),
+    ] {
+        let mut command = command(home, &["model", "add", "a/b", "--name", name]);
+        let said = refused(&command.env("HF_ENDPOINT", &hub.address).output().unwrap());
+        assert!(said.contains(words), "{name}: {said}");
+    }
+    assert_eq!(hub.asked(), []);
+}
+
+#[test]
+fn what_was_fetched_and_cannot_be_used_is_not_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let files = vec![(String::from("m-Q8_0.gguf"), b"no model".to_vec(), true)];
+    let broken = Repository { name: String::from("a/broken"), files, ..Repository::default() };
+    let hub = StandInHub::start(vec![broken], vec![]);
+    let said = refused(&add(home.path(), &hub, "a/broken"));
+    let file = place(home.path(), "a/broken", "m-Q8_0.gguf");
+    assert!(said.contains("deleted ") && !file.parent().unwrap().exists(), "{said}");
+    assert!(hub.asked().iter().any(|asked| asked.of_blobs), "it was fetched");
+    assert_eq!(done(&run(home.path(), &["model", "list", "--json"])).trim(), "[]");
+}
+
+#[test]
+fn a_newer_commit_takes_the_place_of_an_older_one() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let hub = StandInHub::start(vec![repository("a/b")], vec![]);
+    done(&add(home, &hub, "a/b"));
+    // As another commit had left it.
+    let older = COMMIT.replace('0', "f");
+    let list = home.join(".local/share/datarus/models.json");
+    let names = std::fs::read_to_string(&list).unwrap();
+    assert_eq!(names.matches(COMMIT).count(), 2, "its path and its origin: {names}");
+    std::fs::write(&list, names.replace(COMMIT, &older)).unwrap();
+    let newer = place(home, "a/b", "m-Q8_0.gguf").parent().unwrap().to_owned();
+    let old = newer.with_file_name(&older);
+    std::fs::rename(&newer, &old).unwrap();
+    // As a download that broke off for good had left it.
+    let begun = newer.with_file_name("fff");
+    std::fs::create_dir(&begun).unwrap();
+    std::fs::write(begun.join("m-Q8_0.gguf.part"), &GGUF[..777]).unwrap();
+    let added = add(home, &hub, "a/b");
+    done(&added);
+    assert!(text(&added.stderr).contains("deleted ") && !old.exists() && !begun.exists());
+    assert_eq!(std::fs::read(newer.join("m-Q8_0.gguf")).unwrap(), GGUF);
+    assert_eq!(std::fs::read_to_string(&list).unwrap(), names);
 }
 
 #[test]

@@ -101,7 +101,8 @@ pub struct AddArgs {
     /// Address of the hub, else of `HF_ENDPOINT`. A token for gated and private models is read from `HF_TOKEN`.
     #[arg(long, value_name = "ADDRESS", env = "DATARUS_HUB")]
     pub hub: Option<String>,
-    /// Contact nobody: only what was fetched before is added. `HF_HUB_OFFLINE=1` does the same.
+    /// Contact nobody: only what was fetched before is added. `HF_HUB_OFFLINE=1` (or `on`, `yes`, `true`) does
+    /// the same.
     #[arg(long, env = "DATARUS_OFFLINE")]
     pub offline: bool,
     /// How a server is asked.

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{print, print_json, say};
 use crate::cli::{AddArgs, BenchArgs, EndpointArgs, ModelCommand};
 use crate::config::{ModelSource, user_data_dir};
+use crate::model::download::Held;
 use crate::model::registry::{self, Entry, File, Registry, Server};
 use crate::model::{self, download};
 
@@ -37,13 +38,19 @@ fn data() -> Result<PathBuf> {
 
 fn add(args: &AddArgs) -> Result<()> {
     let data = data()?;
-    let (usual, entry) = found(args, &data)?;
-    let name = args.name.clone().unwrap_or(usual);
-    let row = Row::of(&name, &entry);
-    if let (None, Some(reason)) = (&row.survey, &row.trouble) {
-        bail!("{reason}");
+    let Found { name, entry, held } = found(args, &data)?;
+    let named = name_it(&data, &name, &entry);
+    drop(held);
+    let (row, before) = match named {
+        Ok((row, before)) => (row, before.filter(|before| *before != entry)),
+        Err(refused) => {
+            free(&data, &entry)?;
+            return Err(refused);
+        }
+    };
+    if let Some(before) = before {
+        free(&data, &before)?;
     }
-    Registry::add(&data, &name, &entry)?;
     if args.json {
         return print_json(&row);
     }
@@ -55,15 +62,46 @@ fn add(args: &AddArgs) -> Result<()> {
     Ok(())
 }
 
-/// The model that is meant, and what it would be called.
-fn found(args: &AddArgs, data: &Path) -> Result<(String, Entry)> {
+/// Gives a model that can be used its name; gives what that stood for before, too.
+fn name_it(data: &Path, name: &str, entry: &Entry) -> Result<(Row, Option<Entry>)> {
+    let row = Row::of(name, entry);
+    if let (None, Some(reason)) = (&row.survey, &row.trouble) {
+        bail!("{reason}");
+    }
+    let before = Registry::add(data, name, entry)?;
+    Ok((row, before))
+}
+
+/// Deletes what was fetched for a model that has no name now.
+fn free(data: &Path, entry: &Entry) -> Result<()> {
+    let Entry::File(file) = entry else { return Ok(()) };
+    let freed = download::delete_fetched(data, file)
+        .with_context(|| format!("cannot delete `{}`", file.path.display()))?;
+    if let Some(freed) = freed {
+        say(&format!("deleted {}", freed.display()));
+    }
+    Ok(())
+}
+
+/// The model that is meant.
+struct Found {
+    name: String,
+    entry: Entry,
+    /// Its folder, where it was fetched.
+    held: Option<Held>,
+}
+
+fn found(args: &AddArgs, data: &Path) -> Result<Found> {
+    let name = |usual: &str| args.name.clone().unwrap_or_else(|| registry::name_of(usual));
     if Address::is_meant_by(&args.source) {
-        return served(args);
+        let (usual, server) = served(args)?;
+        return Ok(Found { name: name(&usual), entry: Entry::Server(server), held: None });
     }
     if let Ok(path) = std::fs::canonicalize(&args.source) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = name(&path.file_name().unwrap_or_default().to_string_lossy());
         let sha256 = model::sha256(&path)?;
-        return Ok((registry::name_of(&name), Entry::File(File { path, sha256, from: None })));
+        let entry = Entry::File(File { path, sha256, from: None });
+        return Ok(Found { name, entry, held: None });
     }
     let wanted: Wanted = args.source.parse().with_context(|| {
         format!(
@@ -71,22 +109,42 @@ fn found(args: &AddArgs, data: &Path) -> Result<(String, Entry)> {
             args.source
         )
     })?;
-    let offline = args.offline || std::env::var("HF_HUB_OFFLINE").is_ok_and(|set| set == "1");
+    let name = name(&usual_name(&wanted));
+    // Before a long download.
+    let part = wanted.part.as_deref();
+    Registry::read(data)?.require_free(&name, |other| match other {
+        Entry::File(File { from: Some(from), .. }) => from.is_of(&wanted.repository, part),
+        Entry::File(_) | Entry::Server(_) => false,
+    })?;
+    let offline = args.offline || std::env::var("HF_HUB_OFFLINE").is_ok_and(|set| is_true(&set));
     let hub = if offline { None } else { Some(hub(args)?) };
     let order =
         download::Order { wanted: &wanted, revision: &args.revision, hub: hub.as_ref(), data };
-    let entry = download::fetch(&order)?;
+    let (entry, held) = download::fetch(&order)?;
+    Ok(Found { name, entry, held: Some(held) })
+}
+
+/// What a model of a hub is called.
+fn usual_name(wanted: &Wanted) -> String {
     let name = wanted.repository.rsplit('/').next().unwrap_or_default();
     let part = wanted.part.as_deref().map(|part| part.rsplit('/').next().unwrap_or_default());
-    let name = match part {
+    match part {
         Some(part) if part.to_ascii_lowercase().ends_with(".gguf") => part.to_owned(),
         Some(part) => format!("{name}-{part}"),
         None => name.to_owned(),
-    };
-    Ok((registry::name_of(&name), entry))
+    }
 }
 
-fn served(args: &AddArgs) -> Result<(String, Entry)> {
+/// Whether a variable is set, as `huggingface_hub` reads them.
+///
+/// # Source
+/// <https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables>
+fn is_true(text: &str) -> bool {
+    ["1", "on", "yes", "true"].iter().any(|known| text.eq_ignore_ascii_case(known))
+}
+
+/// A server, and the name of its model there.
+fn served(args: &AddArgs) -> Result<(String, Server)> {
     let source = ModelSource::named(Some(Path::new(&args.source)), &args.endpoint)?;
     let info = model::describe(&source)?;
     let ModelSource::Served(settings) = source else { bail!("expected the address of a server") };
@@ -96,7 +154,7 @@ fn served(args: &AddArgs) -> Result<(String, Entry)> {
         context_length: args.endpoint.context_length,
         timeout: args.endpoint.endpoint_timeout,
     };
-    Ok((registry::name_of(&info.name), Entry::Server(server)))
+    Ok((info.name, server))
 }
 
 fn hub(args: &AddArgs) -> Result<Hub> {
@@ -186,15 +244,9 @@ fn list(json: bool) -> Result<()> {
 
 fn remove(name: &str) -> Result<()> {
     let data = data()?;
-    let (entry, left) = Registry::remove(&data, name)?;
+    let entry = Registry::remove(&data, name)?;
     say(&format!("removed {name}"));
-    if let Entry::File(File { path, from: Some(_), .. }) = entry {
-        model::delete_fetched(&data.join(download::FOLDER), &path, &left)
-            .with_context(|| format!("cannot delete `{}`", path.display()))?
-            .into_iter()
-            .for_each(|freed| say(&format!("deleted {}", freed.display())));
-    }
-    Ok(())
+    free(&data, &entry)
 }
 
 fn info(named: Option<&Path>, endpoint: &EndpointArgs, json: bool) -> Result<()> {
@@ -235,4 +287,24 @@ fn bench(args: &BenchArgs) -> Result<()> {
     }
     let report = model::bench::run(args, path.as_deref(), &program)?;
     if args.json { print_json(&report) } else { print(&report.as_text()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hubs_own_variables_are_read_as_its_own_program_reads_them() {
+        for (text, expected) in [
+            ("1", true),
+            ("true", true),
+            ("Yes", true),
+            ("ON", true),
+            ("0", false),
+            ("off", false),
+            ("", false),
+        ] {
+            assert_eq!(is_true(text), expected, "{text}");
+        }
+    }
 }

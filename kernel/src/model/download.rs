@@ -2,12 +2,13 @@
 //! has room.
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use datarus_agent::llm::hub::{Check, Hub, HubError, Listing, Selection, Wanted};
 
-use super::registry::{Entry, File as Named, Origin};
+use super::registry::{Entry, File as Named, Origin, Registry};
 use crate::disk;
 use crate::headless::Progress;
 
@@ -49,11 +50,18 @@ pub enum DownloadError {
     },
 }
 
-/// Fetches a model. Blocks until it is there; tells on stderr how far it is.
+/// A repository's folder that nobody else changes, until this is gone or the process is.
+#[derive(Debug)]
+pub struct Held {
+    _lock: File,
+}
+
+/// Fetches a model. Blocks until it is there; tells on stderr how far it is. Its folder is held until it has a name: what
+/// has none may be deleted.
 ///
 /// # Errors
 /// When it cannot be had.
-pub fn fetch(order: &Order<'_>) -> Result<Entry, DownloadError> {
+pub fn fetch(order: &Order<'_>) -> Result<(Entry, Held), DownloadError> {
     let Wanted { repository, part } = order.wanted;
     let folder = order.data.join(FOLDER).join(repository.replace('/', "--"));
     let failed = |path: &Path| {
@@ -62,15 +70,16 @@ pub fn fetch(order: &Order<'_>) -> Result<Entry, DownloadError> {
     };
     fs::create_dir_all(&folder).map_err(failed(&folder))?;
     let mut progress = Progress::on_stderr();
-    let lock = folder.join(".lock");
-    // Held until the file is closed, by whatever ends this process.
-    let _held = locked(&lock, &mut progress).map_err(failed(&lock))?;
+    let held = held(&folder, &mut progress).map_err(failed(&folder))?;
     let listing = listing(order, &folder)?;
     let choice = |reason| HubError::Choice { repository: repository.clone(), reason };
     let selection = listing.choose(part.as_deref()).map_err(choice)?;
     let into = folder.join(&listing.commit);
     match order.hub {
-        Some(hub) => bring(hub, order, &listing, &selection, &into, &mut progress)?,
+        Some(hub) => {
+            sweep(order.data, &folder, &into).map_err(failed(&folder))?;
+            bring(hub, order, &listing, &selection, &into, &mut progress)?;
+        }
         None => {
             if let Some(file) = selection.files().iter().find(|file| missing(&into, file) > 0) {
                 let wanted = order.wanted.to_string();
@@ -92,20 +101,83 @@ pub fn fetch(order: &Order<'_>) -> Result<Entry, DownloadError> {
         revision: order.revision.to_owned(),
         commit: listing.commit.clone(),
     };
-    Ok(Entry::File(Named { path: selection.model_in(&into), sha256, from: Some(origin) }))
+    let file = Named { path: selection.model_in(&into), sha256, from: Some(origin) };
+    Ok((Entry::File(file), held))
 }
 
-/// Waits until nobody else fetches from the same repository.
-fn locked(path: &Path, progress: &mut Progress) -> std::io::Result<File> {
+/// Waits until nobody else changes the folder of a repository.
+fn held(folder: &Path, progress: &mut Progress) -> io::Result<Held> {
+    let path = folder.join(".lock");
+    // Held until the file is closed, by whatever ends this process.
     let file = File::options().write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
-        Ok(()) => return Ok(file),
+        Ok(()) => return Ok(Held { _lock: file }),
         Err(TryLockError::Error(error)) => return Err(error),
         Err(TryLockError::WouldBlock) => {}
     }
     progress.tell("another datarus fetches from the same repository: waiting for it");
     file.lock()?;
-    Ok(file)
+    Ok(Held { _lock: file })
+}
+
+/// Deletes what was fetched for a model, unless one that has a name needs it; gives what was deleted. Waits until nobody
+/// fetches from the same repository, which must not be held here.
+///
+/// # Errors
+/// When the system refuses, or the names cannot be read.
+pub fn delete_fetched(data: &Path, model: &Named) -> io::Result<Option<PathBuf>> {
+    let folder = data.join(FOLDER);
+    // Whatever the list says, nothing else is deleted.
+    let below = model.from.as_ref().and_then(|_| model.path.strip_prefix(&folder).ok());
+    let Some(below) = below else { return Ok(None) };
+    let parts: Option<Vec<&Path>> = below
+        .components()
+        .map(|part| match part {
+            Component::Normal(name) => Some(Path::new(name)),
+            _ => None,
+        })
+        .collect();
+    let Some(&[repository, commit, ..]) = parts.as_deref() else { return Ok(None) };
+    let repository = folder.join(repository);
+    let commit = repository.join(commit);
+    if !commit.is_dir() {
+        return Ok(None);
+    }
+    let _held = held(&repository, &mut Progress::on_stderr())?;
+    let path = model.path.as_path();
+    let others = named_below(data, &commit)?;
+    if others.is_empty() {
+        fs::remove_dir_all(&commit)?;
+        return Ok(Some(commit));
+    }
+    if others.iter().any(|other| other == path) || !path.is_file() {
+        return Ok(None);
+    }
+    fs::remove_file(path)?;
+    Ok(Some(path.to_owned()))
+}
+
+/// Deletes what was begun or fetched of other commits than the one that lies in `current`, and has no name.
+fn sweep(data: &Path, repository: &Path, current: &Path) -> io::Result<()> {
+    let named = named_below(data, repository)?;
+    for entry in fs::read_dir(repository)? {
+        let path = entry?.path();
+        let is_needed = path == current || named.iter().any(|model| model.starts_with(&path));
+        if path.is_dir() && !is_needed {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where models with a name lie below a folder.
+fn named_below(data: &Path, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = Registry::read(data).map_err(io::Error::other)?.entries.into_values();
+    let below = entries.filter_map(|entry| match entry {
+        Entry::File(file) if file.path.starts_with(folder) => Some(file.path),
+        Entry::File(_) | Entry::Server(_) => None,
+    });
+    Ok(below.collect())
 }
 
 /// What the repository holds: asked, and kept for when nobody can be asked.
@@ -126,10 +198,8 @@ fn listing(order: &Order<'_>, folder: &Path) -> Result<Listing, DownloadError> {
     };
     let listing = hub.list(&order.wanted.repository, order.revision)?;
     let text = serde_json::to_vec(&listing).unwrap_or_default();
-    disk::write(&kept, &text, None).map_err(|error| HubError::Disk {
-        path: kept.clone(),
-        source: std::io::Error::other(error),
-    })?;
+    disk::write(&kept, &text, None)
+        .map_err(|error| HubError::Disk { path: kept.clone(), source: io::Error::other(error) })?;
     Ok(listing)
 }
 
@@ -237,6 +307,58 @@ mod tests {
         let found = line("m.gguf", 3 << 20, 8 << 20, 2 << 20, 4.0);
         assert_eq!(found, "m.gguf: 3.0 of 8.0 MiB, 0.5 MiB a second, 10 s left");
         assert!(line("m", 0, 0, 0, 0.0).ends_with("0 s left"));
+    }
+
+    fn fetched(path: &Path) -> Named {
+        let origin = Origin {
+            repository: String::from("a/b"),
+            part: None,
+            revision: String::from("main"),
+            commit: String::from("1234"),
+        };
+        Named { path: path.to_owned(), sha256: None, from: Some(origin) }
+    }
+
+    #[test]
+    fn only_what_was_fetched_and_nobody_needs_is_deleted() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path();
+        let folder = data.join(FOLDER);
+        let commit = folder.join("a--b/1234");
+        fs::create_dir_all(&commit).unwrap();
+        let (one, other) = (commit.join("one.gguf"), commit.join("other.gguf"));
+        let mine = data.join("mine.gguf");
+        for file in [&one, &other, &mine] {
+            fs::write(file, "").unwrap();
+        }
+        let delete = |path: &Path| delete_fetched(data, &fetched(path)).unwrap();
+        Registry::add(data, "other", &Entry::File(fetched(&other))).unwrap();
+        let own = Named { from: None, ..fetched(&one) };
+        assert_eq!(delete_fetched(data, &own).unwrap(), None, "a file that the user has put there");
+        assert_eq!([delete(&mine), delete(&other), delete(&commit)], [None, None, None]);
+        assert_eq!(delete(&one), Some(one.clone()));
+        assert!(mine.exists() && other.exists() && !one.exists());
+        Registry::remove(data, "other").unwrap();
+        assert_eq!(delete(&other), Some(commit.clone()));
+        assert!(!commit.exists() && folder.exists());
+        assert_eq!(delete(&other), None, "it is gone already");
+    }
+
+    #[test]
+    fn a_path_that_leads_out_of_the_folder_deletes_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path();
+        let folder = data.join(FOLDER);
+        let kept = folder.join("a--b/1234/m.gguf");
+        fs::create_dir_all(kept.parent().unwrap()).unwrap();
+        fs::write(&kept, "").unwrap();
+        for path in
+            ["../..", "../../x", "a--b/..", "a--b/../..", "a--b/1234/../../../x", "a--b", ""]
+        {
+            let found = delete_fetched(data, &fetched(&folder.join(path))).unwrap();
+            assert_eq!(found, None, "{path}");
+        }
+        assert!(kept.exists());
     }
 
     #[test]

@@ -65,6 +65,13 @@ pub struct Origin {
     pub commit: String,
 }
 
+impl Origin {
+    /// Whether it is this part of this repository, of whatever commit.
+    pub fn is_of(&self, repository: &str, part: Option<&str>) -> bool {
+        self.repository == repository && self.part.as_deref() == part
+    }
+}
+
 /// A model that a server computes. Its key is never kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
@@ -128,8 +135,9 @@ pub enum RegistryError {
     },
     /// No model can be called so.
     #[error(
-        "expected a name of at most 64 letters, digits, `-`, `_` and `.`, which does not begin with `-` or `.` and does \
-         not end in `.gguf`, found `{0}`: give another with `--name NAME`"
+        "expected a name of at most 64 letters, digits, `-`, `_` and `.`, which does not begin with `-` or `.`, does \
+         not end in `.gguf` and is not `{EMBEDDED}`, the model in this program, found `{0}`: give another with \
+         `--name NAME`"
     )]
     Name(String),
     /// Another model is called so.
@@ -151,32 +159,43 @@ impl Registry {
         Ok(Self::look(&data.join(FILE))?.0)
     }
 
-    /// Gives a model a name. The same model may be added again.
+    /// Whether a model may be called so: nothing is, or `is_it` says that it is the same model.
     ///
     /// # Errors
-    /// When the name cannot be one or is another model's, or the file cannot be written.
-    pub fn add(data: &Path, name: &str, entry: &Entry) -> Result<(), RegistryError> {
+    /// When the name cannot be one or is another model's.
+    pub fn require_free(
+        &self,
+        name: &str,
+        is_it: impl FnOnce(&Entry) -> bool,
+    ) -> Result<(), RegistryError> {
         if !is_name(name) || name == EMBEDDED {
             return Err(RegistryError::Name(name.to_owned()));
         }
-        Self::change(data, |registry| match registry.entries.get(name) {
-            Some(other) if !is_same(other, entry) => Err(RegistryError::Taken(name.to_owned())),
-            _ => {
-                registry.entries.insert(name.to_owned(), entry.clone());
-                Ok(())
-            }
+        match self.entries.get(name) {
+            Some(other) if !is_it(other) => Err(RegistryError::Taken(name.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a model a name; gives what that stood for before. The same model may be added again, of another commit too.
+    ///
+    /// # Errors
+    /// When the name cannot be one or is another model's, or the file cannot be written.
+    pub fn add(data: &Path, name: &str, entry: &Entry) -> Result<Option<Entry>, RegistryError> {
+        Self::change(data, |registry| {
+            registry.require_free(name, |other| is_same(other, entry))?;
+            Ok(registry.entries.insert(name.to_owned(), entry.clone()))
         })
     }
 
-    /// Forgets a name; gives what it stood for, and what is left.
+    /// Forgets a name; gives what it stood for.
     ///
     /// # Errors
     /// When there is no such name, or the file cannot be written.
-    pub fn remove(data: &Path, name: &str) -> Result<(Entry, Self), RegistryError> {
+    pub fn remove(data: &Path, name: &str) -> Result<Entry, RegistryError> {
         Self::change(data, |registry| {
             let gone = registry.entries.remove(name);
-            let gone = gone.ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;
-            Ok((gone, registry.clone()))
+            gone.ok_or_else(|| RegistryError::Unknown(name.to_owned()))
         })
     }
 
@@ -228,9 +247,7 @@ impl Registry {
 fn is_same(one: &Entry, other: &Entry) -> bool {
     match (one, other) {
         (Entry::File(one), Entry::File(other)) => match (&one.from, &other.from) {
-            (Some(one), Some(other)) => {
-                (&one.repository, &one.part) == (&other.repository, &other.part)
-            }
+            (Some(one), Some(other)) => one.is_of(&other.repository, other.part.as_deref()),
             _ => one.path == other.path,
         },
         (Entry::Server(one), Entry::Server(other)) => {
@@ -286,7 +303,8 @@ mod tests {
         let taken = Registry::add(data, "one", &file("/other")).unwrap_err().to_string();
         assert!(taken.contains("another model of the name `one`"), "{taken}");
         Registry::add(data, "new", &fetched("1")).unwrap();
-        Registry::add(data, "new", &fetched("2")).unwrap();
+        let before = Registry::add(data, "new", &fetched("2")).unwrap();
+        assert_eq!(before, Some(fetched("1")));
         let server = Server {
             address: String::from("http://127.0.0.1:1/v1"),
             model: None,
@@ -297,8 +315,8 @@ mod tests {
         let read = Registry::read(data).unwrap();
         assert_eq!(read.entries.keys().collect::<Vec<_>>(), ["new", "one", "server"]);
         assert_eq!(read.entries["new"], fetched("2"));
-        let (gone, left) = Registry::remove(data, "one").unwrap();
-        assert_eq!((gone, left.entries.len()), (file("/one"), 2));
+        assert_eq!(Registry::remove(data, "one").unwrap(), file("/one"));
+        assert_eq!(Registry::read(data).unwrap().entries.len(), 2);
         let unknown = Registry::remove(data, "one").unwrap_err().to_string();
         assert!(unknown.starts_with("no model of the name `one`"), "{unknown}");
     }
@@ -342,6 +360,8 @@ mod tests {
         for name in ["", "a/b", "m.gguf", "M.GGUF", "-a", ".a", "a b", "é", "http://x", EMBEDDED] {
             let refused = Registry::add(data.path(), name, &file("/x"));
             assert!(matches!(refused, Err(RegistryError::Name(_))), "{name}");
+            let told = refused.unwrap_err().to_string();
+            assert!(told.contains("is not `embedded`, the model in this program"), "{told}");
         }
         for (text, name) in [
             ("Qwen2.5-7B-Instruct-Q4_K_M.gguf", "qwen2.5-7b-instruct-q4_k_m"),
