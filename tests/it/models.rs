@@ -185,6 +185,15 @@ fn a_model_of_a_hub_comes_from_where_it_leads_to_and_the_token_does_not_go_there
 }
 
 #[test]
+fn a_token_goes_to_no_hub_that_others_can_listen_to() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(home.path(), &["model", "add", "a/b", "--hub", "http://hub.example"]);
+    let said = refused(&command.env("HF_TOKEN", TOKEN).output().unwrap());
+    assert!(said.contains("expected an address with https for the token"), "{said}");
+    assert!(!said.contains(TOKEN), "{said}");
+}
+
+#[test]
 fn a_name_that_cannot_be_given_is_refused_before_anything_is_fetched() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

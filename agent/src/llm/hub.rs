@@ -77,6 +77,15 @@ pub enum HubError {
         /// What there is, and what to do.
         reason: String,
     },
+    /// Others could read the token.
+    #[error(
+        "expected an address with https for the token in the variable HF_TOKEN, found {at}, to where others can read it: \
+         use https, or set HF_TOKEN to nothing if the model is public"
+    )]
+    Readable {
+        /// The hub's address.
+        at: String,
+    },
     /// What came is not what the hub promised.
     #[error(
         "`{file}` came with the hash {found}, the hub says {expected}: what came is deleted; add the model again, and \
@@ -115,9 +124,15 @@ pub enum HubError {
 
 impl Hub {
     /// The hub at an address, asked with a token if there is one.
-    pub fn new(address: Address, token: Option<ApiKey>) -> Self {
-        let agent = web::agent(address.reach() == Reach::Here, SILENCE);
-        Self { address, token, agent }
+    ///
+    /// # Errors
+    /// When the token would leave this machine unencrypted.
+    pub fn new(address: Address, token: Option<ApiKey>) -> Result<Self, HubError> {
+        let is_here = address.reach() == Reach::Here;
+        if token.is_some() && !is_here && !address.served().encrypted {
+            return Err(HubError::Readable { at: address.origin().to_owned() });
+        }
+        Ok(Self { agent: web::agent(is_here, SILENCE), address, token })
     }
 
     /// The files of a repository at a branch, tag or commit. Blocks until the hub has answered.
@@ -256,5 +271,25 @@ mod tests {
     fn a_segment_is_encoded_so_that_it_stays_one() {
         assert_eq!(encoded("refs/pr/1"), "refs%2Fpr%2F1");
         assert_eq!(encoded("a b?é.gguf"), "a%20b%3F%C3%A9.gguf");
+    }
+
+    #[test]
+    fn a_token_goes_to_no_place_where_others_can_read_it() {
+        for (address, token, is_taken) in [
+            ("https://example.org", "hf_secret", true),
+            ("http://localhost:8080", "hf_secret", true),
+            ("http://127.0.0.1:8080", "hf_secret", true),
+            ("http://gpu", "hf_secret", false),
+            ("http://10.0.0.1", "hf_secret", false),
+            ("http://example.org", "hf_secret", false),
+            ("http://example.org", "", true),
+        ] {
+            let hub = Hub::new(address.parse().unwrap(), ApiKey::read(token).unwrap());
+            assert_eq!(hub.is_ok(), is_taken, "{address}");
+            if let Err(error) = hub {
+                let said = error.to_string();
+                assert!(said.contains(address) && !said.contains("hf_secret"), "{said}");
+            }
+        }
     }
 }

@@ -98,7 +98,8 @@ pub struct AddArgs {
     /// Branch, tag or commit of a model of a hub.
     #[arg(long, value_name = "REVISION", default_value = "main")]
     pub revision: String,
-    /// Address of the hub, else of `HF_ENDPOINT`. A token for gated and private models is read from `HF_TOKEN`.
+    /// Address of the hub, else of `HF_ENDPOINT`. A token for gated and private models is read from `HF_TOKEN`;
+    /// it is sent by https, or to this machine.
     #[arg(long, value_name = "ADDRESS", env = "DATARUS_HUB")]
     pub hub: Option<String>,
     /// Contact nobody: only what was fetched before is added. `HF_HUB_OFFLINE=1` (or `on`, `yes`, `true`) does

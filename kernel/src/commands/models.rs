@@ -172,7 +172,7 @@ fn hub(args: &AddArgs) -> Result<Hub> {
             "expected a token of visible ASCII characters in HF_TOKEN, found others: copy it again"
         )
     })?;
-    Ok(Hub::new(address, token))
+    Ok(Hub::new(address, token)?)
 }
 
 /// A model in a list.
