@@ -9,8 +9,11 @@
 
 mod claim;
 mod derived;
+mod markup;
 mod printed;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -22,6 +25,8 @@ use printed::Printed;
 pub struct Number {
     /// Its bytes in the answer: sign and digits.
     pub range: Range<usize>,
+    /// What a link or a mark goes around: the number, or the code span that is nothing else; none in a block of code.
+    pub place: Option<Range<usize>>,
     /// Where it comes from.
     pub origin: Origin,
 }
@@ -73,7 +78,7 @@ pub fn ground(answer: &str, outputs: &[&str], given: &[&str]) -> Vec<Number> {
             Found::Nothing if claim.may_be_said => Origin::Said,
             Found::Nothing => Origin::Nowhere,
         };
-        Number { range: claim.range.clone(), origin }
+        Number { range: claim.range.clone(), place: claim.place.clone(), origin }
     };
     claims.iter().zip(found).map(number).collect()
 }

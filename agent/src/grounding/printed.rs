@@ -1,10 +1,17 @@
 //! The numbers that an output shows, and whether one of them is that of an answer. Pure.
 
 use super::claim::{Claim, Hedge, Precision};
-use super::scan::{digits_len, exponent_len, is_word, plain_digits, word_len};
+use super::markup::word_len;
+use super::scan::{digits_len, exponent_len, is_word, plain_digits};
 
 /// Numbers of one output that are read: a bound on what a cell may print.
 const MAX_VALUES: usize = 20_000;
+
+/// Bytes of a date and a time, at most: what is longer is none.
+const LONGEST_DATE: usize = 40;
+
+/// What pandas and NumPy begin lines with that are no rows.
+const NO_ROWS: [&str; 4] = ["Name:", "Length:", "dtype:", "["];
 
 /// Numbers of a row that are reckoned with one another.
 const MAX_ROW: usize = 3;
@@ -50,9 +57,10 @@ impl Printed {
         for (row, line) in text.lines().enumerate() {
             let n_before = printed.values.len();
             printed.line(row, line);
-            let is_row = printed.values.len() > n_before && !line.starts_with(['[', 'N', 'L', 'd']);
+            let is_row = printed.values.len() > n_before
+                && !NO_ROWS.iter().any(|start| line.starts_with(start));
             printed.n_rows += usize::from(is_row);
-            if printed.values.len() > MAX_VALUES {
+            if printed.values.len() >= MAX_VALUES {
                 break;
             }
         }
@@ -61,8 +69,11 @@ impl Printed {
 
     fn line(&mut self, row: usize, line: &str) {
         let mut rest = line;
+        let len_unindented = line.trim_start().len();
         let (mut before, mut n_before) = (None, 0);
-        while let Some(first) = rest.chars().next() {
+        while self.values.len() < MAX_VALUES
+            && let Some(first) = rest.chars().next()
+        {
             let date = date_len(rest, before);
             let number = number_len(rest, before).filter(|_| date.is_none());
             let len = date.or(number).or_else(|| word_len(rest)).unwrap_or(first.len_utf8());
@@ -70,11 +81,11 @@ impl Printed {
             // Of a date the year is a number.
             let digits = if date.is_some() { piece.get(..4).unwrap_or_default() } else { piece };
             if number.or(date).is_some()
-                && let Ok(number) = plain_digits(digits).parse()
+                && let Some(number) =
+                    plain_digits(digits).parse().ok().filter(|number: &f64| number.is_finite())
             {
-                let is_index = n_before == 0
-                    && rest.len() == line.trim_start().len()
-                    && !after.trim().is_empty();
+                let is_index =
+                    n_before == 0 && rest.len() == len_unindented && !after.trim().is_empty();
                 let is_percent = after.starts_with('%');
                 let has_fraction = digits.contains(['.', 'e', 'E']);
                 self.values.push(Value { number, row, has_fraction, is_percent, is_index });
@@ -191,12 +202,12 @@ fn date_len(text: &str, before: Option<char>) -> Option<usize> {
     if before.is_some_and(is_word) {
         return None;
     }
-    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '/' | ':' | 'T');
-    let len = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'/' | b':' | b'T');
+    let len = text.bytes().take(LONGEST_DATE + 1).take_while(is_part).count();
     let date = text.get(..len)?;
     let year = date.bytes().take_while(u8::is_ascii_digit).count();
     let marks = date.bytes().filter(|byte| matches!(byte, b'-' | b'/')).count();
-    (year == 4 && (1..=2).contains(&marks) && len >= 7).then_some(len)
+    (year == 4 && (1..=2).contains(&marks) && (7..=LONGEST_DATE).contains(&len)).then_some(len)
 }
 
 /// Length of a printed number: also `1.5e-07`.
@@ -223,4 +234,17 @@ fn is_unit(after: Option<&str>) -> bool {
         word.as_str(),
         "g" | "kg" | "s" | "ms" | "m" | "cm" | "mm" | "km" | "x" | "k" | "M" | "h"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_read_up_to_so_many_numbers_in_one_line_too() {
+        for between in [" ", "\n"] {
+            let printed = Printed::read(&format!("7{between}").repeat(MAX_VALUES + 9));
+            assert_eq!(printed.values.len(), MAX_VALUES);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Where a text has numbers, and what else it is made of. Pure.
+//! Where a text has numbers. Pure.
 
 /// Words of scale, and what they mean.
 pub(super) const SCALES: [(&str, f64); 20] = [
@@ -31,37 +31,103 @@ const UNITS: [&str; 32] = [
     "eur",
 ];
 
-/// Digits as Rust reads them.
+/// Groups of three digits in a number, at most: more are no number that a double can hold.
+const MAX_GROUPS: usize = 110;
+
+/// Bytes around a number that tell what it is: a bound on what is looked at for each.
+const NEAR: usize = 96;
+
+/// What stands before a number in its line.
+pub(super) fn last_line(before: &str) -> &str {
+    let mut start = before.len().saturating_sub(NEAR);
+    while !before.is_char_boundary(start) {
+        start += 1;
+    }
+    before.get(start..).and_then(|near| near.rsplit('\n').next()).unwrap_or_default()
+}
+
+/// What stands behind a number.
+pub(super) fn near(after: &str) -> &str {
+    let mut end = after.len().min(NEAR);
+    while !after.is_char_boundary(end) {
+        end -= 1;
+    }
+    after.get(..end).unwrap_or_default()
+}
+
+/// Digits of an output as Rust reads them.
 pub(super) fn plain_digits(digits: &str) -> String {
     let is_mark =
         |c: &char| !matches!(c, ',' | '+' | '\'' | '_' | '\u{a0}' | '\u{202f}' | '\u{2009}');
     digits.replace('−', "-").chars().filter(is_mark).collect()
 }
 
+/// Digits of an answer as Rust reads them.
+pub(super) fn plain_stated(digits: &str) -> String {
+    match comma_len(unsigned(digits)) {
+        Some(_) => plain_digits(&digits.replace('.', "").replace(',', ".")),
+        None => plain_digits(digits),
+    }
+}
+
+fn unsigned(text: &str) -> &str {
+    text.strip_prefix(['-', '−', '+']).unwrap_or(text)
+}
+
 /// Length of a number at the start of `text`, unless it is part of a name, a date, a version or a list's mark.
 pub(super) fn number_len(before: &str, text: &str) -> Option<usize> {
-    let last = before.chars().next_back();
-    let joins_before =
-        |c: char| is_word(c) || matches!(c, '.' | '-' | '/' | ':' | '#' | '!' | '\\');
-    // Between ideographs there are no blanks.
-    if last.is_some_and(|c| joins_before(c) && !is_ideograph(c)) {
+    if joins_before(before) {
         return None;
     }
-    let unsigned = text.strip_prefix(['-', '−', '+']).unwrap_or(text);
+    let unsigned = unsigned(text);
     let sign = text.len() - unsigned.len();
-    let digits = digits_len(unsigned);
-    if digits == 0 {
+    let digits = stated_len(before, unsigned)?;
+    let after = unsigned.get(digits..)?;
+    let is_joined = goes_on(after)
+        || after.starts_with('-')
+            && after.chars().nth(1).is_some_and(char::is_alphabetic)
+            && !is_percent_word(after);
+    (!is_joined && !is_name(after) && !is_list_mark(before, after, sign)).then_some(sign + digits)
+}
+
+/// Lengths of the two numbers of a range at the start of `text` that can be nothing else: `10-20%`, `1.5-2.5`.
+pub(super) fn range_len(before: &str, text: &str) -> Option<(usize, usize)> {
+    if joins_before(before) {
         return None;
     }
-    let digits = digits + exponent_len(unsigned.get(digits..)?);
-    let after = unsigned.get(digits..)?;
-    let mut following = after.chars();
-    let (next, second) = (following.next(), following.next());
-    let is_joined = next.is_some_and(|c| matches!(c, '-' | '/' | ':' | '.'))
-        && second.is_some_and(|c| c.is_ascii_digit())
-        || next == Some('-') && second.is_some_and(char::is_alphabetic) && !is_percent_word(after);
-    let is_name = next.is_some_and(|c| is_word(c) && !is_ideograph(c)) && !is_unit(after);
-    (!is_joined && !is_name && !is_list_mark(before, after, sign)).then_some(sign + digits)
+    let first = stated_len(before, text)?;
+    let behind = text.get(first..)?.strip_prefix('-')?;
+    let second = stated_len("", behind)?;
+    let after = behind.get(second..)?;
+    if goes_on(after) || is_name(after) {
+        return None;
+    }
+    let have_fractions = text.get(..first)?.contains('.') && behind.get(..second)?.contains('.');
+    let unit = after.trim_start_matches([' ', '\u{a0}']);
+    let has_unit = unit.starts_with('%')
+        || is_percent_word(unit)
+        || SCALES.iter().any(|(scale, _)| *scale == first_word(unit));
+    (have_fractions || has_unit).then_some((first, second))
+}
+
+/// Whether what stands in front makes a number part of a name, a date, a version; behind `mean:` it is one.
+fn joins_before(before: &str) -> bool {
+    let joins = |c: char| is_word(c) || matches!(c, '.' | '-' | '/' | ':' | '#' | '!' | '\\');
+    let is_name_end = |c: char| is_word(c) && !c.is_ascii_digit();
+    let is_named = before.strip_suffix(':').is_some_and(|name| name.ends_with(is_name_end));
+    // Between ideographs there are no blanks.
+    before.chars().next_back().is_some_and(|c| joins(c) && !is_ideograph(c)) && !is_named
+}
+
+/// Whether a date, a ratio, a version goes on behind a number.
+fn goes_on(after: &str) -> bool {
+    let rest = after.strip_prefix(['-', '/', ':', '.']);
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Whether letters behind a number make it a name.
+fn is_name(after: &str) -> bool {
+    after.starts_with(|c| is_word(c) && !is_ideograph(c)) && !is_unit(after)
 }
 
 /// `-percent`, as in `a 12-percent rise`.
@@ -71,27 +137,66 @@ fn is_percent_word(after: &str) -> bool {
 
 /// Whether letters right behind a number are a unit or a word of scale.
 fn is_unit(after: &str) -> bool {
-    let end = after.find(|c: char| !is_word(c)).unwrap_or(after.len());
-    let word = after.get(..end).unwrap_or_default();
+    let word = first_word(after);
     UNITS.contains(&word) || SCALES.iter().any(|(scale, _)| *scale == word)
 }
 
-fn is_ideograph(c: char) -> bool {
+fn first_word(text: &str) -> &str {
+    text.split(|c: char| !is_word(c)).next().unwrap_or_default()
+}
+
+pub(super) fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
 }
 
 /// `1. ` or `1) ` at the beginning of a line, or of its words.
 fn is_list_mark(before: &str, after: &str, sign: usize) -> bool {
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let is_first = line.trim_matches([' ', '#', '*', '>', '-', '\t']).is_empty();
+    let is_first = last_line(before).trim_matches([' ', '#', '*', '>', '-', '\t']).is_empty();
     sign == 0
         && is_first
         && [". ", ") ", ".\u{a0}", "、"].iter().any(|mark| after.starts_with(mark))
 }
 
+/// Length of the number, without its sign, that an answer states at the start of `text`.
+fn stated_len(before: &str, text: &str) -> Option<usize> {
+    let behind = |mark: char, is_it: fn(char) -> bool| {
+        before.strip_suffix(mark).is_some_and(|name| name.ends_with(is_it))
+    };
+    // In a list, an interval, a function's arguments each is a number: `3,14,15`, `[3,14]`, `(0,10]`, `F(2,45)`.
+    let is_listed = behind('(', char::is_alphabetic)
+        || behind(',', |c| c.is_ascii_digit())
+        || before.ends_with('[');
+    let is_alone =
+        |len: &usize| !is_listed && text.get(*len..).is_some_and(|after| !after.starts_with(']'));
+    let digits = comma_len(text).filter(is_alone).unwrap_or_else(|| digits_len(text));
+    (digits > 0).then(|| digits + text.get(digits..).map_or(0, exponent_len))
+}
+
+/// Length of digits whose comma can only be a decimal one: `3,14`, `0,001`, `1.234,5`; in `1,234` it sets thousands
+/// apart.
+fn comma_len(text: &str) -> Option<usize> {
+    let rest = |len: usize| text.get(len..).unwrap_or_default();
+    let first = run(text);
+    let mut whole = first;
+    while (1..=3).contains(&first)
+        && whole < 4 * MAX_GROUPS
+        && rest(whole).strip_prefix('.').is_some_and(|group| run(group) == 3)
+    {
+        whole += 4;
+    }
+    let fraction = run(rest(whole).strip_prefix(',').filter(|_| first > 0)?);
+    let len = whole + 1 + fraction;
+    let is_list = rest(len).strip_prefix([',', '.']).is_some_and(|next| run(next) > 0);
+    let is_decimal = whole > first || fraction != 3 || (first == 1 && text.starts_with('0'));
+    (fraction > 0 && is_decimal && !is_list).then_some(len)
+}
+
+fn run(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
 /// Digits with thousands set apart, and a fraction.
 pub(super) fn digits_len(text: &str) -> usize {
-    let run = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let mut len = run(text);
     if len == 0 {
         // `.05`
@@ -99,9 +204,10 @@ pub(super) fn digits_len(text: &str) -> usize {
     }
     let rest = |len: usize| text.get(len..).unwrap_or_default();
     if len <= 3 {
-        while let Some(mark) = [',', '\u{a0}', '\u{202f}', '\u{2009}', '\'']
-            .into_iter()
-            .find(|mark| rest(len).strip_prefix(*mark).is_some_and(|group| run(group) == 3))
+        while len < 4 * MAX_GROUPS
+            && let Some(mark) = [',', '\u{a0}', '\u{202f}', '\u{2009}', '\'']
+                .into_iter()
+                .find(|mark| rest(len).strip_prefix(*mark).is_some_and(|group| run(group) == 3))
         {
             len += mark.len_utf8() + 3;
         }
@@ -112,8 +218,16 @@ pub(super) fn digits_len(text: &str) -> usize {
     }
 }
 
+/// Length and exponent of the power of ten behind a number, which may be bold: `** × 10⁻¹⁶`, `*10^3`.
+pub(super) fn power_behind(text: &str) -> Option<(usize, i32)> {
+    let bare = text.trim_start_matches('*');
+    let behind_stars =
+        || power(bare).map(|(len, exponent)| (text.len() - bare.len() + len, exponent));
+    power(text).or_else(behind_stars)
+}
+
 /// Length and exponent of a power of ten at the start of `text`: ` × 10⁻¹⁶`, ` x 10^-16`.
-pub(super) fn power(text: &str) -> Option<(usize, i32)> {
+fn power(text: &str) -> Option<(usize, i32)> {
     let factor = text.trim_start_matches([' ', '\u{a0}']).strip_prefix(['×', 'x', '*', '·'])?;
     let raised = factor.trim_start_matches(['\\', ' ', '\u{a0}']).strip_prefix("10")?;
     let digit = |c: char| match c {
@@ -149,51 +263,6 @@ pub(super) fn exponent_len(text: &str) -> usize {
     }
 }
 
-/// Length of what is no number: code, a link, something quoted, a word, a character.
-pub(super) fn other_len(before: &str, text: &str) -> usize {
-    code_len(text)
-        .or_else(|| link_len(text))
-        .or_else(|| quoted_len(before, text))
-        .or_else(|| word_len(text))
-        .unwrap_or_else(|| text.chars().next().map_or(1, char::len_utf8))
-}
-
-/// Length of a code span or block at the start of `text`: up to the same run of backticks.
-fn code_len(text: &str) -> Option<usize> {
-    let ticks = text.len() - text.trim_start_matches('`').len();
-    let (fence, rest) = text.split_at_checked(ticks).filter(|(fence, _)| !fence.is_empty())?;
-    Some(rest.find(fence).map_or(text.len(), |at| at + 2 * ticks))
-}
-
-/// Length of `[text](target)` at the start of `text`.
-fn link_len(text: &str) -> Option<usize> {
-    let inner = text.strip_prefix('[')?;
-    let close = inner.find("](")?;
-    let end = inner.get(close..)?.find(')')?;
-    (!inner.get(..close)?.contains('\n')).then_some(1 + close + end + 1)
-}
-
-/// Length of a name in quotes at the start of `text`: of a column, of a value.
-fn quoted_len(before: &str, text: &str) -> Option<usize> {
-    let end = match text.chars().next()? {
-        '"' if !before.ends_with(|c: char| c.is_ascii_digit()) => '"',
-        '“' => '”',
-        '「' => '」',
-        _ => return None,
-    };
-    let inner = text.get(text.chars().next()?.len_utf8()..)?;
-    let len = inner.find(end)?;
-    let quoted = inner.get(..len)?;
-    let is_name = quoted.chars().count() <= 60 && !quoted.contains('\n');
-    is_name.then_some(text.len() - inner.len() + len + end.len_utf8())
-}
-
 pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
-}
-
-/// Length of the word at the start of `text`; ideographs are words by themselves.
-pub(super) fn word_len(text: &str) -> Option<usize> {
-    let len = text.find(|c| !is_word(c) || is_ideograph(c)).unwrap_or(text.len());
-    (len > 0).then_some(len)
 }

@@ -35,9 +35,13 @@ pub fn link_numbers(answer: &str, sources: &[Source], given: &[&str]) -> Linked 
     let mut linked = Linked { text: String::with_capacity(answer.len()), missing: Vec::new() };
     let mut done = 0;
     for number in ground(answer, &outputs, given) {
-        let text = answer.get(number.range.clone()).unwrap_or_default();
-        linked.text.push_str(answer.get(done..number.range.start).unwrap_or_default());
-        done = number.range.end;
+        if number.origin == Origin::Nowhere {
+            linked.missing.extend(answer.get(number.range).map(str::to_owned));
+        }
+        let Some(place) = number.place else { continue };
+        let text = answer.get(place.clone()).unwrap_or_default();
+        linked.text.push_str(answer.get(done..place.start).unwrap_or_default());
+        done = place.end;
         let of = |at: usize| sources.get(at);
         match number.origin {
             Origin::Printed(at) => {
@@ -50,7 +54,6 @@ pub fn link_numbers(answer: &str, sources: &[Source], given: &[&str]) -> Linked 
             Origin::Nowhere => {
                 linked.text.push_str(text);
                 linked.text.push_str(UNFOUND);
-                linked.missing.push(text.to_owned());
             }
         }
     }
@@ -165,7 +168,7 @@ mod tests {
             "x_1",
             "2024-01",
             "1.2.3",
-            "`1`",
+            "`x 1`",
             "```\n1\n```",
             "[1](x)",
             "1st",
@@ -179,7 +182,19 @@ mod tests {
         }
         check("1. North\n2) South\n  3. East 1", "a 1 2 3", "1. North\n2) South\n  3. East {1}");
         check("[1", "1", "{{1}");
-        check("`1", "1", "`1");
+        check("`1", "1", "`{1}");
+    }
+
+    #[test]
+    fn a_code_span_is_linked_whole_and_a_block_of_text_is_only_counted() {
+        check("It is `2.75`.", "2.75", "It is {`2.75`}.");
+        check("It is `3.75`.", "2.75", "It is `3.75`?.");
+        let block = "```text\n2.75 3.75\n```";
+        let linked = link_numbers(block, &[], &[]);
+        assert_eq!(
+            (linked.text.as_str(), linked.missing),
+            (block, vec!["2.75".into(), "3.75".into()])
+        );
     }
 
     #[test]
