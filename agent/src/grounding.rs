@@ -17,8 +17,8 @@ mod tests;
 
 use std::ops::Range;
 
-use claim::Claim;
-use printed::Printed;
+pub(crate) use claim::{Claim, claims};
+pub(crate) use printed::Printed;
 
 /// A number of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Origin {
 pub fn ground(answer: &str, outputs: &[&str], given: &[&str]) -> Vec<Number> {
     let printed: Vec<_> = outputs.iter().map(|text| Printed::read(text)).collect();
     let given: Vec<_> = given.iter().map(|text| Printed::read(text)).collect();
-    let claims = claim::claims(answer);
+    let claims = claims(answer);
     let mut found: Vec<_> = claims.iter().map(|claim| look_up(claim, &printed, &given)).collect();
     let quoted = derived::quoted(&claims, &found);
     let columns: Vec<_> = printed.iter().map(Printed::columns).collect();

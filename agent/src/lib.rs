@@ -15,7 +15,6 @@ pub mod grammar;
 pub mod grounding;
 pub mod inspector;
 pub mod names;
-pub mod numbers;
 pub mod observation;
 pub mod reward;
 pub mod rows;

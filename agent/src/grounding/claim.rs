@@ -10,7 +10,7 @@ const MAX_CLAIMS: usize = 2_000;
 
 /// A number that an answer states.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     /// Sign and digits.
     pub(super) range: Range<usize>,
     /// What a link or a mark goes around: in a block of code there is no place for one.
@@ -36,7 +36,7 @@ pub(super) struct Claim<'a> {
     /// What is counted or measured: the word after it.
     pub(super) noun: &'a str,
     /// Whether it may be said without having been printed.
-    pub(super) may_be_said: bool,
+    pub(crate) may_be_said: bool,
 }
 
 /// Whether a number may be a rounded one.
@@ -87,7 +87,7 @@ const COUNTED: &str = "rows records customers items units people orders cases po
     households passengers trips votes tokens kg";
 
 /// The claims of an answer, in order.
-pub(super) fn claims(answer: &str) -> Vec<Claim<'_>> {
+pub(crate) fn claims(answer: &str) -> Vec<Claim<'_>> {
     let mut claims = Vec::new();
     read(answer, 0..answer.len(), false, &mut claims);
     share_units(answer, &mut claims);

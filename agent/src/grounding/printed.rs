@@ -31,7 +31,7 @@ const UNITS: [(&[&str], &[f64]); 9] = [
 
 /// Numbers as an output shows them.
 #[derive(Debug, Default)]
-pub(super) struct Printed {
+pub(crate) struct Printed {
     values: Vec<Value>,
     /// Lines that hold a number.
     n_rows: usize,
@@ -52,7 +52,7 @@ struct Value {
 
 impl Printed {
     /// Reads an output.
-    pub(super) fn read(text: &str) -> Printed {
+    pub(crate) fn read(text: &str) -> Printed {
         let mut printed = Printed::default();
         for (row, line) in text.lines().enumerate() {
             let n_before = printed.values.len();
@@ -65,6 +65,23 @@ impl Printed {
             }
         }
         printed
+    }
+
+    /// Numbers that are not read of a text but known: those that stand in code.
+    pub(crate) fn of(numbers: &[f64]) -> Printed {
+        let value = |number: &f64| Value {
+            number: *number,
+            row: 0,
+            has_fraction: number.fract() != 0.0,
+            is_percent: false,
+            is_index: false,
+        };
+        Printed { values: numbers.iter().map(value).collect(), n_rows: 0 }
+    }
+
+    /// The numbers, in order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f64> {
+        self.values.iter().map(|value| value.number)
     }
 
     fn line(&mut self, row: usize, line: &str) {
@@ -98,7 +115,7 @@ impl Printed {
 
     /// The value that an answer states, if it is here: as it stands, rounded, without its sign, as a share, in another
     /// unit.
-    pub(super) fn find(&self, claim: &Claim<'_>) -> Option<f64> {
+    pub(crate) fn find(&self, claim: &Claim<'_>) -> Option<f64> {
         let fits = |value: &&Value| Self::states(claim, value);
         // What stands in a table is meant rather than the number of its row.
         let in_table = self.values.iter().filter(|value| !value.is_index).find(fits);
@@ -134,7 +151,7 @@ impl Printed {
     }
 
     /// Whether the number stands here, digit for digit.
-    pub(super) fn has_exactly(&self, claim: &Claim<'_>) -> bool {
+    pub(crate) fn has_exactly(&self, claim: &Claim<'_>) -> bool {
         let same = |value: f64| (value - claim.value).abs() <= claim.value.abs() * 1e-12;
         let as_share = |value: f64| claim.is_percent && same(value * 100.0);
         self.values.iter().any(|found| same(found.number) || as_share(found.number))

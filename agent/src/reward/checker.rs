@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::numbers::values_in;
+use crate::grounding::Printed;
 
 /// How far a number may be off: relative to it, and absolutely; answers are rounded.
 const RELATIVE: f64 = 0.003;
@@ -89,7 +89,7 @@ pub fn refuses(answer: &str) -> bool {
 pub(super) fn holds(answer: &str, value: &str) -> bool {
     match number(value) {
         Some(wanted) => {
-            values_in(answer).any(|found| close(found, wanted))
+            Printed::read(answer).values().any(|found| close(found, wanted))
                 || answer.split_whitespace().any(|word| word == value)
         }
         None => holds_words(answer, value),

@@ -8,8 +8,8 @@ use super::checker::{Expected, close, number};
 use super::source;
 use crate::agent::Mode;
 use crate::executor::Status;
+use crate::grounding::{self, Printed, claims};
 use crate::llm::Profile;
-use crate::numbers::{Piece, matches, next_piece, values_in};
 use crate::observation::observe;
 use crate::trajectory::{Change, Done, Evidence, Trajectory};
 
@@ -32,8 +32,8 @@ pub(super) struct Seen<'t> {
     evidence: Cow<'t, Evidence>,
     observation: String,
     /// The numbers that it shows, and those that stand in its code but not in the question.
-    numbers: Vec<f64>,
-    said: Vec<f64>,
+    printed: Printed,
+    said: Printed,
     /// To its last line, with nothing silenced.
     pub(super) ran: bool,
     /// Whether what it shows was made from the data.
@@ -58,9 +58,8 @@ pub(super) enum Use {
 /// A number of the answer.
 #[derive(Debug)]
 pub(super) struct Claim<'t> {
-    text: &'t str,
-    after: &'t str,
-    /// The question has it, too.
+    stated: grounding::Claim<'t>,
+    /// The question has it, too, or it need not have been seen: a year, `1 unit`.
     pub(super) is_restated: bool,
     /// The last step that shows it and repeats no other: links of answers lead there, too.
     pub(super) seen_by: Option<usize>,
@@ -68,18 +67,24 @@ pub(super) struct Claim<'t> {
 
 impl<'t> Flow<'t> {
     pub(super) fn of(trajectory: &'t Trajectory) -> Self {
-        let asked: Vec<f64> = values_in(&trajectory.task.prompt).collect();
+        let asked = Printed::read(&trajectory.task.prompt);
         let steps = trajectory.steps.iter().map(|done| Seen::of(done, &asked)).collect();
         let given = &trajectory.given;
         let has_data = !(given.files.is_empty() && given.variables.is_empty());
-        let claims = trajectory.answer().map(claims).unwrap_or_default();
+        let claims = trajectory.answer().map(claims).unwrap_or_default().into_iter();
+        let claims = claims
+            .map(|stated| Claim {
+                is_restated: stated.may_be_said || asked.has_exactly(&stated),
+                seen_by: None,
+                stated,
+            })
+            .collect();
         let told_columns = !given.variables.is_empty();
         let mut flow = Self { steps, claims, has_data, told_columns, reads_foreign_files: false };
         flow.follow_data(trajectory);
         flow.note_repeats();
         for claim in &mut flow.claims {
-            claim.is_restated = matches(claim.text, claim.after, &asked);
-            let shows = |step: &Seen<'_>| !step.repeats && step.shows(claim);
+            let shows = |step: &Seen<'_>| !step.repeats && step.shows(&claim.stated);
             claim.seen_by = flow.steps.iter().rposition(shows);
         }
         if trajectory.answer().is_some() && trajectory.task.mode == Mode::Agentic {
@@ -91,10 +96,8 @@ impl<'t> Flow<'t> {
     /// Whether a number was seen: a step that shows data shows it, and does not hold it itself.
     pub(super) fn has_seen(&self, value: &str) -> bool {
         let shown = |wanted: f64| {
-            let is = |found: &f64| close(*found, wanted);
-            self.steps.iter().any(|step| {
-                step.shows_data && step.numbers.iter().any(is) && !step.said.iter().any(is)
-            })
+            let has = |printed: &Printed| printed.values().any(|found| close(found, wanted));
+            self.steps.iter().any(|step| step.shows_data && has(&step.printed) && !has(&step.said))
         };
         number(value).map_or_else(|| self.has_looked(), shown)
     }
@@ -223,7 +226,7 @@ impl<'t> Flow<'t> {
 }
 
 impl<'t> Seen<'t> {
-    fn of(done: &'t Done, asked: &[f64]) -> Self {
+    fn of(done: &'t Done, asked: &Printed) -> Self {
         let step = &done.step;
         let evidence = match &done.evidence {
             Some(evidence) => Cow::Borrowed(evidence),
@@ -231,14 +234,15 @@ impl<'t> Seen<'t> {
         };
         let observation = observe(&step.code, &step.execution, Profile::Full);
         let mut said = source::numbers(&step.code);
+        let asked: Vec<_> = asked.values().collect();
         said.retain(|number| !asked.contains(number));
         let ran = step.execution.status == Status::Ok && !source::silences(&step.code);
         Self {
             done,
             evidence,
-            numbers: values_in(&observation).collect(),
+            printed: Printed::read(&observation),
             observation,
-            said,
+            said: Printed::of(&said),
             ran,
             shows_data: false,
             repeats: false,
@@ -246,26 +250,8 @@ impl<'t> Seen<'t> {
         }
     }
 
-    fn shows(&self, claim: &Claim<'_>) -> bool {
-        self.shows_data
-            && matches(claim.text, claim.after, &self.numbers)
-            && !matches(claim.text, claim.after, &self.said)
+    fn shows(&self, claim: &grounding::Claim<'_>) -> bool {
+        let has = |printed: &Printed| printed.find(claim).is_some();
+        self.shows_data && has(&self.printed) && !has(&self.said)
     }
-}
-
-/// The numbers of an answer.
-fn claims(answer: &str) -> Vec<Claim<'_>> {
-    let mut claims = Vec::new();
-    let mut done = 0;
-    while let Some((before, rest)) =
-        answer.split_at_checked(done).filter(|(_, rest)| !rest.is_empty())
-    {
-        let Piece { len, is_number } = next_piece(before, rest);
-        let (text, after) = rest.split_at(len);
-        if is_number {
-            claims.push(Claim { text, after, is_restated: false, seen_by: None });
-        }
-        done += len;
-    }
-    claims
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::executor::Execution;
+use crate::grounding::Printed;
 use crate::python::Scanner;
 use crate::trajectory::Evidence;
 
@@ -70,7 +71,7 @@ pub(super) fn numbers(code: &str) -> Vec<f64> {
     for token in tokens(code) {
         match token {
             Token::Number(number) => numbers.push(number),
-            Token::Text(text) => numbers.extend(crate::numbers::values_in(text)),
+            Token::Text(text) => numbers.extend(Printed::read(text).values()),
             Token::Name(_) | Token::Mark(_) | Token::NewLine => {}
         }
     }

@@ -200,6 +200,20 @@ fn numbers_that_were_not_seen_are_not_grounded_and_those_of_the_question_do_not_
 }
 
 #[test]
+fn numbers_of_an_answer_are_read_as_its_links_are() {
+    for (answer, share) in [
+        ("Der Umsatz ist 220,5.", 1.0),
+        ("The total revenue is `220.5`.", 1.0),
+        ("The total revenue is `221.5`.", 0.0),
+        ("In 2015 the total revenue was 0.2205 thousand.", 1.0),
+        ("With 95% confidence it is 22050% of one.", 1.0),
+        ("As figure 3 shows it is 220.5, not 17.", 0.5),
+    ] {
+        near(Play::new().load().sum().end("Printed.", answer).scores(1.0).grounded, share);
+    }
+}
+
+#[test]
 fn a_refusal_is_right_only_after_a_look() {
     let refusal = |play: Play| {
         let mut play = play.end("No such column.", "There is no column salary in sales.csv.");
