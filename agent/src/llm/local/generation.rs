@@ -278,8 +278,10 @@ impl<'a> Generation<'a> {
     /// The next token of a choice; `None` ends it, where the model would rather go on with something else.
     fn pick(&mut self, node: &Choice) -> Option<u32> {
         let logits = self.logits.as_deref_mut().unwrap_or_default();
+        let mut without = Vec::new();
         for (token, bonus) in node.bonuses() {
             if let Some(logit) = logit_of(logits, token) {
+                without.push((token, *logit));
                 *logit += bonus;
             }
         }
@@ -290,6 +292,12 @@ impl<'a> Generation<'a> {
         } else {
             self.sampler.sample_among(logits, node.tokens(), &self.sequence)
         };
+        // A choice that ended leaves the logits to what comes in its place, which has no bonus.
+        for (token, before) in without {
+            if let Some(logit) = logit_of(logits, token) {
+                *logit = before;
+            }
+        }
         let (at, among) = (self.completion().len(), node.bonuses().collect());
         self.decisions.push(Decision { at, token, among, open, without: Vec::new() });
         token

@@ -209,3 +209,48 @@ fn tokens_of_a_chat_are_worked_out_once_and_are_those_of_this_chat() {
         assert!(model.encoded.borrow().is_of(&messages));
     }
 }
+
+/// A text that may end or go on at the price of a bonus, then one of two that begin like its going on.
+struct EndedChoice {
+    /// What is made unlikely, so that the first choice ends.
+    lowered: Option<&'static str>,
+}
+
+impl Constraint for EndedChoice {
+    fn next(&mut self, generated: &str) -> Next {
+        match generated {
+            "" => {
+                let longer = self
+                    .lowered
+                    .map(|text| Candidate { text: format!("a{text}"), bonus: -1_000.0 });
+                Next::Among([Candidate::from("a")].into_iter().chain(longer).collect())
+            }
+            "a" => Next::Among([" b", " c"].map(Candidate::from).to_vec()),
+            _ => Next::Free,
+        }
+    }
+}
+
+#[test]
+fn a_choice_that_ended_leaves_no_bonus_to_what_comes_in_its_place() {
+    let interrupt = Interrupt::default();
+    let mut model = model(EVERYTHING);
+    let mut chosen = |lowered| {
+        let messages = question();
+        let request = GenerateRequest {
+            messages: &messages,
+            stop: &[],
+            sampling: &Sampling::Greedy,
+            seed: 5,
+            max_new_tokens: 2,
+            interrupt: &interrupt,
+        };
+        let written = model.generate(&request, &mut EndedChoice { lowered }, &mut |_| {}).unwrap();
+        let trace = written.trace.unwrap();
+        (written.text, trace.decisions.iter().any(|decision| decision.token.is_none()))
+    };
+    let (plain, _) = chosen(None);
+    for lowered in [" b", " c"] {
+        assert_eq!(chosen(Some(lowered)), (plain.clone(), true), "{lowered}");
+    }
+}
