@@ -56,7 +56,7 @@ pub fn rows(format: Format, settings: &Settings, episode: &[Trajectory]) -> Vec<
         Format::Verl => vec![verl(settings, trajectory, before)],
         Format::Preferences => preference::rows(trajectory, &played(settings, trajectory, before)),
         _ if trajectory.answer().is_none() => Vec::new(),
-        Format::Tools => vec![tools::row(settings, trajectory)],
+        Format::Tools => vec![tools::row(settings, trajectory, before)],
         Format::Messages => vec![messages(trajectory, &played(settings, trajectory, before))],
         Format::Steps => steps(trajectory, &played(settings, trajectory, before)),
     }

@@ -86,6 +86,30 @@ fn tool_calls_hold_the_code_and_what_came_back() {
 }
 
 #[test]
+fn tool_calls_of_a_later_question_come_after_those_of_the_earlier() {
+    let (first, mut second) = (trajectory(), trajectory());
+    second.task.prompt = String::from("And the mean?");
+    let rows = rows(Format::Tools, &settings(Profile::Compact), &[first, second]);
+    let messages = rows[0]["messages"].as_array().unwrap();
+    let said: Vec<(&str, &str)> = messages
+        .iter()
+        .map(|one| (one["role"].as_str().unwrap(), one["content"].as_str().unwrap()))
+        .filter(|(role, _)| *role != "tool")
+        .collect();
+    let expected = [
+        ("user", "Total?\nFiles: a.csv"),
+        ("assistant", "Sum."),
+        ("assistant", "It is y."),
+        ("assistant", "It is 220.5."),
+        ("user", "And the mean?\nFiles: a.csv"),
+        ("assistant", "Sum."),
+        ("assistant", "It is y."),
+        ("assistant", "It is 220.5."),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn tasks_for_grpo_have_the_same_types_in_every_row() {
     check(
         Format::Grpo,
