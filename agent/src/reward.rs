@@ -17,7 +17,7 @@ use crate::agent::Mode;
 use crate::trajectory::Trajectory;
 
 pub use checker::{Checker, Expected, refuses};
-pub use judge::{Judge, Judgement, RewardModel};
+pub use judge::{Judge, JudgeError, Judgement, RewardModel};
 pub use structure::{form, is_well_formed, structure};
 
 use flow::Flow;

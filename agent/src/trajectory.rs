@@ -159,6 +159,9 @@ pub struct Evidence {
     /// Files that it made, changed or deleted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub changes: BTreeMap<String, Change>,
+    /// Whether it changed a module or a class: what runs later may be another thing than its name says.
+    #[serde(skip_serializing_if = "is_default")]
+    pub patched: bool,
 }
 
 /// What became of a file.

@@ -85,15 +85,72 @@ pub fn refuses(answer: &str) -> bool {
     REFUSALS.iter().any(|phrase| answer.contains(phrase))
 }
 
-/// Whether an answer holds a number or a name.
-pub(super) fn holds(answer: &str, value: &str) -> bool {
-    match number(value) {
+/// Whether an answer holds a number or a name, and not only as one of several: `North or South` is no answer.
+fn holds(answer: &str, value: &str) -> bool {
+    let is_there = match number(value) {
         Some(wanted) => {
             Printed::read(answer).values().any(|found| close(found, wanted))
                 || answer.split_whitespace().any(|word| word == value)
         }
         None => holds_words(answer, value),
+    };
+    is_there && !is_one_of_several(answer, value)
+}
+
+/// What softens an alternative without making it none.
+const HEDGES: [&str; 7] = ["maybe", "perhaps", "possibly", "probably", "even", "else", "either"];
+
+/// What makes of an `or` a bound, or another word for the same.
+const BOUNDS: [&str; 8] = ["more", "less", "fewer", "higher", "lower", "above", "below", "about"];
+
+/// Words that an alternative between two commas has at most.
+const ALTERNATIVE: usize = 2;
+
+/// Whether a value stands in an answer only beside an `or` with something else.
+pub(super) fn is_one_of_several(answer: &str, value: &str) -> bool {
+    let (answer, value) = (&*answer.to_lowercase(), &*value.to_lowercase());
+    let wanted = number(value);
+    let places: Vec<(&str, &str)> = match wanted {
+        None => places_of(answer, value).collect(),
+        Some(wanted) => {
+            let words = answer.split_whitespace();
+            let is = |word: &&str| Printed::read(word).values().any(|found| close(found, wanted));
+            let begin = |word: &str| word.as_ptr().addr() - answer.as_ptr().addr();
+            let place = |word: &str| {
+                let (before, rest) = answer.split_at_checked(begin(word))?;
+                // A comma behind a number is none of it.
+                rest.split_at_checked(word.trim_end_matches([',', ';']).len())
+                    .map(|(_, after)| (before, after))
+            };
+            words.filter(is).filter_map(place).collect()
+        }
+    };
+    let is_alternative = |(before, after): &(&str, &str)| {
+        let mut words = before.split_whitespace().rev().filter(|word| !HEDGES.contains(word));
+        words.next() == Some("or") || offers_others(after)
+    };
+    !places.is_empty() && places.iter().all(is_alternative)
+}
+
+/// Whether what follows a value names others in its place: `or …`, or a list that has one.
+fn offers_others(after: &str) -> bool {
+    let clause = [". ", ".\n", "\n", ";", "?", "!"].iter().filter_map(|end| after.find(end)).min();
+    let clause = after.get(..clause.unwrap_or(after.len())).unwrap_or_default();
+    let clause = clause.trim_end_matches('.');
+    for (at, part) in clause.split(',').enumerate() {
+        let words: Vec<&str> =
+            part.split_whitespace().filter(|word| !HEDGES.contains(word)).collect();
+        let item = if at == 0 { 0 } else { ALTERNATIVE };
+        if let Some(or) = words.iter().position(|word| *word == "or") {
+            let next = |by: usize| words.get(or + by).copied().unwrap_or_default();
+            let is_share = next(1).ends_with('%') || next(2).starts_with('%');
+            return or <= item && !next(1).is_empty() && !is_share && !BOUNDS.contains(&next(1));
+        }
+        if words.len() > item {
+            return false;
+        }
     }
+    false
 }
 
 /// A text as a number, a percentage too.
@@ -111,15 +168,21 @@ pub(super) fn close(found: f64, wanted: f64) -> bool {
 }
 
 /// Whether `words` stand in a text, whole and in any case.
-fn holds_words(text: &str, words: &str) -> bool {
-    let (text, words) = (text.to_lowercase(), words.to_lowercase());
+pub(super) fn holds_words(text: &str, words: &str) -> bool {
+    places_of(&text.to_lowercase(), &words.to_lowercase()).next().is_some()
+}
+
+/// What stands before and after `words`, wherever they are whole.
+fn places_of<'t>(text: &'t str, words: &str) -> impl Iterator<Item = (&'t str, &'t str)> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    !words.is_empty()
-        && text.match_indices(&words).any(|(at, _)| {
-            let before = text.get(..at).and_then(|text| text.chars().next_back());
-            let after = text.get(at + words.len()..).and_then(|text| text.chars().next());
-            !before.is_some_and(is_part) && !after.is_some_and(is_part)
-        })
+    let found = if words.is_empty() { Vec::new() } else { text.match_indices(words).collect() };
+    let len = words.len();
+    found.into_iter().filter_map(move |(at, _)| {
+        let (before, after) = (text.get(..at)?, text.get(at + len..)?);
+        let is_whole = !before.chars().next_back().is_some_and(is_part)
+            && !after.chars().next().is_some_and(is_part);
+        is_whole.then_some((before, after))
+    })
 }
 
 #[cfg(test)]
@@ -154,6 +217,22 @@ mod tests {
         check(&["North"], "not_North", false);
         check(&["São Paulo"], "in são paulo.", true);
         check(&[""], "anything", false);
+    }
+
+    #[test]
+    fn one_of_several_is_no_answer_but_a_bound_or_a_share_is() {
+        let word = |answer, right| check(Expected::Text, &["North"], answer, right);
+        word("North or South.", false);
+        word("It is South, East or perhaps North.", false);
+        word("Either North, South, or East has the most.", false);
+        word("North, with 100 or more in each month.", true);
+        word("North has the most, not South or East.", true);
+        word("North or South? It is North.", true);
+        let number = |answer, right| check(Expected::Number, &["220.5"], answer, right);
+        number("It is 220.5, or maybe 110.25.", false);
+        number("It is 2 or 220.5.", false);
+        number("It is 220.5 or 12 % of all.", true);
+        number("It is 220.5 or more.", true);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! on, and which of its numbers were seen.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::checker::{Expected, close, number};
+use super::checker::{Expected, close, holds_words, number};
 use super::source;
 use crate::agent::Mode;
 use crate::executor::Status;
@@ -31,7 +31,8 @@ pub(super) struct Seen<'t> {
     done: &'t Done,
     evidence: Cow<'t, Evidence>,
     observation: String,
-    /// The numbers that it shows, and those that stand in its code but not in the question.
+    /// The numbers that it shows, and those that stand in its code, or were given by code to the names that it shows,
+    /// but not in the question.
     printed: Printed,
     said: Printed,
     /// To its last line, with nothing silenced.
@@ -82,6 +83,7 @@ impl<'t> Flow<'t> {
         let told_columns = !given.variables.is_empty();
         let mut flow = Self { steps, claims, has_data, told_columns, reads_foreign_files: false };
         flow.follow_data(trajectory);
+        flow.follow_numbers(&asked);
         flow.note_repeats();
         for claim in &mut flow.claims {
             let shows = |step: &Seen<'_>| !step.repeats && step.shows(&claim.stated);
@@ -162,6 +164,68 @@ impl<'t> Flow<'t> {
             };
             self.reads_foreign_files |= !evidence.opens.iter().all(|file| is_known(&file));
         }
+    }
+
+    /// Follows numbers that code holds from the names and files that were given them to the steps that show these. What
+    /// was made from the data is given only what stands outside of brackets: an argument or a place becomes no value. After
+    /// a library was changed its numbers may come out of anything.
+    fn follow_numbers(&mut self, asked: &Printed) {
+        let asked: Vec<_> = asked.values().collect();
+        let mut held: HashMap<String, Vec<f64>> = HashMap::new();
+        let mut patched: Vec<f64> = Vec::new();
+        for step in &mut self.steps {
+            let of = |sources: &[String]| -> Vec<f64> {
+                sources.iter().filter_map(|source| held.get(source)).flatten().copied().collect()
+            };
+            let evidence = &step.evidence;
+            let mut new = Vec::new();
+            for (name, sources) in &evidence.writes {
+                let mut numbers = source::given(&step.done.step.code, name, !sources.is_empty());
+                numbers.retain(|number| !asked.contains(number));
+                numbers.extend(of(sources));
+                new.push((name.clone(), numbers));
+            }
+            let changed = evidence.changes.iter().filter(|(_, change)| **change != Change::Deleted);
+            let mut said: Vec<_> = step.said.values().collect();
+            for (file, _) in changed {
+                let own = said.iter().copied();
+                new.push((file.clone(), own.chain(of(&evidence.reads)).collect()));
+            }
+            let inherited = of(&evidence.shows);
+            if evidence.patched {
+                patched.extend(&said);
+            }
+            said.extend(inherited.iter().chain(&patched));
+            step.said = Printed::of(&said);
+            held.extend(new);
+        }
+    }
+
+    /// Words that an answer names although others are wanted: they stand where the wanted ones do in what the data
+    /// showed, such as the other regions of a table, the wanted ones included.
+    pub(super) fn named(&self, wanted: &[&str], question: &str, answer: &str) -> usize {
+        let mut named = HashSet::new();
+        for step in self.steps.iter().filter(|step| step.shows_data) {
+            let rows: Vec<Vec<String>> = step.observation.lines().map(cells).collect();
+            let is_wanted = |cell: &String| wanted.iter().any(|word| word.to_lowercase() == *cell);
+            let columns: HashSet<usize> = rows
+                .iter()
+                .flat_map(|row| row.iter().enumerate())
+                .filter(|(_, cell)| is_wanted(cell))
+                .map(|(at, _)| at)
+                .collect();
+            let beside = rows.iter().flat_map(|row| columns.iter().filter_map(|at| row.get(*at)));
+            named.extend(
+                beside
+                    .filter(|cell| {
+                        number(cell).is_none()
+                            && !holds_words(question, cell)
+                            && holds_words(answer, cell)
+                    })
+                    .cloned(),
+            );
+        }
+        named.len()
     }
 
     fn note_repeats(&mut self) {
@@ -254,4 +318,10 @@ impl<'t> Seen<'t> {
         let has = |printed: &Printed| printed.find(claim).is_some();
         self.shows_data && has(&self.printed) && !has(&self.said)
     }
+}
+
+/// The cells of a line of a table, in lower case.
+fn cells(line: &str) -> Vec<String> {
+    let cells = line.split(['|', '\t']).flat_map(|part| part.split("  ")).map(str::trim);
+    cells.filter(|cell| !cell.is_empty()).map(str::to_lowercase).collect()
 }

@@ -19,7 +19,20 @@ pub trait RewardModel {
     ///
     /// # Errors
     /// When the model fails, or does not keep to the form of a verdict.
-    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, ModelError>;
+    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, JudgeError>;
+}
+
+/// Why a trajectory is not judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// It wrote something else; of another trajectory it may write a verdict.
+    #[error(
+        "expected a verdict as JSON with `steps`, `whole` and `report`, from 1 to 5 each, found `{0}`: choose a model that keeps to it"
+    )]
+    NoVerdict(String),
 }
 
 /// What a reward model thinks, all from 0 to 1.
@@ -37,7 +50,7 @@ pub struct Judgement {
 pub struct Judge<'m>(pub &'m mut dyn Model);
 
 impl RewardModel for Judge<'_> {
-    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, ModelError> {
+    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, JudgeError> {
         let messages = [
             message(Role::System, Segment::Markup(include_str!("../prompts/judge.md").to_owned())),
             message(Role::User, Segment::Data(told(trajectory))),
@@ -54,10 +67,8 @@ impl RewardModel for Judge<'_> {
         };
         let completion = self.0.generate(&request, &mut Unconstrained, &mut |_| ())?;
         verdict(&completion.text, trajectory.steps.len()).ok_or_else(|| {
-            let found: String = completion.text.chars().take(80).collect();
-            ModelError::Compute(format!(
-                "expected a verdict as a line of JSON with `steps`, `whole` and `report`, found `{found}`: choose a model that keeps to it"
-            ))
+            let from = completion.text.chars().count().saturating_sub(80);
+            JudgeError::NoVerdict(completion.text.chars().skip(from).collect())
         })
     }
 }
@@ -89,11 +100,18 @@ fn verdict(text: &str, n_steps: usize) -> Option<Judgement> {
         whole: f64,
         report: Vec<f64>,
     }
-    let start = text.rfind("{\"")?;
     let end = text.rfind('}')?;
-    let verdict: Verdict = serde_json::from_str(text.get(start..=end)?).ok()?;
-    let share = |score: f64| ((score - 1.0) / 4.0).clamp(0.0, 1.0);
-    let fits = verdict.steps.len() == n_steps && verdict.report.len() == 5;
+    let read = |(start, _)| serde_json::from_str(text.get(start..=end)?).ok();
+    let verdict: Verdict = text.rmatch_indices('{').find_map(read)?;
+    let share = |score: f64| (score - 1.0) / 4.0;
+    let fits = verdict.steps.len() == n_steps
+        && verdict.report.len() == 5
+        && verdict
+            .steps
+            .iter()
+            .chain(&verdict.report)
+            .chain([&verdict.whole])
+            .all(|score| (1.0..=5.0).contains(score));
     let report = verdict.report.iter().copied().map(share).sum::<f64>() / 5.0;
     let steps = verdict.steps.into_iter().map(share).collect();
     fits.then(|| Judgement { steps, whole: share(verdict.whole), report })
@@ -107,8 +125,12 @@ mod tests {
     fn a_verdict_is_the_last_json_of_what_the_model_wrote() {
         let text = "Let me see {\"x\": 1}.\n```json\n{\"steps\": [5, 1], \"whole\": 3, \"report\": [5, 5, 5, 5, 1]}\n```";
         let expected = Judgement { steps: vec![1.0, 0.0], whole: 0.5, report: 0.8 };
-        assert_eq!(verdict(text, 2), Some(expected));
+        assert_eq!(verdict(text, 2), Some(expected.clone()));
+        assert_eq!(verdict(&text.replace("{\"steps", "{\n  \"steps"), 2), Some(expected));
         assert_eq!(verdict(text, 3), None);
         assert_eq!(verdict("no", 0), None);
+        for beyond in ["85", "0", "-1"] {
+            assert_eq!(verdict(&text.replace("[5, 1]", &format!("[5, {beyond}]")), 2), None);
+        }
     }
 }

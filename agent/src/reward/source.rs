@@ -67,15 +67,50 @@ pub(super) fn texts(code: &str) -> impl Iterator<Item = &str> {
 
 /// The numbers that `code` holds, those in its strings too.
 pub(super) fn numbers(code: &str) -> Vec<f64> {
-    let mut numbers = Vec::new();
-    for token in tokens(code) {
+    numbers_among(&tokens(code), false)
+}
+
+/// The numbers that the statements of `code` give a name: those that set it by `=`; all of them where something else
+/// makes it, such as a `def`; none where it is imported. With `bare` only those outside of brackets, which are no
+/// arguments and no places.
+pub(super) fn given(code: &str, name: &str, bare: bool) -> Vec<f64> {
+    let tokens = tokens(code);
+    let mut open = 0_usize;
+    let statements: Vec<&[Token<'_>]> = tokens
+        .split(|token| {
+            open = depth_after(open, token);
+            open == 0 && matches!(token, Token::NewLine | Token::Mark(';'))
+        })
+        .collect();
+    let names = |tokens: &[Token<'_>]| tokens.contains(&Token::Name(name));
+    let imports = |statement: &&[Token<'_>]| {
+        matches!(statement.first(), Some(Token::Name("import" | "from"))) && names(statement)
+    };
+    let sets = |statement: &&[Token<'_>]| {
+        assigned(statement).and_then(|end| statement.get(..end)).is_some_and(names)
+    };
+    let setting: Vec<&[Token<'_>]> = statements.iter().copied().filter(sets).collect();
+    let from = match setting.is_empty() {
+        true if statements.iter().any(imports) => Vec::new(),
+        true => statements,
+        false => setting,
+    };
+    from.into_iter().flat_map(|statement| numbers_among(statement, bare)).collect()
+}
+
+fn numbers_among(tokens: &[Token<'_>], bare: bool) -> Vec<f64> {
+    let mut open = 0;
+    let mut found = Vec::new();
+    for token in tokens {
+        open = depth_after(open, token);
         match token {
-            Token::Number(number) => numbers.push(number),
-            Token::Text(text) => numbers.extend(Printed::read(text).values()),
+            _ if bare && open > 0 => {}
+            Token::Number(number) => found.push(*number),
+            Token::Text(text) => found.extend(Printed::read(text).values()),
             Token::Name(_) | Token::Mark(_) | Token::NewLine => {}
         }
     }
-    numbers
+    found
 }
 
 /// `code` with what makes no difference left out: blanks, comments, the kind of quotes.
@@ -121,15 +156,7 @@ pub(super) fn evidence(code: &str, execution: &Execution) -> Evidence {
     let mut reads: Vec<String> = Vec::new();
     let mut sets: Vec<String> = Vec::new();
     for line in tokens.split(|token| *token == Token::NewLine) {
-        let assigned = line.iter().enumerate().position(|(at, token)| {
-            *token == Token::Mark('=')
-                && line.get(at + 1) != Some(&Token::Mark('='))
-                && !matches!(
-                    at.checked_sub(1).and_then(|at| line.get(at)),
-                    Some(Token::Mark('=' | '!' | '<' | '>'))
-                )
-                && depth(line.get(..at).unwrap_or_default()) == 0
-        });
+        let assigned = assigned(line);
         for (at, token) in line.iter().enumerate() {
             let Token::Name(name) = token else { continue };
             let follows = at.checked_sub(1).and_then(|at| line.get(at));
@@ -159,12 +186,28 @@ pub(super) fn evidence(code: &str, execution: &Execution) -> Evidence {
     Evidence { reads, writes, shows, ..Evidence::default() }
 }
 
-fn depth(tokens: &[Token<'_>]) -> usize {
-    tokens.iter().fold(0_usize, |depth, token| match token {
-        Token::Mark('(' | '[' | '{') => depth + 1,
-        Token::Mark(')' | ']' | '}') => depth.saturating_sub(1),
-        _ => depth,
+/// Where a statement has the `=` of an assignment.
+fn assigned(statement: &[Token<'_>]) -> Option<usize> {
+    let mut open = 0;
+    statement.iter().enumerate().position(|(at, token)| {
+        open = depth_after(open, token);
+        *token == Token::Mark('=')
+            && statement.get(at + 1) != Some(&Token::Mark('='))
+            && !matches!(
+                at.checked_sub(1).and_then(|at| statement.get(at)),
+                Some(Token::Mark('=' | '!' | '<' | '>'))
+            )
+            && open == 0
     })
+}
+
+/// Brackets that are open after a token, if so many were before it.
+fn depth_after(open: usize, token: &Token<'_>) -> usize {
+    match token {
+        Token::Mark('(' | '[' | '{') => open + 1,
+        Token::Mark(')' | ']' | '}') => open.saturating_sub(1),
+        _ => open,
+    }
 }
 
 fn is_name_part(character: char) -> bool {
@@ -215,6 +258,19 @@ mod tests {
         assert_eq!(texts("f(\"\"\"long\"\"\", 'x', \"ab\")").collect::<Vec<_>>(), ["long", "ab"]);
         assert_eq!(numbers("print(\"42\", 7)"), [42.0, 7.0]);
         assert_eq!(normalised("print( 'a' )  # now"), normalised("print(\"a\")"));
+    }
+
+    #[test]
+    fn a_name_is_given_the_numbers_of_what_sets_it() {
+        let check = |code: &str, name: &str, bare: bool, expected: &[f64]| {
+            assert_eq!(given(code, name, bare), expected, "{code}");
+        };
+        check("import pandas as pd\ndf.head(3)", "pd", false, &[]);
+        check("x = [1,\n 2]\ny = 3; z = 4", "x", false, &[1.0, 2.0]);
+        check("x = [1,\n 2]\ny = 3; z = 4", "y", false, &[3.0]);
+        check("x = len(df) * 0 + 220.5\nx += 7", "x", true, &[0.0, 220.5, 7.0]);
+        check("x = df.head(3).iloc[0]", "x", true, &[]);
+        check("def f():\n    return 7", "f", true, &[7.0]);
     }
 
     #[test]

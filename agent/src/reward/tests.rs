@@ -199,6 +199,24 @@ fn numbers_that_were_not_seen_are_not_grounded_and_those_of_the_question_do_not_
     near(play.scores(1.0).grounded, 1.0);
 }
 
+/// Eight names where one is wanted: `f = 2/8`; with a number each they are the table that was asked for, but for the
+/// numbers beyond six: `f = 6/8`.
+#[test]
+fn a_list_of_names_is_out_of_focus_and_a_table_is_not() {
+    let regions: Vec<String> = (1..=8).map(|n| format!("Area{}", "x".repeat(n))).collect();
+    let table: Vec<String> = regions.iter().map(|name| format!("{name}  220.5")).collect();
+    let focus = |answer: &str| {
+        let play = Play::new().load().step("By region.", "s", &table.join("\n"), "df; ; df");
+        let mut play = play.end("Printed.", answer);
+        let values = vec![regions[0].clone()];
+        play.0.task.checker = Some(Checker { kind: Expected::Text, values });
+        play.scores(1.0).focus
+    };
+    near(focus(&regions.join(", ")), 2.0 / 8.0);
+    near(focus(&table.join(", ")), 6.0 / 8.0);
+    near(focus("It is Areax, ahead of Areaxx."), 1.0);
+}
+
 #[test]
 fn numbers_of_an_answer_are_read_as_its_links_are() {
     for (answer, share) in [

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::checker::{Expected, number, refuses};
+use super::checker::{Expected, is_one_of_several, number, refuses};
 use super::flow::{Flow, Use};
 use super::structure::{float, is_well_formed, ratio};
 use super::{Fault, Judgement, Settings};
@@ -75,14 +75,29 @@ pub(super) fn correct(
     Some(if right && seen { 1.0 } else { 0.0 })
 }
 
-/// `f = min(1, max(6, 3·values)/numbers)`: an answer does not name everything. Reports may.
+/// `f = min(1, max(6, 3·values)/numbers) · min(1, 2·words/names)`, halved where a wanted value is one of several (`North or
+/// South`): an answer does not name everything, neither numbers nor, where a word is wanted, the others of its column.
+/// Reports may.
 pub(super) fn focus(trajectory: &Trajectory, flow: &Flow<'_>) -> f64 {
     let checker = trajectory.task.checker.as_ref();
     let Some(checker) = checker.filter(|checker| checker.kind != Expected::Report) else {
         return 1.0;
     };
     let allowed = FEW_NUMBERS.max(3 * checker.values.len());
-    ratio(allowed, flow.claims.len().max(allowed))
+    let answer = trajectory.answer().unwrap_or_default();
+    let is_hedged = matches!(checker.kind, Expected::Number | Expected::Text)
+        && checker.values.iter().any(|value| is_one_of_several(answer, value));
+    let numbers =
+        ratio(allowed, flow.claims.len().max(allowed)) * if is_hedged { 0.5 } else { 1.0 };
+    let values = checker.values.iter().map(String::as_str);
+    let words: Vec<&str> = values.filter(|value| number(value).is_none()).collect();
+    if checker.kind != Expected::Text || words.is_empty() {
+        return numbers;
+    }
+    // A name with a number of its own is a line of a table that was asked for.
+    let named = flow.named(&words, &trajectory.task.prompt, answer);
+    let named = named.saturating_sub(flow.claims.len());
+    numbers * ratio(2 * words.len(), named.max(2 * words.len()))
 }
 
 /// `g`: the share of the answer's numbers that were seen; those of the question are not counted. An answer without
