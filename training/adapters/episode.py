@@ -41,19 +41,26 @@ def served(url: str, model: str, key: str) -> tuple[list[str], dict[str, str]]:
 
 
 def tasks_by_name(path: str) -> dict[str, list[dict]]:
-    """The tasks of a file by the name of their first question."""
-    return {task[0]["task"]["id"]: task for task in read_tasks(pathlib.Path(path))}
+    """What each question of a file needs, by its name: the chat up to it."""
+    tasks = read_tasks(pathlib.Path(path))
+    return {order["task"]["id"]: task[: at + 1] for task in tasks for at, order in enumerate(task)}
 
 
 def rows(path: str) -> list[dict]:
     """A data set whose prompts are names of tasks: what a model reads is for the program to say."""
-    named = tasks_by_name(path)
-    return [{"prompt": [{"role": "user", "content": name}], "task_id": name, "agent_name": "datarus"} for name in named]
+    names = [task[-1]["task"]["id"] for task in read_tasks(pathlib.Path(path))]
+    return [{"prompt": [{"role": "user", "content": name}], "task_id": name, "agent_name": "datarus"} for name in names]
 
 
 def named_in(prompt: str | list[dict]) -> str:
     """The name in a prompt of `rows`."""
     return prompt if isinstance(prompt, str) else prompt[-1]["content"]
+
+
+def task_of(row: dict) -> str:
+    """The name of the task of a row: of `rows`, or of `datarus episodes export --format verl`, whose prompt is a chat."""
+    info = row.get("extra_info") or {}
+    return row.get("task_id") or info.get("task_id") or named_in(list(row["raw_prompt"]))
 
 
 def dump(value: dict) -> bytes:

@@ -30,7 +30,9 @@ class DatarusEnv:
     def reset(self, **row) -> str:
         """Begins the task that the row names; what the model reads of it besides the row's prompt."""
         self._end()
-        task = self._tasks[row["task_id"]][:1]
+        task = self._tasks[row["task_id"]]
+        if len(task) > 1:
+            raise ValueError(f"expected the first question of a chat, found the later one `{row['task_id']}`: leave it out")
         self._episode, self._steps, self._buffer = Episode(task, self._program), 0, b""
         asked, moved = (str(self._episode.folder / name) for name in ("asked", "moved"))
         os.mkfifo(asked)

@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput, register
 
-from .episode import Episode, named_in, served, tasks_by_name
+from .episode import Episode, served, task_of, tasks_by_name
 
 EVENTS = {"Content-Type": "text/event-stream"}
 
@@ -74,12 +74,12 @@ class Conversation:
 
 @register("datarus")
 class DatarusLoop(AgentLoopBase):
-    """One task for each row of `episode.rows`; the file of tasks is named by `DATARUS_TASKS`."""
+    """One task for each row of `episode.rows`, or of `datarus episodes export --format verl`; the file of tasks is named by `DATARUS_TASKS`."""
 
     async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:
-        """Has the program solve the task that the prompt names, and hands on tokens, mask and reward."""
+        """Has the program solve the task that the row names, and hands on tokens, mask and reward."""
         program = os.environ.get("DATARUS_BIN", "datarus")
-        task = tasks_by_name(os.environ["DATARUS_TASKS"])[named_in(list(kwargs["raw_prompt"]))]
+        task = tasks_by_name(os.environ["DATARUS_TASKS"])[task_of(kwargs)]
         chat, episode = Conversation(self, sampling_params), Episode(task, program)
         app = web.Application()
         app.router.add_post("/v1/chat/completions", chat.answer)

@@ -9,11 +9,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 import zipfile
 
 import yaml
 
+from training.adapters.episode import rows, task_of, tasks_by_name
 from training.adapters.trl_env import DatarusEnv
 from training.rollouts import write_tasks
 
@@ -160,13 +162,33 @@ class Signatures(unittest.TestCase):
             self.assertIn("trl/accelerate_configs/fsdp2.yaml", archive.namelist())
 
 
+class Rows(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.path = pathlib.Path(place.name) / "tasks.jsonl"
+        ask = lambda name, episode: {"task": {"id": name, "prompt": f"{name}?"}, "episode": episode}
+        write_tasks(self.path, [[ask("a", "one")], [ask("b", "chat"), ask("c", "chat")]])
+
+    def test_a_question_needs_the_chat_up_to_it_and_a_row_is_a_whole_chat(self):
+        needs = {name: [order["task"]["id"] for order in task] for name, task in tasks_by_name(str(self.path)).items()}
+        self.assertEqual(needs, {"a": ["a"], "b": ["b"], "c": ["b", "c"]})
+        self.assertEqual([row["task_id"] for row in rows(str(self.path))], ["a", "c"])
+
+    def test_rows_of_ours_and_of_the_export_name_their_task(self):
+        row = rows(str(self.path))[1]
+        self.assertEqual(task_of({"raw_prompt": row["prompt"]}), "c")
+        self.assertEqual(task_of({"raw_prompt": row["prompt"], "task_id": "c"}), "c")
+        # As `datarus episodes export --format verl` writes it (`agent/src/rows/tests.rs`).
+        exported = {"raw_prompt": [{"role": "user", "content": "c?\nFiles: a.csv"}], "extra_info": {"task_id": "c"}}
+        self.assertEqual(task_of(exported), "c")
+
+
 @unittest.skipUnless(PROGRAM, "DATARUS_BIN names no program `datarus`")
 class Environment(unittest.TestCase):
     """The environment for TRL, as TRL calls it, around the real program."""
 
     def setUp(self):
-        import tempfile
-
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
         path = pathlib.Path(place.name) / "tasks.jsonl"

@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--lora", type=int, default=0, help="rank; 0 trains all weights")
     args = parser.parse_args()
     prompt = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": ""}]  # `reset` adds the question.
-    rows = [{"prompt": prompt, "task_id": name} for name in tasks_by_name(args.tasks)]
+    rows = [{"prompt": prompt, "task_id": name} for name, task in tasks_by_name(args.tasks).items() if len(task) == 1]
     config = GRPOConfig(
         output_dir=args.out, num_generations=8, per_device_train_batch_size=1, gradient_accumulation_steps=8,
         max_completion_length=8192, max_tool_calling_iterations=13, learning_rate=1e-5 if args.lora else 1e-6, beta=0.0,
