@@ -29,8 +29,6 @@ from .curves import Curve
 from .model import Model
 from .rollouts import Program, Sample, groups, read_tasks, write_tasks
 
-SEEDS_APART = 1_000_003  # Seeds of the draws of two rounds; a prime far above the number of completions in one.
-
 
 @dataclass
 class Settings:
@@ -122,15 +120,19 @@ class Trainer:
         told["peak memory, MB"] = peak_memory(self.settings.device)
         return told
 
+    def _chance(self, what: str) -> random.Random:
+        """Chance of its own for each purpose in each round of each seed."""
+        return random.Random(f"{what} of round {self.done} with seed {self.settings.seed}")
+
     def _sample(self, episodes: list[list[dict]]) -> list[list[Sample]]:
         settings, at = self.settings, self.done
         folder = self.out / "rounds" / f"{at:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        chance = random.Random(settings.seed * SEEDS_APART + at)
+        chance = self._chance("tasks")
         write_tasks(folder / "tasks.jsonl", chance.sample(episodes, min(settings.tasks_a_round, len(episodes))))
         # A round that was cut off goes on: its weights are those of the checkpoint, so the draws are the same.
         self.program.make(self.weights(), folder / "tasks.jsonl", folder / "done.jsonl", samples=settings.samples,
-                          temperature=settings.temperature, seed=settings.seed * SEEDS_APART + at * SEEDS_APART)
+                          temperature=settings.temperature, seed=self._chance("draws").getrandbits(63))
         first, last = settings.progress
         scores = self.program.reward(folder / "done.jsonl", first + (last - first) * at / max(settings.rounds - 1, 1))
         return groups(folder / "done.jsonl", scores)
@@ -139,7 +141,7 @@ class Trainer:
         settings = self.settings
         learnt = self._prepared(sampled)
         log = Means()
-        chance = random.Random(settings.seed * SEEDS_APART - 1 - self.done)
+        chance = self._chance("order")
         for _ in range(settings.epochs):
             chance.shuffle(learnt)
             for part in range(settings.batches):

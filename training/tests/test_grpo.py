@@ -114,6 +114,18 @@ class Choices(unittest.TestCase):
         self.assertEqual(found, [([1, 2, 3, 4, 5, 6], [2, 3, 5]), ([1, 5, 7], [3])])
 
 
+class Chance(unittest.TestCase):
+    def test_no_two_rounds_of_any_seeds_draw_alike(self):
+        drawn = set()
+        for seed in range(30):
+            for done in range(30):
+                trainer = grpo.Trainer.__new__(grpo.Trainer)
+                trainer.settings, trainer.done = grpo.Settings(seed=seed), done
+                drawn |= {trainer._chance(what).getrandbits(63) for what in ("tasks", "draws", "order")}
+        self.assertEqual(len(drawn), 30 * 30 * 3)
+        self.assertEqual(trainer._chance("draws").random(), trainer._chance("draws").random())
+
+
 class Files(unittest.TestCase):
     def test_weights_are_put_into_a_copy_of_a_model_file_and_nothing_else_changes(self):
         embedded = ROOT / "agent/embedded/datarus-mini.gguf"
