@@ -29,7 +29,9 @@ class Program:
                    "--samples", str(samples), "--temperature", str(temperature), "--seed", str(seed)]
         command += ["--tokens"] if tokens else []
         command += ["--workers", str(self.workers)] if self.workers else []
-        self._run(command)
+        # What broke off is made again by the same command; what breaks off twice is told.
+        if self._run(command, may_fail=True) is None:
+            self._run(command)
 
     def reward(self, trajectories: pathlib.Path, progress: float) -> dict[str, dict]:
         """The scores of `datarus reward` by the name of the trajectory, at a point of the curriculum."""
@@ -37,12 +39,14 @@ class Program:
         scores = [json.loads(line) for line in lines.splitlines()]
         return {one["id"]: one for one in scores}
 
-    def _run(self, command: list[str]) -> str:
-        """What a command prints; what it tells people is told only if it fails."""
+    def _run(self, command: list[str], may_fail: bool = False) -> str | None:
+        """What a command prints, none if it failed and may; what it tells people is told only if it must not."""
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
         except FileNotFoundError:
             raise SystemExit(f"no program `{command[0]}`: name it with --program") from None
+        if done.returncode and may_fail:
+            return None
         if done.returncode:
             raise SystemExit(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr[-2000:]}")
         return done.stdout
