@@ -1,6 +1,6 @@
 """Command: a whole training by a recipe: episodes, tokenizer, supervised training, GRPO, and what each of them added.
 
-`small` makes a tiny model on two processors within 20 minutes; `training/make.sh` made the embedded one. A run that was
+`small` makes a tiny model on two processors; `training/make.sh` made the embedded one. A run that was
 cut off goes on where it was when the same command is given again.
 """
 
@@ -118,15 +118,20 @@ class Cook:
         """Held-out tasks, the likeliest words: how many are right, with 95 % by Wilson, and the mean reward."""
         self._say(f"{name}: held-out tasks")
         folder = self.out / "held-out"
-        write_tasks(folder / "given.jsonl", read_tasks(folder / "tasks.jsonl"))
+        tasks = read_tasks(folder / "tasks.jsonl")
+        write_tasks(folder / "given.jsonl", tasks)
         done = folder / f"{name}.jsonl"
         self.program.make(self.out / f"{name}.gguf", folder / "given.jsonl", done, samples=1, temperature=0.0, seed=0,
                           tokens=False)
-        scores = list(self.program.reward(done, 1.0).values())
-        right = sum(one["correct"] == 1.0 for one in scores)
-        low, high = wilson(right, len(scores))
-        return {"right": right, "of": len(scores), "from": round(low, 3), "to": round(high, 3),
-                "reward": round(sum(one["reward"] for one in scores) / len(scores), 3)}
+        return measured(self.program.reward(done, 1.0), sum(map(len, tasks)))
+
+
+def measured(scores: dict[str, dict], count: int) -> dict:
+    """What `count` tasks came to; one that came to nothing is wrong and worth nothing."""
+    right = sum(one["correct"] == 1.0 for one in scores.values())
+    low, high = wilson(right, count)
+    return {"right": right, "of": count, "from": round(low, 3), "to": round(high, 3),
+            "reward": round(sum(one["reward"] for one in scores.values()) / count, 3)}
 
 
 def wilson(right: int, count: int, z: float = 1.96) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 
 from training.curves import Curve, smoothed
-from training.recipe import table, wilson
+from training.recipe import measured, table, wilson
 
 
 class Told(unittest.TestCase):
@@ -18,6 +18,10 @@ class Told(unittest.TestCase):
         low, high = wilson(8, 10)
         self.assertAlmostEqual(low, 0.4902, places=4)
         self.assertAlmostEqual(high, 0.9433, places=4)
+
+    def test_a_task_that_came_to_nothing_is_counted(self):
+        found = measured({"a": {"correct": 1.0, "reward": 0.9}, "b": {"correct": None, "reward": 0.3}}, 4)
+        self.assertEqual((found["right"], found["of"], found["reward"]), (1, 4, 0.3))
 
     def test_a_running_mean_begins_with_the_first_value(self):
         self.assertEqual([round(value, 6) for value in smoothed([1.0, 1.0, 1.0])], [1.0] * 3)
