@@ -48,6 +48,8 @@ mod step;
 mod stop;
 mod turn;
 
+pub(crate) use step::LOST;
+
 use flood::Floods;
 pub(crate) use install::Installed;
 use ladder::Ladder;

@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 use tests::frontend::{config, python};
 
 const SALES: &str = "region,revenue\nNorth,120.5\nSouth,100\n";
-const LOAD: &str = "import pandas as pd\ndf = pd.read_csv(\"sales.csv\")\ndf.head(3)";
+pub(crate) const LOAD: &str = "import pandas as pd\ndf = pd.read_csv(\"sales.csv\")\ndf.head(3)";
 
-fn step(thought: &str, code: &str) -> Value {
+pub(crate) fn step(thought: &str, code: &str) -> Value {
     json!({"thought": thought, "code": code})
 }
 
-fn end(answer: &str) -> Value {
+pub(crate) fn end(answer: &str) -> Value {
     json!({"thought": "The value is printed.", "answer": answer})
 }
 
-fn task(id: &str, prompt: &str, values: &[&str], solution: &[Value]) -> Value {
+pub(crate) fn task(id: &str, prompt: &str, values: &[&str], solution: &[Value]) -> Value {
     json!({
         "task": {"id": id, "prompt": prompt, "family": "test", "level": 1, "seed": 7,
             "checker": {"kind": "number", "values": values}},
@@ -34,7 +34,7 @@ fn task(id: &str, prompt: &str, values: &[&str], solution: &[Value]) -> Value {
     })
 }
 
-fn sum(id: &str) -> Value {
+pub(crate) fn sum(id: &str) -> Value {
     let solution = [
         step("Load sales.csv.", LOAD),
         step("Sum.", "print(df[\"revenue\"].sum())"),
@@ -67,7 +67,7 @@ fn made(
     (made, std::fs::read_to_string(job.output).unwrap())
 }
 
-fn trajectories(lines: &str) -> Vec<Trajectory> {
+pub(crate) fn trajectories(lines: &str) -> Vec<Trajectory> {
     lines.lines().map(|line| Trajectory::parse(line).unwrap()).collect()
 }
 

@@ -12,6 +12,8 @@ mod death;
 mod dialects;
 mod endpoint;
 mod episodes;
+mod episodes_cut;
+mod episodes_room;
 mod go_on;
 mod grounding;
 mod headless;

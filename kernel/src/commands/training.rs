@@ -12,6 +12,7 @@ use datarus_agent::llm::{Interrupt, Model, Profile};
 use datarus_agent::reward::{Judge, RewardModel as _, Settings, score};
 use datarus_agent::rows::{self, Format};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, INTERRUPTED, announce, block_on, print, print_json, say};
 use crate::cli::training::{
@@ -61,15 +62,29 @@ fn make(args: MakeArgs) -> Result<u8> {
         print_json(&made)?;
     }
     progress.tell(&summary(&made));
-    Ok(if made.interrupted { INTERRUPTED } else { 0 })
+    Ok(match made {
+        Made { interrupted: true, .. } => INTERRUPTED,
+        Made { broken: 1.., .. } => FAILED,
+        _ => 0,
+    })
 }
 
-/// What was interrupted is gone on with by the same command.
+/// What was interrupted is gone on with by the same command. `SIGTERM` counts, too: the kernels in this process listen
+/// to it, so that by itself it ends no more than them.
 fn stop_on_interrupt(stop: Interrupt) -> Result<()> {
     let wait = move || {
-        let heard = block_on(async { Ok(tokio::signal::ctrl_c().await?) });
-        if heard.is_ok() {
+        let heard: Result<()> = block_on(async {
+            let mut ended = signal(SignalKind::terminate())?;
+            let mut interrupted = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = ended.recv() => {}
+            }
             stop.set();
+            Ok(())
+        });
+        if let Err(error) = heard {
+            tracing::warn!(%error, "signals are not heard");
         }
     };
     std::thread::Builder::new().name("interrupt".into()).spawn(wait).context("no thread")?;
@@ -77,18 +92,20 @@ fn stop_on_interrupt(stop: Interrupt) -> Result<()> {
 }
 
 fn so_far(made: &Made, of: usize) -> String {
-    format!("{} of {of} episodes, {} rejected", made.episodes + made.skipped, made.rejected)
+    let done = made.episodes + made.skipped + made.broken;
+    format!("{done} of {of} episodes, {} rejected", made.rejected)
 }
 
 fn summary(made: &Made) -> String {
     format!(
-        "{} episodes in {:.1} s, {:.0} an hour: {} trajectories written, {} episodes rejected, {} skipped, {} there already",
+        "{} episodes in {:.1} s, {:.0} an hour: {} trajectories written, {} episodes rejected, {} skipped, {} broke off, {} there already",
         made.episodes,
         made.seconds,
         made.per_hour,
         made.trajectories,
         made.rejected,
         made.skipped,
+        made.broken,
         made.kept
     )
 }

@@ -18,7 +18,7 @@ use crate::prompt::Outcome;
 use crate::wire::Frames;
 
 /// What the user and the model read of a step whose process has ended.
-const LOST: &str = "The Python process was ended, all variables are lost.\n";
+pub(crate) const LOST: &str = "The Python process was ended, all variables are lost.\n";
 
 /// A step that runs.
 #[derive(Debug)]

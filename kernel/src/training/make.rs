@@ -1,6 +1,6 @@
 //! `datarus episodes make`: many episodes at once, each in a companion of its own, written in the order of the tasks.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -50,8 +50,10 @@ pub struct Made {
     pub episodes: usize,
     /// Of these, those that the inspector rejected.
     pub rejected: usize,
-    /// Tasks that turned out to be none, or whose episode broke off.
+    /// Tasks that turned out to be none.
     pub skipped: usize,
+    /// Episodes that broke off, of which nothing was written: the same command makes them again.
+    pub broken: usize,
     /// Episodes that were there already.
     pub kept: usize,
     /// Wall time.
@@ -62,7 +64,10 @@ pub struct Made {
     pub interrupted: bool,
 }
 
-/// Why episodes cannot be made. One that breaks off is no error but skipped.
+/// So many episodes in a row that break off end the run: the model server is gone, or the like.
+const MANY: usize = 3;
+
+/// Why episodes cannot be made. One that breaks off is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum MakeError {
     /// A file cannot be read or written.
@@ -90,12 +95,18 @@ pub enum MakeError {
     /// Python cannot be started.
     #[error("{0}")]
     Python(String),
+    /// The model or its server is gone, or Python always ends.
+    #[error(
+        "{MANY} episodes in a row broke off, the last with: {0}; the same command goes on once that is mended"
+    )]
+    Failing(String),
 }
 
 /// What a worker says of an episode, by its place among the tasks.
 type Report = (usize, Result<Played, PlayError>);
 
-/// Plays all episodes that are not there yet. `told` gets what there is to say after each; `stop` ends it between two.
+/// Plays all episodes that are not there yet. `told` gets what there is to say after each; `stop` ends it, and what is
+/// begun is made again by the same call.
 ///
 /// # Errors
 /// When tasks, solver, model or Python cannot be used at all.
@@ -110,14 +121,14 @@ pub fn make(
     let orders =
         episodes(&text).map_err(|source| MakeError::Order { path: job.tasks.clone(), source })?;
     let orders = sampled(orders, u64::try_from(job.samples.get()).unwrap_or(u64::MAX));
-    let mut out = Out::open(&job.output)?;
+    let mut out = Out::open(job, &orders)?;
     let todo: Vec<&[Order]> =
         orders.iter().map(Vec::as_slice).filter(|episode| !out.has(episode)).collect();
     let mut made = Made { kept: orders.len() - todo.len(), ..Made::default() };
     let from = job.tasks.parent().unwrap_or(Path::new(""));
     let (reports, inbox) = mpsc::channel::<Result<Report, MakeError>>();
     let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
+    let ended = std::thread::scope(|scope| {
         for _ in 0..job.workers.get().min(todo.len()) {
             let reports = reports.clone();
             let (todo, next) = (&todo, &next);
@@ -133,18 +144,24 @@ pub fn make(
         let mut waiting = BTreeMap::new();
         let mut at = 0;
         for report in inbox {
-            let (place, played) = report.inspect_err(|_| stop.set())?;
-            waiting.insert(place, played);
-            while let Some(played) = waiting.remove(&at) {
-                out.take(todo.get(at).copied().unwrap_or_default(), played, job.all, &mut made)?;
-                at += 1;
-                made.seconds = started.elapsed().as_secs_f64();
-                told(&made, todo.len());
-            }
+            let written = report.and_then(|(place, played)| {
+                waiting.insert(place, played);
+                while let Some(played) = waiting.remove(&at) {
+                    let episode = todo.get(at).copied().unwrap_or_default();
+                    out.take(episode, played, job.all, &mut made)?;
+                    at += 1;
+                    made.seconds = started.elapsed().as_secs_f64();
+                    told(&made, todo.len());
+                }
+                Ok(())
+            });
+            // The others come to their ends soon.
+            written.inspect_err(|_: &MakeError| stop.set())?;
         }
         Ok::<(), MakeError>(())
-    })?;
+    });
     out.finish()?;
+    ended?;
     made.interrupted = stop.is_set();
     made.seconds = started.elapsed().as_secs_f64();
     made.per_hour =
@@ -171,21 +188,26 @@ fn work(
     stop: &Interrupt,
     reports: &mpsc::Sender<Result<Report, MakeError>>,
 ) -> Result<(), MakeError> {
-    let mut room = Room::open(config).map_err(|error| MakeError::Python(error.to_string()))?;
+    let mut room =
+        Room::open(config, stop).map_err(|error| MakeError::Python(error.to_string()))?;
     let mut solver: Option<Solver> = None;
     while !stop.is_set() {
         let place = next.fetch_add(1, Ordering::Relaxed);
         let Some(episode) = todo.get(place) else { break };
         let is_known = episode.iter().all(|order| !order.solution.is_empty());
         let played = if is_known {
-            play(&mut room, &mut Solver::Known, config, episode, from)
+            play(&mut room, &mut Solver::Known, config, episode, from, stop)
         } else {
             let solver = match &mut solver {
                 Some(solver) => solver,
                 none => none.insert(other_solver(config, job)?),
             };
-            play(&mut room, solver, config, episode, from)
+            play(&mut room, solver, config, episode, from, stop)
         };
+        if matches!(played, Err(PlayError::Solver(_))) {
+            // A program that has ended answers nobody.
+            solver = None;
+        }
         let played = if job.tokens { played } else { played.map(Played::without_tokens) };
         if stop.is_set() || reports.send(Ok((place, played))).is_err() {
             break;
@@ -204,24 +226,45 @@ fn other_solver(config: &Config, job: &Job) -> Result<Solver, MakeError> {
     Ok(Solver::Model(model::load(&config.model, kept, &config.sandbox.program)?))
 }
 
+/// The episode that a file ends with: where it begins there, and its lines.
+#[derive(Default)]
+struct Last {
+    episode: String,
+    begins: usize,
+    lines: usize,
+}
+
 /// The files that are written: trajectories, and beside them what was not taken, with its reasons.
 struct Out {
     path: PathBuf,
     file: File,
     rejected: File,
     known: HashSet<String>,
+    /// Episodes that broke off since the last one that did not.
+    broken_in_a_row: usize,
 }
 
 impl Out {
-    /// Opens both to go on at their ends; a last line that was cut off is made again.
-    fn open(path: &Path) -> Result<Self, MakeError> {
+    /// Opens both to go on at their ends; an episode that was cut off is made again.
+    fn open(job: &Job, orders: &[Vec<Order>]) -> Result<Self, MakeError> {
+        let path = &job.output;
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| MakeError::File { path, source }
+        };
         let beside = path.with_extension("rejected.jsonl");
+        if same(path, &job.tasks) || same(&beside, &job.tasks) {
+            let said =
+                "it or what goes beside it is the file of the tasks: name another with `--output`";
+            return Err(failed(path)(io::Error::other(said)));
+        }
+        let of = |orders: &Vec<Order>| Some((orders.first()?.episode_name(), orders.len()));
+        let lengths: HashMap<String, usize> = orders.iter().filter_map(of).collect();
         let mut known = HashSet::new();
-        let file = go_on(path, &mut known)
-            .map_err(|source| MakeError::File { path: path.to_owned(), source })?;
-        let rejected = go_on(&beside, &mut known)
-            .map_err(|source| MakeError::File { path: beside, source })?;
-        Ok(Self { path: path.to_owned(), file, rejected, known })
+        let file = go_on(path, TAKEN, &lengths, &mut known).map_err(failed(path))?;
+        let rejected =
+            go_on(&beside, NOT_TAKEN, &HashMap::new(), &mut known).map_err(failed(&beside))?;
+        Ok(Self { path: path.to_owned(), file, rejected, known, broken_in_a_row: 0 })
     }
 
     fn has(&self, episode: &[Order]) -> bool {
@@ -236,6 +279,11 @@ impl Out {
         made: &mut Made,
     ) -> Result<(), MakeError> {
         let episode = orders.first().map(Order::episode_name).unwrap_or_default();
+        let played = match played {
+            Err(error) if error.is_of_the_task() => Ok(Played::Skipped(error.to_string())),
+            played => played,
+        };
+        self.broken_in_a_row = if played.is_err() { self.broken_in_a_row + 1 } else { 0 };
         let written = match played {
             Ok(Played::Done(trajectories)) => {
                 made.episodes += 1;
@@ -246,13 +294,12 @@ impl Out {
                 writeln!(self.rejected, "{}", json!({"episode": episode, "skipped": why}))
             }
             Err(error) => {
-                made.skipped += 1;
+                made.broken += 1;
                 tracing::warn!(%episode, %error, "an episode broke off");
-                writeln!(
-                    self.rejected,
-                    "{}",
-                    json!({"episode": episode, "skipped": error.to_string()})
-                )
+                if self.broken_in_a_row >= MANY {
+                    return Err(MakeError::Failing(error.to_string()));
+                }
+                Ok(())
             }
         };
         written.map_err(|source| MakeError::File { path: self.path.clone(), source })
@@ -290,21 +337,59 @@ impl Out {
     }
 }
 
-/// Opens a file of lines at the end of its last whole episode, and notes the episodes that it has.
-fn go_on(path: &Path, known: &mut HashSet<String>) -> io::Result<File> {
+/// How lines of trajectories begin, and those of what was not taken.
+const TAKEN: &str = "{\"v\":";
+const NOT_TAKEN: &str = "{\"episode\":";
+
+/// Whether two paths lead to one file that is there.
+fn same(one: &Path, other: &Path) -> bool {
+    std::fs::canonicalize(one)
+        .is_ok_and(|one| std::fs::canonicalize(other).is_ok_and(|other| one == other))
+}
+
+/// Opens a file of lines that begin with `begin` at the end of its last whole episode, and notes the episodes that it
+/// has; `lengths` tells their lines, where those are more than one. A file of anything else is left as it is.
+fn go_on(
+    path: &Path,
+    begin: &str,
+    lengths: &HashMap<String, usize>,
+    known: &mut HashSet<String>,
+) -> io::Result<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
-    let whole = text.rfind('\n').map_or(0, |at| at + 1);
-    for line in text.get(..whole).unwrap_or_default().lines() {
+    let foreign = |line: &str| {
+        let found: String = line.chars().take(40).collect();
+        io::Error::other(format!(
+            "expected lines that `datarus episodes make` wrote, found `{found}`: name another file"
+        ))
+    };
+    let (mut whole, mut last) = (0, Last::default());
+    for line in text.split_inclusive('\n') {
         #[derive(serde::Deserialize)]
         struct Named {
             episode: String,
         }
-        let named: Named = serde_json::from_str(line).map_err(io::Error::other)?;
-        known.insert(named.episode);
+        let Some(complete) = line.strip_suffix('\n') else {
+            if !line.starts_with(begin) && !begin.starts_with(line) {
+                return Err(foreign(line));
+            }
+            break;
+        };
+        let named = serde_json::from_str(complete).ok().filter(|_| complete.starts_with(begin));
+        let Named { episode } = named.ok_or_else(|| foreign(complete))?;
+        if last.episode != episode {
+            last = Last { episode: episode.clone(), begins: whole, lines: 0 };
+        }
+        last.lines += 1;
+        whole += line.len();
+        known.insert(episode);
+    }
+    if lengths.get(&last.episode).is_some_and(|length| last.lines < *length) {
+        known.remove(&last.episode);
+        whole = last.begins;
     }
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     file.set_len(u64::try_from(whole).unwrap_or(0))?;

@@ -131,7 +131,7 @@ pub enum OrderError {
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// A file would lie outside of the working folder.
+    /// A file would be put or removed outside of the working folder.
     #[error("line {line}: expected a path inside the working folder, found `{name}`")]
     Outside {
         /// From 1.
@@ -160,8 +160,10 @@ pub fn episodes(text: &str) -> Result<Vec<Vec<Order>>, OrderError> {
         let line_number = at + 1;
         let mut order: Order = serde_json::from_str(line)
             .map_err(|source| OrderError::Line { line: line_number, source })?;
-        if let Some(file) = order.files.iter().find(|file| !is_inside(Path::new(&file.name))) {
-            return Err(OrderError::Outside { line: line_number, name: file.name.clone() });
+        let files = order.files.iter().map(|file| &file.name);
+        let mut all_files = files.chain(&order.removed);
+        if let Some(name) = all_files.find(|name| !is_inside(Path::new(name))) {
+            return Err(OrderError::Outside { line: line_number, name: name.clone() });
         }
         if order.episode.is_empty() {
             order.episode.clone_from(&order.task.id);
@@ -230,6 +232,11 @@ mod tests {
         for outside in ["../a.csv", "/etc/passwd", "", "a/../../b"] {
             check(
                 &line("1", "", outside),
+                &format!("line 1: expected a path inside the working folder, found `{outside}`"),
+            );
+            let removed = serde_json::json!({"task": {"id": "1", "prompt": "?"}, "removed": ["a.csv", outside]});
+            check(
+                &removed.to_string(),
                 &format!("line 1: expected a path inside the working folder, found `{outside}`"),
             );
         }

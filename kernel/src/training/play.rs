@@ -54,6 +54,18 @@ pub(super) enum Played {
     Skipped(String),
 }
 
+impl PlayError {
+    /// Whether it lies in the task, which is none, or too long for the model: then it comes to nothing every time.
+    pub(super) fn is_of_the_task(&self) -> bool {
+        matches!(
+            self,
+            Self::Room(RoomError::Before(_))
+                | Self::Solver(SolverError::NoEnd(_))
+                | Self::Agent(AgentError::Model(ModelError::ContextFull { .. }))
+        )
+    }
+}
+
 impl Played {
     /// The same without the model's tokens.
     pub(super) fn without_tokens(mut self) -> Self {
@@ -66,13 +78,14 @@ impl Played {
     }
 }
 
-/// Plays an episode, which is one or more orders; `from` is where paths of files begin.
+/// Plays an episode, which is one or more orders; `from` is where paths of files begin. `stop` ends the turn of a model.
 pub(super) fn play(
     room: &mut Room,
     solver: &mut Solver,
     config: &Config,
     episode: &[Order],
     from: &Path,
+    stop: &Interrupt,
 ) -> Result<Played, PlayError> {
     let Some(first) = episode.first() else { return Ok(Played::Done(Vec::new())) };
     let seed = config.seed ^ first.task.seed.unwrap_or_default();
@@ -85,7 +98,7 @@ pub(super) fn play(
         match solver {
             Solver::Model(model) => {
                 let seed = order.draw_seed(config.seed);
-                ask(room, model.as_mut(), config, seed, &mut trajectory, &done)?;
+                ask(room, model.as_mut(), config, (seed, stop), &mut trajectory, &done)?;
             }
             Solver::Known => {
                 if let Some(skip) =
@@ -173,7 +186,7 @@ fn ask(
     room: &mut Room,
     model: &mut dyn Model,
     config: &Config,
-    seed: u64,
+    (seed, stop): (u64, &Interrupt),
     trajectory: &mut Trajectory,
     before: &[Trajectory],
 ) -> Result<(), PlayError> {
@@ -189,7 +202,7 @@ fn ask(
         limits: config.limits.clone(),
         sampling: config.sampling.clone().unwrap_or(Sampling::Greedy),
         seed,
-        interrupt: Interrupt::default(),
+        interrupt: stop.clone(),
     };
     let turn = agent.run(&task, &mut |_| ())?;
     trajectory.by.clone_from(&heard.info().name);

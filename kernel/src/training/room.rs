@@ -1,6 +1,8 @@
 //! A companion in a folder of its own, emptied between episodes: Python starts once, and each episode finds it new.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,8 +10,11 @@ use datarus_agent::agent::{FileInfo, Given};
 use datarus_agent::executor::{
     Execution, Executor, ExecutorError, Meanwhile, Output, Status, Variable,
 };
+use datarus_agent::llm::Interrupt;
 use datarus_agent::observation::plain;
 use datarus_agent::trajectory::{Change, Evidence};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -20,12 +25,16 @@ use crate::client::{ExecuteReply, ExecuteRequest, Outputs};
 use crate::config::Config;
 use crate::headless::{HeadlessError, Kernel};
 use crate::outputs;
+use crate::server::LOST;
 use crate::sieve::Sieve;
 
 const WATCH: &str = include_str!("watch.py");
 
 /// What reaches the module that watches; [`WATCH`] is run in it once.
 const MODULE: &str = "__import__('sys').modules['datarus_watch'].watch";
+
+/// Prints even where a cell has given `print` another meaning.
+const PRINT: &str = "__import__('builtins').print";
 
 /// Why an episode cannot be played here.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +53,14 @@ pub(crate) enum RoomError {
         /// Why.
         source: std::io::Error,
     },
-    /// The code that runs before the first question failed.
-    #[error("the code before the first question failed: {0}")]
+    /// The code that runs before the first question failed, or left no file that is to be removed.
+    #[error("what is done before the first question failed: {0}")]
     Before(String),
-    /// A cell took too long; nothing can be said of what it left.
-    #[error("a cell took longer than {} seconds", .0.as_secs())]
-    Slow(Duration),
-    /// Python is gone, or says nothing of itself.
-    #[error("Python ended in the middle of an episode")]
+    /// It was told to stop while a cell ran.
+    #[error("it was stopped while a cell ran")]
+    Stopped,
+    /// Python is gone, or says nothing of itself, even when it was started anew.
+    #[error("Python says nothing of itself")]
     Gone,
 }
 
@@ -79,13 +88,19 @@ pub(crate) struct Room {
     variables: Vec<Variable>,
     /// Of the cells of this episode, in order.
     pub(crate) evidence: Vec<Evidence>,
+    /// Of what is drawn by chance in this episode.
+    seed: u64,
+    /// Whether a cell has changed a module or a class, which an emptied namespace keeps.
+    patched: bool,
     /// Whether Python is not to be used again.
     worn: bool,
+    /// Ends a cell that runs.
+    stop: Interrupt,
 }
 
 impl Room {
-    /// Starts Python. Blocks until it takes cells.
-    pub(crate) fn open(config: &Config) -> Result<Self, RoomError> {
+    /// Starts Python. Blocks until it takes cells. `stop` ends a cell that runs.
+    pub(crate) fn open(config: &Config, stop: &Interrupt) -> Result<Self, RoomError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let folder = tempfile::Builder::new().prefix("datarus-room-").tempdir()?;
         let config = Config { folder: std::fs::canonicalize(folder.path())?, ..config.clone() };
@@ -97,7 +112,10 @@ impl Room {
             files: BTreeMap::new(),
             variables: Vec::new(),
             evidence: Vec::new(),
+            seed: 0,
+            patched: false,
             worn: false,
+            stop: stop.clone(),
         };
         room.start()?;
         Ok(room)
@@ -114,7 +132,7 @@ impl Room {
             json!(WATCH)
         );
         self.ask(&define)?;
-        self.worn = false;
+        (self.patched, self.worn) = (false, false);
         Ok(())
     }
 
@@ -139,9 +157,9 @@ impl Room {
         from: &Path,
         seed: u64,
     ) -> Result<(), RoomError> {
+        self.seed = seed & 0xffff_ffff;
         if self.worn || self.kernel.is_none() {
-            self.stop();
-            self.start()?;
+            self.start_anew()?;
         }
         self.worn = true;
         empty(self.folder.path())?;
@@ -149,7 +167,13 @@ impl Room {
             self.put(file, from)
                 .map_err(|source| RoomError::File { name: file.name.clone(), source })?;
         }
-        self.ask(&format!("{MODULE}.begin({})", seed & 0xffff_ffff))?;
+        if !self.emptied()? {
+            // What the episode before has left breaks it.
+            self.start_anew()?;
+            if !self.emptied()? {
+                return Err(RoomError::Gone);
+            }
+        }
         if !before.trim().is_empty() {
             let (execution, _) = self.run(before, self.config.limits.cell_timeout)?;
             if execution.status != Status::Ok {
@@ -157,24 +181,38 @@ impl Room {
                 return Err(RoomError::Before(said.unwrap_or_default()));
             }
         }
-        for name in removed {
-            std::fs::remove_file(self.folder.path().join(name))
-                .map_err(|source| RoomError::File { name: name.clone(), source })?;
+        // By code inside of the sandbox: what made links leads nowhere there.
+        match self.ask(&format!("{PRINT}({MODULE}.remove({}))", json!(removed)))? {
+            Value::Array(kept) if kept.is_empty() => {}
+            Value::Array(kept) => return Err(RoomError::Before(json!(kept).to_string())),
+            _ => return Err(RoomError::Gone),
         }
-        let state = self.ask(&format!("print({MODULE}.settle())"))?;
+        let state = self.ask(&format!("{PRINT}({MODULE}.settle())"))?;
         self.variables = Looked::deserialize(state).map_err(|_| RoomError::Gone)?.variables;
         self.evidence.clear();
         self.files = stamps(self.folder.path());
-        self.worn = false;
+        self.worn = self.patched;
         Ok(())
     }
 
+    fn start_anew(&mut self) -> Result<(), RoomError> {
+        self.stop();
+        self.start()
+    }
+
+    /// Empties the namespace; whether Python says that it did.
+    fn emptied(&mut self) -> Result<bool, RoomError> {
+        let state = self.ask(&format!("{PRINT}({MODULE}.begin({}))", self.seed))?;
+        Ok(!state.is_null())
+    }
+
     fn put(&self, file: &FileOrder, from: &Path) -> std::io::Result<()> {
-        let path = self.folder.path().join(&file.name);
-        std::fs::create_dir_all(path.parent().unwrap_or(self.folder.path()))?;
+        let mut target = create_inside(self.folder.path(), Path::new(&file.name))?;
         match &file.content {
-            Content::Text(text) => std::fs::write(path, text),
-            Content::Path(source) => std::fs::copy(from.join(source), path).map(|_| ()),
+            Content::Text(text) => target.write_all(text.as_bytes()),
+            Content::Path(source) => {
+                std::io::copy(&mut File::open(from.join(source))?, &mut target).map(|_| ())
+            }
         }
     }
 
@@ -186,7 +224,8 @@ impl Room {
         Given { files: files.collect(), variables, ..Given::default() }
     }
 
-    /// Runs a cell, and looks at what it did.
+    /// Runs a cell, and looks at what it did. One that takes too long, or under which Python dies, is told by its status:
+    /// Python is then a new one, with nothing in it but the files.
     pub(crate) fn run(
         &mut self,
         code: &str,
@@ -194,35 +233,60 @@ impl Room {
     ) -> Result<(Execution, Evidence), RoomError> {
         self.worn = true;
         let started = Instant::now();
-        let (reply, outputs) = self.execute_cell(code, timeout)?;
+        let (reply, mut outputs) = self.execute_cell(code, timeout)?;
         let seconds = started.elapsed();
-        let said = self.ask(&format!("print({MODULE}.look({}))", json!(code)))?;
-        let looked = Looked::deserialize(said).map_err(|_| RoomError::Gone)?;
+        let looked = match &reply {
+            Some(_) => {
+                Looked::deserialize(self.ask(&format!("{PRINT}({MODULE}.look({}))", json!(code)))?)
+                    .ok()
+            }
+            None => None,
+        };
+        let status = match &reply {
+            None => Status::TimedOut,
+            Some(_) if looked.is_none() => Status::Died,
+            Some(reply) if reply.status == "ok" => Status::Ok,
+            Some(_) => Status::Error,
+        };
+        if looked.is_none() {
+            let (name, text) = (String::from("stderr"), LOST.to_owned());
+            outputs.push(Output::Stream { name, text });
+            self.start_anew()?;
+            if !self.emptied()? {
+                return Err(RoomError::Gone);
+            }
+        }
+        let looked = looked.unwrap_or_default();
         let after = stamps(self.folder.path());
-        let evidence = Evidence { changes: changes(&self.files, &after), ..looked.evidence };
+        let evidence = Evidence {
+            changes: changes(&self.files, &after),
+            patched: looked.patched,
+            ..looked.evidence
+        };
         self.files = after;
         self.variables = looked.variables;
         self.evidence.push(evidence.clone());
-        tracing::debug!(?seconds, "a cell ran");
+        tracing::debug!(?seconds, ?status, "a cell ran");
         let execution = Execution {
-            execution_count: reply.execution_count,
-            status: if reply.status == "ok" { Status::Ok } else { Status::Error },
+            execution_count: reply.and_then(|reply| reply.execution_count),
+            status,
             outputs,
             figures: looked.figures,
             // What differs from run to run is no part of an episode.
             seconds: 0.0,
             lost: false,
         };
-        self.worn = looked.patched;
+        self.patched |= looked.patched;
+        self.worn = self.patched;
         Ok((execution, evidence))
     }
 
-    /// As a step of the agent runs: what it puts out passes the sieve.
+    /// As a step of the agent runs: what it puts out passes the sieve. Without a reply it took too long.
     fn execute_cell(
         &mut self,
         code: &str,
         timeout: Duration,
-    ) -> Result<(ExecuteReply, Vec<Output>), RoomError> {
+    ) -> Result<(Option<ExecuteReply>, Vec<Output>), RoomError> {
         let kernel = self.kernel.as_mut().ok_or(RoomError::Gone)?;
         let mut sieve = Sieve::new("episode");
         let mut kept = outputs::Outputs::default();
@@ -235,8 +299,13 @@ impl Room {
         let request = ExecuteRequest { stop_on_error: false, ..ExecuteRequest::cell(code) };
         let (metadata, mut raw) = (as_code(), Outputs::default());
         let ran = kernel.execute(&request, &metadata, &mut raw, &mut seen);
-        let ran = self.runtime.block_on(async { tokio::time::timeout(timeout, ran).await });
-        let reply = ran.map_err(|_| RoomError::Slow(timeout))??;
+        let stop = &self.stop;
+        let reply = self.runtime.block_on(async {
+            tokio::select! {
+                ran = tokio::time::timeout(timeout, ran) => Ok(ran.ok().transpose()?),
+                () = asked(stop) => Err(RoomError::Stopped),
+            }
+        })?;
         Ok((reply, kept.finish().into_iter().map(lean).collect()))
     }
 
@@ -249,7 +318,7 @@ impl Room {
 
 /// An output with no more than an observation is made of: pictures are described elsewhere, and frames of libraries name
 /// folders of this machine.
-fn lean(mut output: Output) -> Output {
+pub(super) fn lean(mut output: Output) -> Output {
     match &mut output {
         Output::Error { traceback, .. } => {
             traceback.retain_mut(|frame| {
@@ -264,6 +333,13 @@ fn lean(mut output: Output) -> Output {
         Output::Stream { .. } => {}
     }
     output
+}
+
+/// Waits until a stop is asked for.
+async fn asked(stop: &Interrupt) {
+    while !stop.is_set() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The kernel is to take it for Python whatever it looks like.
@@ -292,6 +368,23 @@ impl Executor for Room {
     fn variables(&mut self) -> Vec<Variable> {
         self.variables.clone()
     }
+}
+
+/// Makes a file under a folder where cells may have left links, and the folders that it stands in. No link is followed,
+/// and nothing is written over.
+fn create_inside(folder: &Path, name: &Path) -> std::io::Result<File> {
+    let into = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut place = openat(CWD, folder, into, Mode::empty())?;
+    for part in name.parent().into_iter().flat_map(Path::components) {
+        match mkdirat(&place, part.as_os_str(), Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        place = openat(&place, part.as_os_str(), into, Mode::empty())?;
+    }
+    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let name = name.file_name().unwrap_or_default();
+    Ok(openat(&place, name, new, Mode::from_raw_mode(0o666))?.into())
 }
 
 fn empty(folder: &Path) -> std::io::Result<()> {
@@ -339,4 +432,27 @@ fn changes(
     let gone = before.keys().filter(|name| !after.contains_key(*name));
     let all = new.chain(gone.map(|name| (name, Change::Deleted)));
     all.map(|(name, change)| (name.clone(), change)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_is_put_behind_a_link_or_over_another() {
+        let (room, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(outside.path(), room.path().join("out")).unwrap();
+        let mine = outside.path().join("mine");
+        std::fs::write(&mine, "mine").unwrap();
+        std::os::unix::fs::symlink(&mine, room.path().join("link")).unwrap();
+        let put = |name: &str| create_inside(room.path(), Path::new(name));
+        for name in ["out/new", "out/mine", "link"] {
+            put(name).unwrap_err();
+        }
+        put("a/b/new").unwrap().write_all(b"x").unwrap();
+        put("a/b/new").unwrap_err();
+        assert_eq!(std::fs::read_to_string(room.path().join("a/b/new")).unwrap(), "x");
+        assert_eq!(std::fs::read_to_string(mine).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
 }

@@ -9,12 +9,17 @@ import json
 import os
 import random
 import sys
+import warnings
 
 from IPython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
 
 SHOWS = {"print", "display"}
 CHANGES = {"append", "extend", "add", "update", "insert", "pop", "remove", "sort", "clear", "setdefault", "fit", "fit_transform"}
+# The defaults of `numpy.set_printoptions` and `numpy.seterr`, by their documentation.
+PRINTED = {"edgeitems": 3, "infstr": "inf", "linewidth": 75, "nanstr": "nan", "precision": 8, "suppress": False, "threshold": 1000,
+           "formatter": None, "sign": "-", "floatmode": "maxprec", "legacy": False}
+SEEN = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
 class Watch:
@@ -22,7 +27,8 @@ class Watch:
 
     def __init__(self):
         self.shell, self.here, self.opened = get_ipython(), os.getcwd(), {}
-        self.builtin = set(self.shell.user_ns) | set(self.shell.user_ns_hidden)
+        self.own, self.filters = dict(self.shell.user_ns), list(warnings.filters)
+        self.builtin = set(self.own) | set(self.shell.user_ns_hidden)
         self.known = set()
         sys.addaudithook(self._hear)
 
@@ -41,19 +47,36 @@ class Watch:
         names = self.shell.user_ns
         for name in [name for name in names if name not in self.builtin]:
             del names[name]
+        names.update(self.own)  # A cell may have given them another meaning.
         names["Out"].clear()
         self.shell.history_manager.reset(new_session=False)
         self.shell.execution_count = 1
         os.chdir(self.here)
         random.seed(seed)
+        warnings.resetwarnings()
+        warnings.filters[:] = self.filters
+        for module in list(sys.modules.values()):
+            getattr(module, "__warningregistry__", {}).clear()
         for name, do in (
             ("numpy", lambda m: m.random.seed(seed)),
+            ("numpy", lambda m: (m.set_printoptions(**PRINTED), m.seterr(**SEEN))),
             ("matplotlib.pyplot", lambda m: m.close("all")),
+            ("matplotlib", lambda m: m.rc_file_defaults()),
             ("pandas", lambda m: m.reset_option("^display\\.")),
         ):
             if name in sys.modules:
                 do(sys.modules[name])
-        self.settle()
+        return self.settle()
+
+    def remove(self, names):
+        """Removes files; those that it cannot, with why, as JSON."""
+        kept = []
+        for name in names:
+            try:
+                os.remove(os.path.join(self.here, name))
+            except OSError as error:
+                kept.append(f"`{name}` cannot be removed: {error.strerror}")
+        return json.dumps(kept)
 
     def settle(self):
         """Takes what exists now for what was there before; gives back what the companion says of it, as JSON."""
@@ -177,6 +200,8 @@ class Flow:
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
                 found |= self._of(part.id)
+            elif isinstance(part, ast.Call) and getattr(part.func, "id", "") in ("setattr", "delattr") and part.args:
+                self.patched.add(base(part.args[0]))
             elif isinstance(part, ast.Constant) and isinstance(part.value, str):
                 file = self.file(part.value)
                 if file is not None:
