@@ -1,8 +1,9 @@
 //! `datarus episodes export`: rows for training stacks, and a card that says what they are.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::Permissions;
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use datarus_agent::reward::{self, score};
@@ -10,9 +11,11 @@ use datarus_agent::rows::{Format, Settings, rows};
 use datarus_agent::trajectory::Trajectory;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 
 use super::lines::{LinesError, trajectories};
 use crate::cells::hex;
+use crate::disk;
 
 /// What is to be written.
 #[derive(Debug, Clone)]
@@ -59,6 +62,12 @@ pub enum ExportError {
     /// The trajectories cannot be read.
     #[error(transparent)]
     Lines(#[from] LinesError),
+    /// A file that is there is somebody else's.
+    #[error(
+        "expected a folder without rows, or one with a card of `datarus episodes export`, found `{}`, which that did not write: name another folder with `--output`",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// A file cannot be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Write {
@@ -93,29 +102,29 @@ pub fn about(format: Format) -> (&'static str, &'static str) {
     }
 }
 
-/// Writes one file for each format, and `README.md`.
+/// What a card of ours says, and no other one.
+const MADE_BY: &str = "(`datarus episodes export`)";
+
+/// Writes one file for each format, and `README.md`; all are put in place at the end. A row that comes twice is written
+/// once, and a task is one however often it was done. What an earlier call has written in the folder gives way.
 ///
 /// # Errors
-/// When trajectories cannot be read or files not be written.
+/// When trajectories cannot be read or files not be written, or when the folder has files of these names that are not
+/// ours. What was there is then as it was.
 pub fn export(job: &Job) -> Result<Exported, ExportError> {
     let write = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
     std::fs::create_dir_all(&job.output).map_err(|source| write(&job.output, source))?;
+    let card = job.output.join("README.md");
     let mut sinks = Vec::new();
     for format in &job.formats {
-        let name = format!("{}.jsonl", about(*format).0);
-        let path = job.output.join(&name);
-        let file = File::create(&path).map_err(|source| write(&path, source))?;
-        sinks.push(Sink {
-            format: *format,
-            name,
-            path,
-            file: BufWriter::new(file),
-            rows: 0,
-            hash: Sha256::new(),
-        });
+        let sink = Sink::open(*format, &job.output);
+        sinks.push(sink.map_err(|source| write(&job.output, source))?);
     }
+    refuse_foreign(&card, &sinks)?;
     let (mut census, mut episode) = (Census::default(), Vec::<Trajectory>::new());
     for path in &job.files {
+        // What has the same name in another file is another episode.
+        episode.clear();
         for trajectory in trajectories(path)? {
             let trajectory = trajectory?;
             if episode.last().is_some_and(|last| last.episode != trajectory.episode) {
@@ -134,21 +143,51 @@ pub fn export(job: &Job) -> Result<Exported, ExportError> {
         files.push(sink.finish().map_err(|source| write(&path, source))?);
     }
     let exported = Exported { trajectories: census.trajectories, episodes: census.episodes, files };
-    let card = job.output.join("README.md");
-    std::fs::write(&card, census.card(job, &exported)).map_err(|source| write(&card, source))?;
+    disk::write(&card, census.card(job, &exported).as_bytes(), None)
+        .map_err(|error| write(&card, io::Error::other(error)))?;
     Ok(exported)
+}
+
+/// Only what an earlier call wrote gives way: a card of ours, and the files that it lists.
+fn refuse_foreign(card: &Path, sinks: &[Sink]) -> Result<(), ExportError> {
+    let known = match std::fs::read_to_string(card) {
+        Ok(known) => known,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(ExportError::Write { path: card.to_owned(), source }),
+    };
+    let is_ours = known.contains(MADE_BY);
+    if !known.is_empty() && !is_ours {
+        return Err(ExportError::Foreign(card.to_owned()));
+    }
+    let listed = |sink: &&Sink| is_ours && known.contains(&format!("| `{}` |", sink.name));
+    match sinks.iter().find(|sink| sink.path.exists() && !listed(sink)) {
+        Some(sink) => Err(ExportError::Foreign(sink.path.clone())),
+        None => Ok(()),
+    }
 }
 
 struct Sink {
     format: Format,
     name: String,
     path: PathBuf,
-    file: BufWriter<File>,
+    /// Beside it, until all is written.
+    file: BufWriter<NamedTempFile>,
     rows: usize,
     hash: Sha256,
+    /// The tasks that have a row, or the hashes of rows.
+    known: HashSet<Vec<u8>>,
 }
 
 impl Sink {
+    fn open(format: Format, folder: &Path) -> io::Result<Self> {
+        let name = format!("{}.jsonl", about(format).0);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".datarus-").permissions(Permissions::from_mode(0o666));
+        let file = BufWriter::new(builder.tempfile_in(folder)?);
+        let (path, rows, hash) = (folder.join(&name), 0, Sha256::new());
+        Ok(Self { format, name, path, file, rows, hash, known: HashSet::new() })
+    }
+
     fn take(&mut self, job: &Job, episode: &[Trajectory]) -> io::Result<()> {
         let is_example = matches!(self.format, Format::Messages | Format::Steps | Format::Tools);
         if is_example && job.least > 0.0 {
@@ -160,6 +199,12 @@ impl Sink {
         }
         for row in rows(self.format, &job.settings, episode) {
             let line = row.to_string() + "\n";
+            let is_task = matches!(self.format, Format::Grpo | Format::Verl);
+            let task = episode.last().map(|last| last.task.id.as_bytes()).filter(|_| is_task);
+            let name = task.map_or_else(|| Sha256::digest(&line).to_vec(), <[u8]>::to_vec);
+            if !self.known.insert(name) {
+                continue;
+            }
             self.hash.update(line.as_bytes());
             self.file.write_all(line.as_bytes())?;
             self.rows += 1;
@@ -167,8 +212,10 @@ impl Sink {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Written> {
-        self.file.flush()?;
+    fn finish(self) -> io::Result<Written> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path).map_err(|error| error.error)?;
         Ok(Written { name: self.name, rows: self.rows, sha256: hex(&self.hash.finalize()) })
     }
 }
@@ -179,6 +226,8 @@ struct Census {
     trajectories: usize,
     episodes: usize,
     steps: usize,
+    /// Of these, those that were watched while they ran.
+    watched: usize,
     families: BTreeMap<String, usize>,
     levels: BTreeMap<u32, usize>,
     makers: BTreeMap<String, usize>,
@@ -190,6 +239,7 @@ impl Census {
         self.trajectories += 1;
         self.episodes += usize::from(is_first);
         self.steps += trajectory.steps.len();
+        self.watched += trajectory.steps.iter().filter(|done| done.evidence.is_some()).count();
         *self.families.entry(trajectory.task.family.clone()).or_default() += 1;
         *self.levels.entry(trajectory.task.level).or_default() += 1;
         *self.makers.entry(trajectory.by.clone()).or_default() += 1;
@@ -197,6 +247,19 @@ impl Census {
             let (low, high) = self.seeds.unwrap_or((seed, seed));
             self.seeds = Some((low.min(seed), high.max(seed)));
         }
+    }
+
+    /// What can be said of how the steps ran.
+    fn executed(&self) -> String {
+        let shown = "what a step showed is what the product shows a model";
+        if self.watched == self.steps {
+            return format!("Every step was executed for them, and {shown}.");
+        }
+        let rest = self.steps - self.watched;
+        format!(
+            "{} steps were executed for them; of the other {rest} it is told what their notebooks hold, where a user may have edited a cell and not run it again. In rows, {shown}.",
+            self.watched
+        )
     }
 
     /// The dataset card, with the front matter that the hub of Hugging Face reads.
@@ -214,13 +277,16 @@ impl Census {
         let parts = [
             format!("---\nlicense: {license}\ntask_categories: [text-generation]\nconfigs:"),
             files.iter().map(config).collect::<Vec<_>>().join("\n"),
-            String::from("---\n\n# Trajectories of data analysis, executed\n"),
+            String::from("---\n\n# Trajectories of data analysis\n"),
             format!(
-                "{} trajectories in {} episodes, {} steps. Every step was executed, and what it showed is what the product shows a model.\n",
-                self.trajectories, self.episodes, self.steps
+                "{} trajectories in {} episodes, {} steps. {}\n",
+                self.trajectories,
+                self.episodes,
+                self.steps,
+                self.executed()
             ),
             format!(
-                "Made by datarus {} (`datarus episodes export`), dialect `{}`, profile {:?}; examples are worth at least {least}.\n",
+                "Made by datarus {} {MADE_BY}, dialect `{}`, profile {:?}; examples are worth at least {least}.\n",
                 env!("CARGO_PKG_VERSION"),
                 settings.dialect.name(),
                 settings.profile
@@ -245,4 +311,113 @@ fn table<K: std::fmt::Display>(
 ) -> String {
     let rows: Vec<String> = counts.map(|(name, count)| format!("| {name} | {count} |")).collect();
     format!("\n| {title} | trajectories |\n|---|---|\n{}", rows.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use datarus_agent::agent::Limits;
+    use datarus_agent::dialect::Dialect;
+    use datarus_agent::llm::Profile;
+
+    use super::*;
+
+    const LINE: &str = r#"{"v":1,"id":"a","episode":"e","task":{"id":"t","prompt":"Total?"},"steps":[{"number":1,"thought":"Sum.","code":"1","execution":{"execution_count":1,"status":"ok","outputs":[],"figures":[],"seconds":0},"evidence":{}}],"outcome":{"kind":"answered","thought":"Printed.","answer":"It is 1."}}"#;
+
+    fn job(folder: &Path, files: &[&str]) -> Job {
+        let limits = Limits {
+            max_steps: 12,
+            max_errors: 4,
+            cell_timeout: Duration::from_secs(60),
+            max_new_tokens: 1024,
+            max_turn_tokens: 16_384,
+        };
+        Job {
+            files: files.iter().map(|name| folder.join(name)).collect(),
+            output: folder.join("rows"),
+            formats: vec![Format::Messages, Format::Grpo],
+            settings: Settings { profile: Profile::Compact, dialect: Dialect::Datarus, limits },
+            least: 0.0,
+            license: String::from("apache-2.0"),
+        }
+    }
+
+    fn write(folder: &Path, name: &str, lines: &[String]) {
+        std::fs::write(folder.join(name), lines.join("\n")).unwrap();
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_left_as_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, rows) = (place.path(), place.path().join("rows"));
+        write(folder, "a.jsonl", &[LINE.to_owned()]);
+        std::fs::create_dir(&rows).unwrap();
+        for name in ["README.md", "messages.jsonl"] {
+            std::fs::write(rows.join(name), "mine").unwrap();
+            let said = export(&job(folder, &["a.jsonl"])).unwrap_err().to_string();
+            assert!(said.contains(&format!("rows/{name}`, which that did not write")), "{said}");
+            assert_eq!(std::fs::read_to_string(rows.join(name)).unwrap(), "mine");
+            assert_eq!(std::fs::read_dir(&rows).unwrap().count(), 1, "nothing is left behind");
+            std::fs::remove_file(rows.join(name)).unwrap();
+        }
+        export(&job(folder, &["a.jsonl"])).unwrap();
+        std::fs::write(rows.join("verl.jsonl"), "mine").unwrap();
+        let more = Job { formats: vec![Format::Verl], ..job(folder, &["a.jsonl"]) };
+        assert!(
+            matches!(export(&more), Err(ExportError::Foreign(path)) if path.ends_with("verl.jsonl"))
+        );
+    }
+
+    #[test]
+    fn rows_are_put_in_place_when_all_are_written() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        write(folder, "a.jsonl", &[LINE.to_owned()]);
+        write(folder, "b.jsonl", &[LINE.replace("Total?", "Mean?"), String::from("no")]);
+        let read = || std::fs::read_to_string(folder.join("rows/messages.jsonl")).unwrap();
+        export(&job(folder, &["a.jsonl"])).unwrap();
+        let before = read();
+        export(&job(folder, &["b.jsonl"])).unwrap_err();
+        assert_eq!(read(), before);
+        write(folder, "b.jsonl", &[LINE.replace("Total?", "Mean?")]);
+        export(&job(folder, &["b.jsonl"])).unwrap();
+        assert!(read().contains("Mean?") && !read().contains("Total?"));
+    }
+
+    #[test]
+    fn a_row_comes_once_and_an_episode_ends_with_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        let sample = LINE.replace("\"id\":\"a\"", "\"id\":\"a.1\"");
+        write(folder, "a.jsonl", &[LINE.to_owned(), sample.replace("\"e\"", "\"e.1\"")]);
+        write(
+            folder,
+            "b.jsonl",
+            &[LINE.replace("\"id\":\"a\"", "\"id\":\"b\"").replace("Total?", "Mean?")],
+        );
+        let exported = export(&job(folder, &["a.jsonl", "b.jsonl", "a.jsonl"])).unwrap();
+        let counts: Vec<usize> = exported.files.iter().map(|written| written.rows).collect();
+        assert_eq!((counts, exported.episodes), (vec![3, 1], 5));
+        let messages = std::fs::read_to_string(folder.join("rows/messages.jsonl")).unwrap();
+        let mean = messages.lines().find(|line| line.contains("Mean?")).unwrap();
+        assert!(!mean.contains("Total?"), "{mean}");
+    }
+
+    #[test]
+    fn a_card_says_which_steps_were_executed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        let card = |lines: &[String]| {
+            write(folder, "a.jsonl", lines);
+            export(&job(folder, &["a.jsonl"])).unwrap();
+            std::fs::read_to_string(folder.join("rows/README.md")).unwrap()
+        };
+        assert!(card(&[LINE.to_owned()]).contains("Every step was executed for them"));
+        let mixed = card(&[LINE.to_owned(), LINE.replace(",\"evidence\":{}", "")]);
+        assert!(
+            mixed.contains("1 steps were executed for them; of the other 1 it is told"),
+            "{mixed}"
+        );
+    }
 }

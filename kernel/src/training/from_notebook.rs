@@ -12,6 +12,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::room::lean;
 use crate::cells::reading::{outcome_in, thought_in, understanding_in};
 use crate::cells::{datarus, has_tag, hex, source_sha};
 use crate::notebook::Notebook;
@@ -160,7 +161,7 @@ fn was_edited(cell: &Value) -> bool {
 fn execution(cell: &Value) -> Execution {
     let outputs = cell["outputs"].as_array().into_iter().flatten();
     let mut outputs: Vec<Output> =
-        outputs.filter_map(|output| Output::deserialize(output).ok()).collect();
+        outputs.filter_map(|output| Output::deserialize(output).ok()).map(lean).collect();
     let noted = datarus(cell, "status").filter(|_| !was_edited(cell));
     let raised = outputs.iter().any(is_traceback);
     let seen = if raised { Status::Error } else { Status::Ok };
@@ -302,6 +303,19 @@ mod tests {
         // Another text than the one that was made is no proof of anything.
         let forged = notebook("df.w.sum()", "Something else.");
         assert_eq!(trajectories(&after, &[forged])[0].steps[1].superseded, None);
+    }
+
+    #[test]
+    fn no_picture_and_no_frame_of_a_library_is_taken() {
+        let mut notebook = notebook("df.z.sum()", ANSWER);
+        notebook.cells[3]["outputs"] = json!([
+            {"output_type": "display_data", "data": {"image/png": "iVBOR", "text/plain": "<Figure>"}, "metadata": {}},
+            {"output_type": "error", "ename": "KeyError", "evalue": "'x'",
+                "traceback": ["File /opt/lib/pandas/core.py:7", "Cell In[2], line 1"]},
+        ]);
+        let line = trajectories(&notebook, &[])[0].line();
+        assert!(!line.contains("iVBOR") && !line.contains("/opt/lib"), "{line}");
+        assert!(line.contains("Cell In[2], line 1"), "{line}");
     }
 
     #[test]
