@@ -12,6 +12,7 @@ mod death;
 mod dialects;
 mod endpoint;
 mod episodes;
+mod episodes_commands;
 mod episodes_cut;
 mod episodes_room;
 mod go_on;

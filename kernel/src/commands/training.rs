@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use datarus_agent::agent::Limits;
 use datarus_agent::inspector::inspect;
 use datarus_agent::llm::{Interrupt, Model, Profile};
-use datarus_agent::reward::{Judge, RewardModel as _, Settings, score};
+use datarus_agent::reward::{Judge, JudgeError, RewardModel as _, Settings, score};
 use datarus_agent::rows::{self, Format};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -211,21 +211,28 @@ pub(super) fn reward(args: RewardArgs) -> Result<u8> {
     }
     let mut judge = args.judge.as_ref().map(|_| judge(&args)).transpose()?;
     let settings = Settings::default();
-    let mut summary = Summary::default();
+    let (mut summary, mut unjudged) = (Summary::default(), 0_usize);
     for path in &args.files {
         for trajectory in trajectories(path)? {
             let trajectory = trajectory?;
             let judgement = judge.as_mut().map(|model| Judge(model.as_mut()).score(&trajectory));
-            let judgement = judgement
-                .transpose()
-                .with_context(|| format!("the trajectory `{}` was not judged", trajectory.id))?;
+            let judgement = match judgement.transpose() {
+                Err(error @ JudgeError::NoVerdict(_)) => {
+                    say(&format!("the trajectory `{}` was not judged: {error}", trajectory.id));
+                    unjudged += 1;
+                    continue;
+                }
+                other => other.with_context(|| {
+                    format!("the trajectory `{}` was not judged", trajectory.id)
+                })?,
+            };
             let scores = score(&trajectory, &settings, args.progress, judgement.as_ref());
             summary.take(&trajectory, &scores);
             print(&if args.json { serde_json::to_string(&scores)? } else { line(&scores) })?;
         }
     }
     say(&summary.as_text());
-    Ok(0)
+    Ok(if unjudged > 0 { FAILED } else { 0 })
 }
 
 fn judge(args: &RewardArgs) -> Result<Box<dyn Model>> {
@@ -246,7 +253,7 @@ pub(super) fn train(args: &TrainArgs) -> Result<u8> {
         threads: args.threads,
         program,
     };
-    Ok(if recipe::run(&job)?.success() { 0 } else { FAILED })
+    match recipe::run(&job)? {}
 }
 
 fn measure(args: &RewardArgs) -> Result<u8> {

@@ -1,9 +1,11 @@
 //! `datarus train`: the Python package of `training/`, run by a recipe.
 
+use std::convert::Infallible;
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 
 /// The package, as Python knows it.
 const PACKAGE: &str = "datarus_training";
@@ -48,11 +50,17 @@ pub enum RecipeError {
     },
 }
 
-/// Trains by a recipe; what the package says goes where this program's words go.
+/// Trains by a recipe: this process becomes the package's, so that signals reach it and its exit code is ours.
 ///
 /// # Errors
 /// When there is no such Python, or it lacks the package.
-pub fn run(job: &Job) -> Result<ExitStatus, RecipeError> {
+pub fn run(job: &Job) -> Result<Infallible, RecipeError> {
+    let source = command(job)?.exec();
+    Err(RecipeError::Python { python: job.python.display().to_string(), source })
+}
+
+/// What is run, once it is known that it can be.
+fn command(job: &Job) -> Result<Command, RecipeError> {
     let python = job.python.display().to_string();
     let failed = |source| RecipeError::Python { python: python.clone(), source };
     let probe = Command::new(&job.python)
@@ -65,13 +73,13 @@ pub fn run(job: &Job) -> Result<ExitStatus, RecipeError> {
         let found = said.trim_end().lines().last().unwrap_or("no word").to_owned();
         return Err(RecipeError::Package { python, found });
     }
-    Command::new(&job.python)
+    let mut command = Command::new(&job.python);
+    command
         .args(["-m", &format!("{PACKAGE}.recipe"), job.recipe, "--out"])
         .arg(&job.output)
         .args(["--threads", &job.threads.to_string(), "--program"])
-        .arg(&job.program)
-        .status()
-        .map_err(failed)
+        .arg(&job.program);
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -103,18 +111,18 @@ mod tests {
         let (_folder, job) = job(
             "echo Traceback >&2; echo \"ModuleNotFoundError: No module named 'torch'\" >&2; exit 1",
         );
-        let said = run(&job).unwrap_err().to_string();
+        let said = command(&job).unwrap_err().to_string();
         assert!(said.contains("found ModuleNotFoundError: No module named 'torch'"), "{said}");
         assert!(said.contains("pip install ./training"), "{said}");
         let nowhere = Job { python: PathBuf::from("/no/python"), ..job };
-        let said = run(&nowhere).unwrap_err().to_string();
+        let said = command(&nowhere).unwrap_err().to_string();
         assert!(said.starts_with("expected a Python at `/no/python`"), "{said}");
     }
 
     #[test]
     fn the_package_is_told_where_and_with_which_program() {
         let (folder, job) = job("[ \"$1\" = -c ] || { echo \"$@\" >\"$5.said\"; exit 7; }");
-        assert_eq!(run(&job).unwrap().code(), Some(7));
+        assert_eq!(command(&job).unwrap().status().unwrap().code(), Some(7));
         let said = std::fs::read_to_string(folder.path().join("out.said")).unwrap();
         let out = folder.path().join("out");
         assert_eq!(
