@@ -133,6 +133,7 @@ export interface SessionContext {
 }
 
 export interface Context {
+  readonly path: string;
   readonly localPath: string;
   readonly model: NotebookModel;
   readonly sessionContext: SessionContext;
@@ -140,6 +141,7 @@ export interface Context {
   readonly saveState: Signal<Context, string>;
   readonly pathChanged: Signal<Context, string>;
   readonly disposed: Signal<Context, void>;
+  save(): Promise<void>;
 }
 
 export interface NotebookPanel extends Widget {
@@ -149,12 +151,54 @@ export interface NotebookPanel extends Widget {
 }
 
 export interface Tracker {
+  readonly currentWidget: NotebookPanel | null;
   readonly widgetAdded: Signal<Tracker, NotebookPanel>;
   forEach(visit: (panel: NotebookPanel) => void): void;
 }
 
-/** The modules that Lab shares with the extension. */
+/** Of `@lumino/widgets`. */
+export interface Menu extends Widget {
+  readonly title: { label: string };
+  addItem(item: { command: string; args: Json } | { type: "submenu"; submenu: Menu }): unknown;
+}
+
+export interface MainMenu {
+  addMenu(menu: Menu, update: boolean, options: { rank: number }): void;
+}
+
+export interface App {
+  readonly commands: {
+    addCommand(
+      id: string,
+      options: {
+        label: (args: Json) => string;
+        caption: (args: Json) => string;
+        isEnabled: () => boolean;
+        execute: (args: Json) => unknown;
+      },
+    ): unknown;
+    hasCommand(id: string): boolean;
+    execute(id: string, args: Json): Promise<unknown>;
+  };
+}
+
+/** What is told in the corner of the window; `autoClose` in milliseconds. */
+export interface Notification {
+  emit(message: string, type: "in-progress"): string;
+  update(change: {
+    id: string;
+    message: string;
+    type: "success" | "error";
+    autoClose?: number | false;
+    actions?: { label: string; callback: () => void }[];
+  }): boolean;
+}
+
+/** The application, and the modules that it shares with the extension. */
 export interface Lab {
+  app: App;
+  apputils: { Notification: Notification };
+  mainmenu: { IMainMenu: unknown };
   notebook: {
     INotebookTracker: unknown;
     NotebookActions: {
@@ -167,7 +211,10 @@ export interface Lab {
       execute(cell: Cell, sessionContext: SessionContext, metadata?: Json): Promise<unknown>;
     };
   };
-  widgets: { Widget: new (options: { node: HTMLElement }) => Widget };
+  widgets: {
+    Widget: new (options: { node: HTMLElement }) => Widget;
+    Menu: new (options: { commands: App["commands"] }) => Menu;
+  };
 }
 
 declare global {

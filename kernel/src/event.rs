@@ -3,7 +3,7 @@
 use crate::companion::News;
 use crate::connection::Channel;
 use crate::prompt::FromAgent;
-use crate::server::Installed;
+use crate::server::{Installed, Reported};
 use crate::zmtp::Multipart;
 
 /// What the event loop waits for.
@@ -17,6 +17,8 @@ pub(crate) enum Event {
     Agent(u64, Box<FromAgent>),
     /// The packages are there that the step in this cell waits for, or why not.
     Installed(String, Installed),
+    /// A report is written that a page asked for, or why not.
+    Reported(Reported),
     /// A process signal.
     Signal(Signal),
     /// The process that started us is gone.

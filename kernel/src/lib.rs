@@ -7,7 +7,7 @@
 //! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far).
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
-//! [`cells`] and [`notebook`]; [`report`] (what people share of a notebook), [`bench`] (question sets), [`training`]
+//! [`cells`] and [`notebook`]; [`report`] (what people share of a notebook), [`publish`] (written as a file), [`bench`] (question sets), [`training`]
 //! (trajectories and what they are worth).
 
 pub mod bench;
@@ -38,6 +38,7 @@ mod outputs;
 pub mod page;
 pub mod preset;
 pub mod prompt;
+pub mod publish;
 pub mod python;
 pub mod report;
 pub mod route;

@@ -4,9 +4,13 @@
 //! are tested against it. `view` turns a turn into these messages, `bar` says what it is doing, `guard` why to ask
 //! before a step.
 
+use clap::ValueEnum as _;
 use datarus_agent::agent::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::preset::Preset;
+use crate::report::Format;
 
 pub(crate) mod bar;
 pub(crate) mod guard;
@@ -123,6 +127,11 @@ pub enum ToKernel {
         /// The turn.
         turn: String,
     },
+    /// Write a report beside the notebook, which is saved; [`ToPage::Reported`] answers.
+    Report {
+        /// As what.
+        to: Format,
+    },
 }
 
 /// A cell of the notebook as the page sees it.
@@ -188,6 +197,19 @@ pub enum ToPage {
     Hello {
         /// The kernel's version.
         v: u64,
+        /// The ready questions, in the order of the menu.
+        presets: Vec<Ready>,
+    },
+    /// The answer to [`ToKernel::Report`].
+    Reported {
+        /// As what.
+        to: Format,
+        /// The file's name, in the folder of the notebook.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     },
     /// What holds Python has changed.
     Sandbox {
@@ -311,6 +333,25 @@ pub enum ToPage {
         /// `done`, `gave_up`, `interrupted`, `failed`.
         status: String,
     },
+}
+
+impl ToPage {
+    /// What a page is greeted with.
+    pub(crate) fn hello() -> Self {
+        let presets = Preset::value_variants().iter().map(|preset| preset.ready()).collect();
+        Self::Hello { v: VERSION, presets }
+    }
+}
+
+/// A ready question, see [`crate::preset`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Its name, as it is typed.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub title: String,
+    /// What is asked, unless the user changes it.
+    pub question: String,
 }
 
 /// What a turn is doing.

@@ -5,6 +5,8 @@
 
 use clap::ValueEnum;
 
+use crate::page::Ready;
+
 /// A ready prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
@@ -40,6 +42,17 @@ impl Preset {
             Self::SqlAnalysis => "sql-analysis",
             Self::FeatureReview => "feature-review",
             Self::ExecutiveSummary => "executive-summary",
+        }
+    }
+
+    /// As a page offers it.
+    pub(crate) fn ready(self) -> Ready {
+        let help =
+            self.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
+        Ready {
+            name: self.name().to_owned(),
+            title: help.unwrap_or_default(),
+            question: self.question().to_owned(),
         }
     }
 

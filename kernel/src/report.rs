@@ -19,7 +19,7 @@ mod picture;
 mod turns;
 mod typst;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::notebook::Notebook;
 
@@ -45,7 +45,7 @@ pub enum Audience {
 }
 
 /// What a report is written as.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// One page for a browser, pictures included

@@ -37,6 +37,7 @@ mod prompt_cell;
 mod question;
 mod recovery;
 mod relay;
+mod reports;
 mod request;
 mod review;
 mod schedule;
@@ -58,6 +59,7 @@ use own::OwnRequests;
 use pages::Pages;
 use prompt_cell::PromptCell;
 use relay::Relayed;
+pub(crate) use reports::Reported;
 use request::Request;
 use schedule::Schedule;
 use setting::SettingCell;
@@ -229,6 +231,7 @@ impl Server {
             Event::Companion(..) => {}
             Event::Agent(turn, message) => self.on_agent(turn, *message),
             Event::Installed(cell_id, installed) => self.on_installed(&cell_id, installed),
+            Event::Reported(reported) => self.on_reported(reported),
             Event::Signal(Signal::Interrupt) => self.interrupt(),
             Event::Signal(Signal::Terminate) | Event::ParentGone => self.stopping = true,
             Event::Deadline => self.on_deadline(Instant::now()),

@@ -4,6 +4,7 @@
 import * as cells from "./cells.js";
 import { emptyHistories } from "./ease.js";
 import { VERSION } from "./facts.js";
+import { Reports } from "./reports.js";
 
 /** @import { Cell, Comm, Context, Json, Lab, NotebookPanel } from "../lab.js" */
 
@@ -25,6 +26,8 @@ export class Live {
   ours = false;
   /** What the kernel says of its sandbox. @type {Json | undefined} */
   sandbox;
+  /** The ready questions that the kernel offers. @type {Json[] | undefined} */
+  presets;
   /** @type {Comm | undefined} */
   #comm;
   /** Counts attempts to connect: only the newest goes on. */
@@ -47,6 +50,7 @@ export class Live {
     this.lab = lab;
     this.context = context;
     this.changed = changed;
+    this.reports = new Reports(lab, context, (to) => this.#send({ op: "report", to }));
     const { sessionContext } = context;
     sessionContext.kernelChanged.connect(() => this.connect());
     sessionContext.statusChanged.connect((_, status) => this.#onStatus(status));
@@ -104,6 +108,8 @@ export class Live {
     if (comm && !comm.isDisposed) comm.close();
     this.turns.clear();
     this.asks.clear();
+    this.presets = undefined;
+    this.reports.forget();
   }
 
   /** A kernel that starts anew has forgotten our comm. @param {string} status */
@@ -152,8 +158,12 @@ export class Live {
   handlers = {
     /** @param {Json} m */
     hello: (m) => {
-      if (m.v !== VERSION) this.#forget();
+      if (m.v !== VERSION) return this.#forget();
+      this.presets = m.presets;
+      this.changed();
     },
+    /** @param {Json} m */
+    reported: (m) => this.reports.onReported(m),
     /** @param {Json} m */
     sandbox: (m) => {
       this.sandbox = m.sandbox ?? undefined;
@@ -357,6 +367,11 @@ export class Live {
     if (prompt === undefined || this.#executing.has(prompt)) return;
     this.#ended.delete(turn);
     this.#execute(prompt, { datarus: { role: "prompt", turn, go_on: id } });
+  }
+
+  /** Has a report written beside the notebook. @param {string} to its format */
+  report(to) {
+    this.reports.write(to);
   }
 
   /** @returns {"off" | "guard" | "all"} */

@@ -2,22 +2,24 @@
 
 import { noteRun } from "./cells.js";
 import { Live } from "./live.js";
+import { Menu } from "./menu.js";
 import { stamp } from "./roles.js";
 import { View } from "./view.js";
 
-/** @import { Cell, Context, Lab, Notebook, NotebookPanel, Tracker } from "../lab.js" */
+/** @import { App, Cell, Context, Lab, MainMenu, Notebook, NotebookPanel, Tracker } from "../lab.js" */
 
-/** @param {Lab} lab */
+/** @param {Omit<Lab, "app">} lab */
 export function plugin(lab) {
   return {
     id: "datarus:live",
     description: "Live cells of the Datarus kernel",
     autoStart: true,
     requires: [lab.notebook.INotebookTracker],
-    /** @param {unknown} _app @param {Tracker} tracker */
-    activate: (_app, tracker) => {
+    optional: [lab.mainmenu.IMainMenu],
+    /** @param {App} app @param {Tracker} tracker @param {MainMenu | null} mainMenu */
+    activate: (app, tracker, mainMenu) => {
       addStyle();
-      const notebooks = new Notebooks(lab);
+      const notebooks = new Notebooks({ ...lab, app }, tracker, mainMenu);
       tracker.widgetAdded.connect((_, panel) => notebooks.add(panel));
       tracker.forEach((panel) => notebooks.add(panel));
       addEventListener("pagehide", () => notebooks.each((live) => live.leave()));
@@ -40,9 +42,14 @@ class Notebooks {
   /** @type {Map<NotebookPanel, View>} */
   #views = new Map();
 
-  /** @param {Lab} lab */
-  constructor(lab) {
+  /** @param {Lab} lab @param {Tracker} tracker @param {MainMenu | null} mainMenu */
+  constructor(lab, tracker, mainMenu) {
     this.lab = lab;
+    this.menu = mainMenu && new Menu(lab, mainMenu, () => {
+      const panel = tracker.currentWidget;
+      const live = panel && this.#lives.get(panel.context);
+      return live && { live, panel };
+    });
   }
 
   /** @param {NotebookPanel} panel */
@@ -76,6 +83,7 @@ class Notebooks {
 
   /** @param {Live} live @param {string} [cellId] */
   #changed(live, cellId) {
+    if (live.presets) this.menu?.show(live.presets);
     for (const panel of live.panels) {
       const view = this.#views.get(panel);
       if (cellId === undefined) view?.refreshSoon();

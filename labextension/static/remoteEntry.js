@@ -23,13 +23,15 @@
     /** @param {string} name */
     get: async (name) => {
       if (name !== "./extension") throw new Error(`no module ${name}`);
-      const [{ plugin }, notebook, cells, widgets] = await Promise.all([
+      const [{ plugin }, notebook, cells, apputils, mainmenu, widgets] = await Promise.all([
         import("./plugin.js"),
         lab("@jupyterlab/notebook"),
         lab("@jupyterlab/cells"),
+        lab("@jupyterlab/apputils"),
+        lab("@jupyterlab/mainmenu"),
         lab("@lumino/widgets"),
       ]);
-      return () => ({ __esModule: true, default: plugin({ notebook, cells, widgets }) });
+      return () => ({ __esModule: true, default: plugin({ notebook, cells, apputils, mainmenu, widgets }) });
     },
   };
 

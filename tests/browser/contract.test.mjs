@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { cellState, cellTexts, errorsAsText, isOwnStep, patched, sourceHash, typedAnew, VERSION } from "../../labextension/static/facts.js";
 import { Live } from "../../labextension/static/live.js";
+import { placeBelow } from "../../labextension/static/menu.js";
 import { sha256 } from "../../labextension/static/sha256.js";
 
 const contract = JSON.parse(await readFile(new URL("../fixtures/comm.json", import.meta.url)));
@@ -26,7 +27,7 @@ async function connected(cells = []) {
     setMetadata: () => undefined,
   };
   const sessionContext = { session: { kernel }, kernelChanged: signal, statusChanged: signal };
-  const context = { localPath: "analysis/sales.ipynb", model, sessionContext, pathChanged: signal, saveState: signal };
+  const context = { path: "analysis/sales.ipynb", localPath: "analysis/sales.ipynb", save: async () => {}, model, sessionContext, pathChanged: signal, saveState: signal };
   const live = new Live({}, context, () => {});
   await live.connect();
   return { live, sent };
@@ -59,6 +60,38 @@ test("what the page says has the shape that the kernel expects", async () => {
     assert.deepEqual(said[op], contract.to_kernel[op], op);
   }
   assert.equal(said.state.turn, turn);
+});
+
+test("a report is asked for once the notebook is saved, and told of where its file can be opened", async () => {
+  const { live, sent } = await connected();
+  const told = [];
+  const Notification = { emit: (message, type) => told.push({ message, type }), update: (change) => told.push(change) };
+  const opened = [];
+  const commands = { hasCommand: () => true, execute: async (id, { path }) => opened.push([id, path]) };
+  Object.assign(live.lab, { apputils: { Notification }, app: { commands } });
+  let saved;
+  live.context.save = () => new Promise((resolve) => (saved = resolve));
+  live.report("html");
+  live.report("html");
+  assert.ok(!sent.some(({ op }) => op === "report"), "it is not saved yet");
+  saved();
+  await new Promise(setImmediate);
+  assert.deepEqual(sent.filter(({ op }) => op === "report"), [contract.to_kernel.report], "once");
+  live.handlers.reported(contract.to_page.reported);
+  assert.deepEqual(told.map(({ type }) => type), ["in-progress", "success"]);
+  told[1].actions[0].callback();
+  assert.deepEqual(opened, [["docmanager:open", "analysis/sales-report.html"]]);
+  live.context.save = () => Promise.reject(new Error("read-only"));
+  live.report("html");
+  await new Promise(setImmediate);
+  assert.deepEqual([told.at(-1).type, sent.filter(({ op }) => op === "report").length], ["error", 1]);
+});
+
+test("a ready question stands below the cell in use, and below all of its answer", () => {
+  const turns = ["", "t_1", "t_1", "t_1", "", "t_2"];
+  const cells = turns.map((turn) => ({ getMetadata: () => (turn ? { turn } : undefined) }));
+  const model = { cells: Object.assign([...cells], { get: (at) => cells[at] }) };
+  assert.deepEqual([-1, 0, 1, 2, 4, 5].map((at) => placeBelow(model, at)), [0, 1, 4, 4, 5, 6]);
 });
 
 test("to go on from a step, its question is run with what the kernel reads", async () => {

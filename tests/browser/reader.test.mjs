@@ -1,6 +1,8 @@
 // What a reader does with the notebook while and after a turn runs.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { roles, sources } from "./scene.mjs";
 import { SUM, SUMMED, scenes } from "./scenes.mjs";
 
@@ -81,6 +83,42 @@ scene("the choice of review is reached and made with the keyboard alone, as Jupy
   assert.ok(await reached(review));
   await notebook.page.keyboard.press("ArrowDown");
   assert.equal(await review.inputValue(), "guard");
+});
+
+/** Goes through the menu as a hand does. */
+async function choose({ page }, menu, item) {
+  await page.locator(".lm-MenuBar-itemLabel", { hasText: "Datarus" }).click();
+  await page.locator(".lm-Menu-itemLabel", { hasText: menu }).hover();
+  await page.locator(".lm-Menu-itemLabel", { hasText: item }).click();
+}
+
+scene("a ready question is put below the answer in use, and nothing is asked yet", ["", "x = 1"], async (notebook) => {
+  await notebook.ask(0, SUM);
+  const before = await notebook.answered();
+  await notebook.enter(0);
+  await choose(notebook, "Ask a ready question", "Statistical test");
+  const after = await notebook.until((cells) => cells.length === before.length + 1);
+  const [ready] = after.filter(({ source }) => source.startsWith("%%ask --preset statistical-test\n"));
+  assert.deepEqual([after.indexOf(ready), after.at(-1).source], [after.length - 2, "x = 1"]);
+  assert.deepEqual([ready.metadata.datarus.role, ready.outputs], ["prompt", []]);
+  await notebook.command("notebook:undo-cell-action");
+  await notebook.until((cells) => cells.length === before.length);
+});
+
+scene("a report is written beside the notebook as it stands, and can be opened", [""], async (notebook) => {
+  await notebook.ask(0, SUM);
+  await notebook.answered();
+  await choose(notebook, "Write a report", "As a page (HTML)");
+  const told = notebook.page.locator(".Toastify__toast, .jp-toastContainer").filter({ hasText: "-report.html" });
+  await told.first().waitFor();
+  const file = notebook.name.replace(".ipynb", "-report.html");
+  assert.match(await told.first().textContent(), new RegExp(`Wrote ${file}`));
+  const page = await readFile(join(notebook.stage.root, file), "utf8");
+  // The answer that was not in the file before.
+  assert.match(page, /7/);
+  assert.ok(page.includes(SUM));
+  await told.first().getByRole("button", { name: "Open" }).click();
+  await notebook.page.locator(".lm-TabBar-tabLabel", { hasText: file }).waitFor();
 });
 
 scene("a bar that is gone ticks no more, however soon it went", [""], async (notebook) => {

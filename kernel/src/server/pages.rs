@@ -128,7 +128,7 @@ impl Server {
     /// A page of another version is told so, and goes without live cells.
     fn on_page_open(&mut self, request: &Request, comm: Comm) {
         let open = serde_json::from_value::<Open>(comm.data);
-        self.send_comm(&comm.id, request.parent(), &ToPage::Hello { v: VERSION });
+        self.send_comm(&comm.id, request.parent(), &ToPage::hello());
         let Some(open) = open.ok().filter(|open| open.v == VERSION) else {
             let close = self.session.comm_close(request.parent(), &comm.id);
             return self.publish(close);
@@ -165,6 +165,7 @@ impl Server {
                 self.on_choice(comm, &id, choice, source.as_deref());
             }
             Ok(ToKernel::Settings { settings }) => self.on_settings(comm, settings),
+            Ok(ToKernel::Report { to }) => self.begin_report(comm, to),
             // It stays in the journal until it is held.
             Ok(ToKernel::Restored { turn }) => tracing::info!(%turn, "a turn was restored"),
             Err(error) => tracing::warn!(%error, "a page sent what is no message"),
