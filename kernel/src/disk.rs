@@ -2,9 +2,10 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
@@ -153,6 +154,16 @@ fn swap(_: &Path, _: &Path) -> io::Result<()> {
 /// When the system refuses.
 pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Opens a file to read it, with flags for how: [`OFlags::NOFOLLOW`] where a cell may have made a link of it.
+///
+/// # Errors
+/// When it cannot be opened, or is none: nobody waits here for what another may write into a pipe.
+pub(crate) fn open_regular(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// Writes a file where it was asked for, or else where it is safe, see [`Kept`]: to `draft`, or under a name of its own

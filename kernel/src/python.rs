@@ -85,17 +85,23 @@ pub enum ProbeError {
     },
 }
 
+/// Begins a command that runs a Python, which does not get our key.
+pub(crate) fn command(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.env_remove(API_KEY);
+    command
+}
+
 /// Asks the Python at `path`, about a tenth of a second.
 ///
 /// # Errors
 /// When it does not start or is no Python 3.
 pub fn probe(path: &Path) -> Result<Probe, ProbeError> {
     let names = REQUIRED.iter().map(|(name, _)| *name).chain(RECOMMENDED.iter().copied());
-    let output = Command::new(path)
+    let output = command(path)
         .arg("-c")
         .arg(SCRIPT)
         .args(names)
-        .env_remove(API_KEY)
         .stdin(Stdio::null())
         .output()
         .map_err(|source| ProbeError::Start { path: path.to_owned(), source })?;

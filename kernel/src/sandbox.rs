@@ -15,8 +15,6 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::API_KEY;
-
 mod bubblewrap;
 mod environment;
 #[cfg(target_os = "linux")]
@@ -234,10 +232,9 @@ impl Sandbox {
         mut arguments: Vec<OsString>,
     ) -> Result<(Command, Option<Private>), String> {
         if self.tier == Tier::None {
-            let mut command = Command::new(&self.python);
+            let mut command = crate::python::command(&self.python);
             // ipykernel ends itself when this is no longer its parent.
             command.env("JPY_PARENT_PID", std::process::id().to_string());
-            command.env_remove(API_KEY);
             command.args(arguments).current_dir(inmate.folder);
             return Ok((command, None));
         }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::config::API_KEY;
 use crate::report::Typst;
 
 const SCRIPT: &str = include_str!("report/pdf.py");
@@ -111,13 +110,12 @@ pub fn pages(python: &Path, typst: &Typst) -> Result<Pages, TypesetError> {
     }
     let families = typst.scripts.iter().map(|script| script.families.join("|"));
     let (said, problem) = (folder.path().join("said"), folder.path().join("problem"));
-    let mut command = Command::new(python);
+    let mut command = crate::python::command(python);
     command
         // Without the folder itself, in which nothing of Python's lies.
         .args(["-P", "-c", SCRIPT])
         .args(families)
         .current_dir(folder.path())
-        .env_remove(API_KEY)
         .stdin(Stdio::null())
         // Files, which take whatever is said while nobody reads.
         .stdout(File::create(&said)?)

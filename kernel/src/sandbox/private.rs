@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::Settings;
 use crate::cells::hex;
+use crate::disk::open_regular;
 
 /// Folders of a home that programs write to; the companion has its own of each.
 pub(super) const OF_HOME: &[&str] = &[".cache", ".config", ".local", ".ipython"];
@@ -162,17 +163,13 @@ fn copy(from: &Path, owner: Owner, to: &Path, fits: impl Fn(&str) -> bool) {
 }
 
 fn read(path: &Path, owner: Owner) -> io::Result<Vec<u8>> {
-    let links = match owner {
-        Owner::User => OFlags::empty(),
-        Owner::Cells => OFlags::NOFOLLOW,
-    };
-    // Nor may it wait for somebody to write into what is no file.
-    let flags = links | OFlags::NONBLOCK;
-    let file =
-        fs::File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    let file = open_regular(
+        path,
+        match owner {
+            Owner::User => OFlags::empty(),
+            Owner::Cells => OFlags::NOFOLLOW,
+        },
+    )?;
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     let small = u64::try_from(bytes.len()).is_ok_and(|size| size <= LARGEST);

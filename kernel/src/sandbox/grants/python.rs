@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-use crate::config::API_KEY;
 
 /// How many links a program may be behind.
 const MAX_LINKS: usize = 16;
@@ -116,9 +114,8 @@ fn is_script(program: &Path) -> bool {
 }
 
 fn ask(python: &Path) -> Option<String> {
-    let mut child = Command::new(python)
+    let mut child = crate::python::command(python)
         .args(["-c", SCRIPT])
-        .env_remove(API_KEY)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
