@@ -13,10 +13,12 @@ use crate::sandbox::{Mode, Network};
 
 mod bench;
 mod model;
+mod serve;
 pub mod training;
 
 pub use bench::{SuiteArgs, SuiteCommand};
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
+pub use serve::ServeArgs;
 use training::{EpisodesArgs, RewardArgs, TrainArgs};
 
 /// Shown under `--help`, and the only place that lists the exit codes.
@@ -64,6 +66,8 @@ pub enum Command {
     Reward(RewardArgs),
     /// Train a small model by a recipe, with the Python package of `training/`.
     Train(TrainArgs),
+    /// Serve the analyst to programs, by the protocol of OpenAI: files, chat completions, threads.
+    Serve(Box<ServeArgs>),
     /// Make the kernel known to Jupyter.
     Install(InstallArgs),
     /// Undo `install`.

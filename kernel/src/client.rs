@@ -3,12 +3,13 @@
 //! The headless commands use it to speak to the kernel in the same process over the same sockets that a page
 //! would use, so that there is one way to run a cell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use zeromq::util::PeerIdentity;
 use zeromq::{
@@ -109,6 +110,8 @@ pub struct Client {
     pub info: Value,
     /// The task that reads what is published, then those that read replies.
     readers: [JoinHandle<()>; 3],
+    /// Told when the cell that runs is to stop.
+    stop: Arc<Notify>,
 }
 
 impl Drop for Client {
@@ -117,7 +120,24 @@ impl Drop for Client {
     }
 }
 
+/// Stops what a client runs.
+#[derive(Debug)]
+pub struct Stopper(Arc<Notify>);
+
+impl Stopper {
+    /// Has the cell that runs stopped, or else the next one as soon as it has begun.
+    pub fn stop(&self) {
+        self.0.notify_one();
+    }
+}
+
 impl Client {
+    /// A way to stop what runs from now on; those that were given before stop nothing anymore.
+    pub fn stopper(&mut self) -> Stopper {
+        self.stop = Arc::default();
+        Stopper(Arc::clone(&self.stop))
+    }
+
     /// Connects, and waits until the kernel publishes to us and answers.
     ///
     /// # Errors
@@ -137,7 +157,8 @@ impl Client {
             tokio::spawn(read(shell_reader, sender.clone(), Incoming::Shell)),
             tokio::spawn(read(control_reader, sender, Incoming::Control)),
         ];
-        let mut client = Self { session, shell, control, incoming, info: Value::Null, readers };
+        let (info, stop) = (Value::Null, Arc::default());
+        let mut client = Self { session, shell, control, incoming, info, readers, stop };
         client.wait_until_heard().await?;
         Ok(client)
     }
@@ -158,16 +179,25 @@ impl Client {
         content["allow_stdin"] = json!(false);
         content["user_expressions"] = json!({});
         let id = self.send_shell("execute_request", &content, metadata).await?;
-        let (mut reply, mut is_idle) = (None, false);
+        let (mut reply, mut has_begun, mut is_idle) = (None, false, false);
         loop {
             if let (Some(reply), true) = (&mut reply, is_idle) {
                 return Ok(std::mem::take(reply));
             }
-            match self.next().await? {
+            let incoming = tokio::select! {
+                incoming = next(&mut self.incoming) => incoming?,
+                // Control overtakes shell: an interrupt that came before its cell would stop nothing.
+                () = self.stop.notified(), if has_begun => {
+                    self.send_control("interrupt_request", &json!({})).await?;
+                    continue;
+                }
+            };
+            match incoming {
                 Incoming::Shell(frames) if is_child(&frames, &id) => {
                     reply = Some(frames.content::<ExecuteReply>()?);
                 }
                 Incoming::IoPub(frames) if is_child(&frames, &id) => {
+                    has_begun = true;
                     let msg_type = frames.header()?.msg_type;
                     let content: Value = frames.content()?;
                     is_idle |= msg_type == "status" && content["execution_state"] == "idle";
@@ -192,7 +222,7 @@ impl Client {
         let silence = ClientError::Silence { expected: "shutdown_reply", within: SHUTDOWN_TIMEOUT };
         let goodbye = async {
             loop {
-                if let Incoming::Control(frames) = self.next().await?
+                if let Incoming::Control(frames) = next(&mut self.incoming).await?
                     && frames.header()?.msg_type == "shutdown_reply"
                 {
                     return Ok(());
@@ -214,7 +244,7 @@ impl Client {
                     _ = ticks.tick() => {
                         self.send_shell("kernel_info_request", &json!({}), &Map::new()).await?;
                     }
-                    incoming = self.next() => match incoming? {
+                    incoming = next(&mut self.incoming) => match incoming? {
                         Incoming::IoPub(_) => published = true,
                         Incoming::Shell(frames) => {
                             self.info = frames.content()?;
@@ -227,14 +257,6 @@ impl Client {
             Ok(())
         };
         tokio::time::timeout(CONNECT_TIMEOUT, heard).await.map_err(|_| silence)?
-    }
-
-    async fn next(&mut self) -> Result<Incoming, ClientError> {
-        match self.incoming.recv().await {
-            Some(Incoming::Failed(error)) => Err(error),
-            Some(incoming) => Ok(incoming),
-            None => Err(ClientError::Closed),
-        }
     }
 
     async fn send_shell(
@@ -252,6 +274,14 @@ impl Client {
     async fn send_control(&mut self, msg_type: &str, content: &Value) -> Result<(), ClientError> {
         let frames = self.session.message(msg_type, &NO_PARENT, content, &Map::new());
         Ok(self.control.send(message(frames)?).await?)
+    }
+}
+
+async fn next(incoming: &mut mpsc::UnboundedReceiver<Incoming>) -> Result<Incoming, ClientError> {
+    match incoming.recv().await {
+        Some(Incoming::Failed(error)) => Err(error),
+        Some(incoming) => Ok(incoming),
+        None => Err(ClientError::Closed),
     }
 }
 

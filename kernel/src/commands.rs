@@ -18,6 +18,7 @@ use crate::{doctor, install, model, server};
 mod bench;
 mod models;
 mod report;
+mod serve;
 mod training;
 
 /// The work ended badly.
@@ -63,6 +64,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Episodes(args) => training::episodes(args.command)?,
         Command::Reward(args) => training::reward(args)?,
         Command::Train(args) => training::train(&args)?,
+        Command::Serve(args) => serve::run(*args)?,
         Command::Install(args) => install(args)?,
         Command::Uninstall(args) => uninstall(args)?,
     })

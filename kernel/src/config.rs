@@ -24,6 +24,9 @@ pub use source::ModelSource;
 /// The variable that has the key of a model server. No cell gets it, even if it is named for that.
 pub const API_KEY: &str = "DATARUS_API_KEY";
 
+/// The variable that has the token of `datarus serve`. No cell gets it either.
+pub const TOKEN: &str = "DATARUS_TOKEN";
+
 /// Tokens of a completion, and of one that a server makes, whose model may think first.
 const NEW_TOKENS: usize = 1_024;
 const NEW_TOKENS_SERVED: usize = 4_096;

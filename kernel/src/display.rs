@@ -375,7 +375,7 @@ fn folded(title: &str, text: &str) -> String {
 }
 
 /// A fence that is longer than any in the code.
-fn fence(code: &str) -> String {
+pub(crate) fn fence(code: &str) -> String {
     let longest = code.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
 }

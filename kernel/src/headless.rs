@@ -137,8 +137,17 @@ impl Kernel {
 
     /// Ends the kernel and waits until nothing of it is left.
     pub(crate) async fn stop(self) -> Result<(), HeadlessError> {
-        self.client.shutdown().await?;
-        match self.server.await {
+        let Self { client, mut server, .. } = self;
+        let ended = tokio::select! {
+            // It may end by itself, as by a signal; then nobody replies.
+            biased;
+            ended = &mut server => ended,
+            goodbye = client.shutdown() => {
+                goodbye?;
+                server.await
+            }
+        };
+        match ended {
             Ok(ended) => Ok(ended?),
             Err(_panicked) => Err(HeadlessError::Ended),
         }

@@ -43,6 +43,7 @@ pub mod python;
 pub mod report;
 pub mod route;
 pub mod sandbox;
+pub mod serve;
 pub mod server;
 mod session;
 mod sieve;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::API_KEY;
+use crate::config::{API_KEY, TOKEN};
 
 /// What the companion cannot do without, with the lowest version that works.
 pub const REQUIRED: &[(&str, Version)] = &[("ipykernel", Version(7, 3)), ("pandas", Version(2, 0))];
@@ -85,10 +85,10 @@ pub enum ProbeError {
     },
 }
 
-/// Begins a command that runs a Python, which does not get our key.
+/// Begins a command that runs a Python, which gets none of our keys.
 pub(crate) fn command(python: &Path) -> Command {
     let mut command = Command::new(python);
-    command.env_remove(API_KEY);
+    command.env_remove(API_KEY).env_remove(TOKEN);
     command
 }
 

@@ -105,6 +105,7 @@ fn the_model_host_knows_nothing_of_the_loop() {
 fn only_the_server_and_the_client_own_sockets() {
     // And what is inside a sandbox, or tries one.
     let may = [
+        "kernel/src/serve.rs",
         "kernel/src/server",
         "kernel/src/zmtp",
         "kernel/src/companion",
@@ -150,6 +151,7 @@ fn pure_modules_do_no_input_and_output() {
         "bench/suite",
         "preset",
         "report",
+        "serve/told",
     ];
     for module in kernel {
         none_found("values in, values out", places(&format!("kernel/src/{module}"), &words, &[]));

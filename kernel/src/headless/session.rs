@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::ask::{as_cells, prompt_cell, told};
 use super::{HeadlessError, Kernel, facts, note_facts, request_metadata};
 use crate::cells::{TurnRecord, datarus};
-use crate::client::{ExecuteRequest, Outputs};
+use crate::client::{ExecuteRequest, Outputs, Stopper};
 use crate::config::Config;
 use crate::notebook::{Notebook, new_cell_id};
 use crate::prompt::Loader;
@@ -63,6 +63,11 @@ impl Session {
     /// When it cannot run.
     pub async fn start(config: Config, loader: Loader) -> Result<Self, HeadlessError> {
         Ok(Self { kernel: Kernel::start(config, loader).await?, cells: Vec::new() })
+    }
+
+    /// A way to stop the next question; those that were given before stop nothing anymore.
+    pub fn stopper(&mut self) -> Stopper {
+        self.kernel.client.stopper()
     }
 
     /// Runs Python as a cell of the notebook before a question; gives what has come of the question if it failed.
