@@ -232,7 +232,8 @@ async fn a_page_of_another_version_is_told_so_and_goes_without_live_cells() {
     let mut client = kernel(&[answer("Yes.")]).await;
     for data in [json!({"v": 2, "path": "a.ipynb"}), json!({}), json!(7)] {
         let mut page = Page::knock(&mut client, data).await;
-        assert_eq!(page.next(&mut client).await, json!({"op": "hello", "v": 1}));
+        let hello = page.next(&mut client).await;
+        assert!(hello["op"] == "hello" && hello["v"] == 1, "{hello}");
         page.closed(&mut client).await;
     }
     let ended = client.run("> is it?").await;

@@ -26,6 +26,7 @@ mod models;
 mod network;
 mod observations;
 mod packages;
+mod page_report;
 mod parts;
 mod phases;
 mod prompt_cell;
