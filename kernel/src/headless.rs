@@ -78,6 +78,8 @@ pub enum Ending {
 pub(crate) struct Kernel {
     client: Client,
     server: JoinHandle<Result<(), ServerError>>,
+    /// Whether it was told how the server ended, which it can be once.
+    has_ended: bool,
     /// Holds the sockets; only this user can enter it.
     _sockets: TempDir,
 }
@@ -91,7 +93,7 @@ impl Kernel {
             client = Client::connect(&connection) => client?,
             ended = &mut server => return Err(why_ended(ended)),
         };
-        Ok(Self { client, server, _sockets: sockets })
+        Ok(Self { client, server, has_ended: false, _sockets: sockets })
     }
 
     /// Runs one cell.
@@ -104,7 +106,10 @@ impl Kernel {
     ) -> Result<ExecuteReply, HeadlessError> {
         tokio::select! {
             reply = self.client.execute(request, metadata, outputs, seen) => Ok(reply?),
-            ended = &mut self.server => Err(why_ended(ended)),
+            ended = &mut self.server => {
+                self.has_ended = true;
+                Err(why_ended(ended))
+            }
         }
     }
 
@@ -137,7 +142,10 @@ impl Kernel {
 
     /// Ends the kernel and waits until nothing of it is left.
     pub(crate) async fn stop(self) -> Result<(), HeadlessError> {
-        let Self { client, mut server, .. } = self;
+        let Self { client, mut server, has_ended, .. } = self;
+        if has_ended {
+            return Err(HeadlessError::Ended);
+        }
         let ended = tokio::select! {
             // It may end by itself, as by a signal; then nobody replies.
             biased;
