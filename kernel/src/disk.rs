@@ -2,10 +2,12 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
@@ -67,6 +69,37 @@ pub fn write(path: &Path, bytes: &[u8], seen: Option<Seen>) -> Result<(), WriteE
     Ok(())
 }
 
+/// Writes a file in one step into an open folder that cells may write to as well: what bears its name gives way, and a
+/// link is replaced, never followed.
+///
+/// # Errors
+/// When the folder cannot be written to, or a folder bears the name.
+pub(crate) fn put_inside(folder: impl AsFd, name: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = format!(".{}.datarus", uuid::Uuid::new_v4().simple());
+    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file: File = openat(&folder, &fresh, new, Mode::from_raw_mode(0o666))?.into();
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let placed = written.and_then(|()| Ok(renameat(&folder, &fresh, &folder, name)?));
+    if placed.is_err() {
+        // It is ours, and of no use.
+        let _ = unlinkat(&folder, &fresh, AtFlags::empty());
+    }
+    placed
+}
+
+/// Opens a folder below an open one, made if it is not there; not through a link.
+///
+/// # Errors
+/// When something else bears its name, a link also.
+pub(crate) fn folder_inside(folder: impl AsFd, name: &Path) -> io::Result<OwnedFd> {
+    match mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let into = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(&folder, name, into, Mode::empty())?)
+}
+
 /// The SHA-256 of a file, lower-case hex; it is read piece by piece.
 ///
 /// # Errors
@@ -84,7 +117,7 @@ pub fn sha256(path: &Path) -> io::Result<String> {
 }
 
 /// The folder of a file.
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

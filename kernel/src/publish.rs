@@ -1,8 +1,9 @@
 //! Reports as files: reads a notebook, has its report made, and set where that takes Typst, and writes it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::config::find_python;
@@ -66,7 +67,7 @@ pub fn publish(order: &Order) -> Result<Published, PublishError> {
     let notebook = Notebook::read(&order.notebook).map_err(anyhow::Error::from)?;
     let report = match &order.output {
         Some(output) => output.clone(),
-        None => own(beside(&order.notebook, order.to))?,
+        None => beside(&order.notebook, order.to),
     };
     if is_same(&order.notebook, &report) {
         return Err(PublishError::Notebook(report));
@@ -101,22 +102,33 @@ fn write(
         Format::Pdf => pdf(order, &make(), notes)?,
         Format::Ipynb => report::clean(notebook, order.audience).to_json().into_bytes(),
         Format::Md => {
-            let folder = own(output.with_file_name(format!("{}_files", stem(output))))?;
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let document = report::md(&make(), &name);
+            let folder = output.with_file_name(format!("{}_files", stem(output)));
+            let name = folder.file_name().unwrap_or_default();
+            let document = report::md(&make(), &name.to_string_lossy());
             if !document.pictures.is_empty() {
-                std::fs::create_dir_all(&folder)
+                let place = open(output)
+                    .and_then(|beside| disk::folder_inside(beside, Path::new(name)))
                     .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-            }
-            for (name, bytes) in document.pictures {
-                let file = own(folder.join(name))?;
-                put(&file, &bytes)?;
-                pictures.push(file);
+                for (name, bytes) in document.pictures {
+                    let file = folder.join(&name);
+                    disk::put_inside(&place, Path::new(&name), &bytes)
+                        .with_context(|| format!("cannot write `{}`", file.display()))?;
+                    pictures.push(file);
+                }
             }
             document.text.into_bytes()
         }
     };
-    put(output, &bytes)?;
+    let written = match &order.output {
+        Some(output) => disk::write(output, &bytes, None).map_err(anyhow::Error::from),
+        // A name that we chose: a cell could have made a link of it, or could do so now.
+        None => open(output)
+            .and_then(|folder| {
+                disk::put_inside(folder, Path::new(output.file_name().unwrap_or_default()), &bytes)
+            })
+            .map_err(anyhow::Error::from),
+    };
+    written.with_context(|| format!("cannot write `{}`", output.display()))?;
     Ok(pictures)
 }
 
@@ -132,20 +144,9 @@ fn pdf(order: &Order, report: &Report, notes: &mut Vec<String>) -> Result<Vec<u8
     Ok(pages.pdf)
 }
 
-fn put(file: &Path, bytes: &[u8]) -> Result<()> {
-    disk::write(file, bytes, None).with_context(|| format!("cannot write `{}`", file.display()))
-}
-
-/// A place that we named ourselves, unless a cell has made a link of that name: what it leads to is not ours to write.
-fn own(place: PathBuf) -> Result<PathBuf> {
-    let is_link = std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink());
-    if is_link {
-        return Err(anyhow!(
-            "`{}` is a link: remove it, or name a file with `-o`",
-            place.display()
-        ));
-    }
-    Ok(place)
+/// The folder in which a file is to lie.
+fn open(file: &Path) -> std::io::Result<File> {
+    File::open(disk::folder_of(file))
 }
 
 /// `sales-report.html` for `sales.ipynb`: what people write themselves beside a notebook is not named so.
@@ -184,11 +185,13 @@ mod tests {
             output: None,
             python: None,
         };
-        let refused = publish(&order).unwrap_err().to_string();
-        assert!(refused.ends_with("is a link: remove it, or name a file with `-o`"), "{refused}");
+        let written = publish(&order).unwrap().report;
+        assert!(!written.is_symlink());
         assert_eq!(std::fs::read_to_string(&kept).unwrap(), "mine");
+        std::fs::remove_file(&written).unwrap();
+        std::os::unix::fs::symlink(&kept, &written).unwrap();
         // One that the user names is the user's.
-        order.output = Some(folder.path().join("a-report.html"));
+        order.output = Some(written);
         publish(&order).unwrap();
         assert!(std::fs::read_to_string(&kept).unwrap().starts_with("<!"));
     }

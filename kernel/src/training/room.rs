@@ -13,8 +13,7 @@ use datarus_agent::executor::{
 use datarus_agent::llm::Interrupt;
 use datarus_agent::observation::plain;
 use datarus_agent::trajectory::{Change, Evidence};
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
-use rustix::io::Errno;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -23,6 +22,7 @@ use tokio::runtime::Runtime;
 use super::order::{Content, FileOrder};
 use crate::client::{ExecuteReply, ExecuteRequest, Outputs};
 use crate::config::Config;
+use crate::disk::folder_inside;
 use crate::headless::{HeadlessError, Kernel};
 use crate::outputs;
 use crate::server::LOST;
@@ -376,11 +376,7 @@ fn create_inside(folder: &Path, name: &Path) -> std::io::Result<File> {
     let into = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut place = openat(CWD, folder, into, Mode::empty())?;
     for part in name.parent().into_iter().flat_map(Path::components) {
-        match mkdirat(&place, part.as_os_str(), Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-        place = openat(&place, part.as_os_str(), into, Mode::empty())?;
+        place = folder_inside(&place, Path::new(&part))?;
     }
     let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let name = name.file_name().unwrap_or_default();
