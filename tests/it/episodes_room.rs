@@ -14,8 +14,15 @@ use tests::frontend::{config, python};
 
 use crate::episodes::{LOAD, end, step, task, trajectories};
 
-/// All that is played of tasks, one after the other in one room; a cell may take three seconds.
-fn played(folder: &Path, tasks: &[Value]) -> (Made, Vec<Trajectory>) {
+/// Longer than any cell takes that ends, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// All that is played of tasks, one after the other in one room; a cell may take so long.
+fn played_within(
+    cell_timeout: Duration,
+    folder: &Path,
+    tasks: &[Value],
+) -> (Made, Vec<Trajectory>) {
     let path = folder.join("tasks.jsonl");
     let lines: Vec<String> = tasks.iter().map(Value::to_string).collect();
     std::fs::write(&path, lines.join("\n")).unwrap();
@@ -29,9 +36,13 @@ fn played(folder: &Path, tasks: &[Value]) -> (Made, Vec<Trajectory>) {
         tokens: false,
     };
     let mut config = config(&python());
-    config.limits.cell_timeout = Duration::from_secs(3);
+    config.limits.cell_timeout = cell_timeout;
     let made = make(&config, &job, &Interrupt::default(), &mut |_, _| ()).unwrap();
     (made, trajectories(&std::fs::read_to_string(job.output).unwrap()))
+}
+
+fn played(folder: &Path, tasks: &[Value]) -> (Made, Vec<Trajectory>) {
+    played_within(PATIENCE, folder, tasks)
 }
 
 fn printed(trajectory: &Trajectory, at: usize) -> Value {
@@ -66,7 +77,7 @@ fn a_cell_that_takes_too_long_or_ends_python_is_a_step_that_says_so() {
     let after = [step("Load.", LOAD), end("It is 220.5.")];
     let folder = tempfile::tempdir().unwrap();
     let tasks = [task("hard", "?", &["2"], &hard), task("after", "?", &["220.5"], &after)];
-    let (made, all) = played(folder.path(), &tasks);
+    let (made, all) = played_within(Duration::from_secs(15), folder.path(), &tasks);
     assert_eq!((made.episodes, made.broken), (2, 0));
     let status: Vec<Status> = all[0].steps.iter().map(|done| done.step.execution.status).collect();
     let expected = [Status::Ok, Status::TimedOut, Status::Ok, Status::Died, Status::Ok];
