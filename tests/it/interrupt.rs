@@ -113,6 +113,27 @@ async fn numbers_that_are_crunched_stop() {
 }
 
 #[tokio::test]
+async fn a_cell_that_is_about_to_run_or_has_just_run_stops() {
+    // What ipykernel does around a cell's code: an interrupt there would end the cell without a reply.
+    let around = "get_ipython().input_transformers_cleanup.append(\n\
+        \x20   lambda lines: (begin(), time.sleep(600)) if 'now' in lines[0] else lines)";
+    let AtWork { mut client, _folder: folder, .. } = at_work(&format!("{around}\nbegin()")).await;
+    let begun = folder.path().join("begun");
+    for silent in [false, true] {
+        std::fs::remove_file(&begun).unwrap();
+        let code = json!({"code": "now = 1", "silent": silent, "store_history": !silent,
+            "user_expressions": {}, "allow_stdin": false, "stop_on_error": true});
+        let cell = client.send(Channel::Shell, "execute_request", code).await;
+        until("a cell that is about to run", || begun.exists()).await;
+        client.interrupt().await;
+        let ended = client.end_of(&cell).await;
+        assert_eq!(ended.reply["ename"], "KeyboardInterrupt", "{}", ended.reply);
+        assert_eq!(ended.contents("error").len(), usize::from(!silent));
+        assert_eq!(client.run("kept + 0").await.reply["status"], "ok");
+    }
+}
+
+#[tokio::test]
 async fn a_cell_that_catches_its_interrupt_is_interrupted_once() {
     let code = "try:\n    begin()\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    time.sleep(1.5)\n    print('saved')";
     let ended = is_interrupted(code).await;

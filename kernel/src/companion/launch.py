@@ -1,8 +1,8 @@
 """Starts ipykernel as the companion of a Datarus kernel.
 
 It differs from `python -m ipykernel_launcher` in these things: output is never dropped when a reader is slow, and
-comes in pieces that a reader can hold; long texts are packed quicker; an interrupt ends an `await`; the module
-`datarus_companion` is there for the kernel to ask (it is in `sys.modules`, never in the user's namespace); and the
+comes in pieces that a reader can hold; long texts are packed quicker; an interrupt ends an `await`; a cell that is
+interrupted before or after its code gets a reply; the module `datarus_companion` is there for the kernel to ask (it is in `sys.modules`, never in the user's namespace); and the
 kernel is told over the socket `up` beside this file when requests may be sent, or why not.
 """
 
@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import warnings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -115,6 +116,40 @@ def interrupt_once(kernel):
     kernel.control_handlers["interrupt_request"] = interrupt_request
 
 
+def reply_to_interrupted(kernel):
+    """Has a cell that is interrupted just before its code runs, or just after, end as if it were in it.
+
+    ipykernel writes a line to its log then and sends no reply, so that whoever waits for one waits for ever.
+    """
+    execute, finish = kernel.shell_handlers["execute_request"], kernel.finish_metadata
+    replied = set()
+
+    def finish_metadata(parent, metadata, content):
+        # From here on the reply is on its way: an interrupt comes too late. In a subshell there are none.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        replied.add(parent["header"]["msg_id"])
+        return finish(parent, metadata, content)
+
+    async def execute_request(stream, ident, parent):
+        id = parent["header"]["msg_id"]
+        try:
+            await execute(stream, ident, parent)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if id not in replied:
+                error = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": ["KeyboardInterrupt"]}
+                if not parent["content"].get("silent"):
+                    kernel.session.send(kernel.iopub_socket, "error", error, parent, ident=kernel._topic("error"))
+                reply = {"status": "error", "execution_count": kernel.execution_count, **error}
+                kernel.session.send(stream, "execute_reply", reply, parent, ident=ident)
+        finally:
+            replied.discard(id)
+
+    kernel.finish_metadata = finish_metadata
+    kernel.shell_handlers["execute_request"] = execute_request
+
+
 def main():
     """Runs the kernel until it is shut down."""
     import datarus_companion
@@ -138,6 +173,7 @@ def main():
         datarus_companion.attach(app.shell)
         wake_on_signals(IOLoop.current().asyncio_loop)
         interrupt_once(app.kernel)
+        reply_to_interrupted(app.kernel)
     except BaseException as error:
         tell(error=f"ipykernel did not start: {type(error).__name__}: {error}")
         raise

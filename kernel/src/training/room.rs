@@ -36,6 +36,9 @@ const MODULE: &str = "__import__('sys').modules['datarus_watch'].watch";
 /// Prints even where a cell has given `print` another meaning.
 const PRINT: &str = "__import__('builtins').print";
 
+/// How long Python may take at least to come up and to say what a cell did.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Why an episode cannot be played here.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RoomError {
@@ -309,10 +312,18 @@ impl Room {
         Ok((reply, kept.finish().into_iter().map(lean).collect()))
     }
 
-    /// Runs code that leaves no trace and prints one JSON value.
+    /// Runs code that leaves no trace and prints one JSON value. What a cell has left there may never let it end.
     fn ask(&mut self, code: &str) -> Result<Value, RoomError> {
         let kernel = self.kernel.as_mut().ok_or(RoomError::Gone)?;
-        Ok(self.runtime.block_on(kernel.ask_python(code))?)
+        let (timeout, stop) = (self.config.limits.cell_timeout.max(PATIENCE), &self.stop);
+        self.runtime.block_on(async {
+            tokio::select! {
+                asked = tokio::time::timeout(timeout, kernel.ask_python(code)) => {
+                    Ok(asked.map_err(|_too_long| RoomError::Gone)??)
+                }
+                () = asked(stop) => Err(RoomError::Stopped),
+            }
+        })
     }
 }
 
