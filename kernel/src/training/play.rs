@@ -78,7 +78,8 @@ impl Played {
     }
 }
 
-/// Plays an episode, which is one or more orders; `from` is where paths of files begin. `stop` ends the turn of a model.
+/// Plays an episode, which is one or more orders; `from` is where paths of files begin. `stop` ends the turn of a model, and the
+/// wait for a program.
 pub(super) fn play(
     room: &mut Room,
     solver: &mut Solver,
@@ -108,7 +109,7 @@ pub(super) fn play(
                 }
             }
             Solver::Program(program) => {
-                let next = |shown: &[Shown]| program.next(order, shown);
+                let next = |shown: &[Shown]| program.next(order, shown, stop);
                 if let Some(skip) = drive(room, config, order, &mut trajectory, next)? {
                     return Ok(Played::Skipped(skip));
                 }

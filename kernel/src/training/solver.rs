@@ -1,8 +1,14 @@
 //! Who solves tasks: the order itself, a program, or a model.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
+use datarus_agent::llm::Interrupt;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
 use super::order::{Move, Order};
@@ -32,7 +38,7 @@ pub enum SolverError {
         /// How it was started.
         command: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It said something that is no move.
     #[error(
@@ -44,10 +50,16 @@ pub enum SolverError {
         /// The beginning of what it said.
         found: String,
     },
+    /// It was told to stop while the program kept silent.
+    #[error("it was stopped while the solver kept silent")]
+    Stopped,
     /// The solution of an order ends without an answer.
     #[error("the solution of the task `{0}` ends without an answer")]
     NoEnd(String),
 }
+
+/// How often it is looked whether a stop was asked for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A program that answers each line on its standard input with a line on its standard output.
 #[derive(Debug)]
@@ -55,7 +67,8 @@ pub struct Program {
     command: String,
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    /// What it says, read by a thread: a pipe alone would not hear a stop.
+    lines: Receiver<io::Result<String>>,
 }
 
 impl Program {
@@ -69,26 +82,44 @@ impl Program {
             .args(["-c", command])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // So that its end reaches what the shell has started.
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let closed = || failed(std::io::ErrorKind::BrokenPipe.into());
+        let closed = || failed(io::ErrorKind::BrokenPipe.into());
         let input = child.stdin.take().ok_or_else(closed)?;
-        let output = BufReader::new(child.stdout.take().ok_or_else(closed)?);
-        Ok(Self { command: command.to_owned(), child, input, output })
+        let output = child.stdout.take().ok_or_else(closed)?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || read(output, &sender));
+        Ok(Self { command: command.to_owned(), child, input, lines })
     }
 
-    /// What it does next, given what its steps have shown.
+    /// What it does next, given what its steps have shown. Blocks until it says so, or `stop` is set.
     ///
     /// # Errors
-    /// When it has ended, or says what is no move.
-    pub fn next(&mut self, order: &Order, shown: &[Shown]) -> Result<Move, SolverError> {
+    /// When it has ended, or says what is no move, or was stopped.
+    pub fn next(
+        &mut self,
+        order: &Order,
+        shown: &[Shown],
+        stop: &Interrupt,
+    ) -> Result<Move, SolverError> {
         let failed = |source| SolverError::Io { command: self.command.clone(), source };
         let mut line = serde_json::to_string(&Question { order, shown }).unwrap_or_default();
         line.push('\n');
         self.input.write_all(line.as_bytes()).map_err(failed)?;
         self.input.flush().map_err(failed)?;
-        line.clear();
-        self.output.read_line(&mut line).map_err(failed)?;
+        let line = loop {
+            match self.lines.recv_timeout(LOOK) {
+                Ok(line) => break line.map_err(failed)?,
+                Err(RecvTimeoutError::Timeout) if stop.is_set() => {
+                    return Err(SolverError::Stopped);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // It has ended: no move.
+                Err(RecvTimeoutError::Disconnected) => break String::new(),
+            }
+        };
         serde_json::from_str(&line).map_err(|_| SolverError::NoMove {
             command: self.command.clone(),
             found: line.trim().chars().take(80).collect(),
@@ -96,10 +127,17 @@ impl Program {
     }
 }
 
+/// Hands on lines until there are no more, or nobody wants them.
+fn read(output: ChildStdout, lines: &mpsc::Sender<io::Result<String>>) {
+    let _ = BufReader::new(output).lines().try_for_each(|line| lines.send(line));
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.child.kill();
+        if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.wait();
     }
 }
@@ -126,7 +164,7 @@ mod tests {
         let echo = r#"while read -r line; do echo '{"thought":"Look.","code":"1"}'; done"#;
         let mut program = Program::start(echo).unwrap();
         for _ in 0..3 {
-            let next = program.next(&order(), &[]).unwrap();
+            let next = program.next(&order(), &[], &Interrupt::default()).unwrap();
             assert!(matches!(next, Move::Step { ref code, .. } if code == "1"));
         }
     }
@@ -134,11 +172,34 @@ mod tests {
     #[test]
     fn a_program_that_ends_or_speaks_of_something_else_is_told() {
         let mut ended = Program::start("exit 3").unwrap();
-        let said = ended.next(&order(), &[]).unwrap_err().to_string();
+        let said = ended.next(&order(), &[], &Interrupt::default()).unwrap_err().to_string();
         assert!(said.contains("the solver `exit 3`"), "{said}");
         let mut wrong = Program::start("read -r line; echo hello").unwrap();
-        let said = wrong.next(&order(), &[]).unwrap_err().to_string();
+        let said = wrong.next(&order(), &[], &Interrupt::default()).unwrap_err().to_string();
         assert!(said.ends_with("found `hello`"), "{said}");
+    }
+
+    #[test]
+    fn a_program_that_keeps_silent_is_stopped_with_what_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = folder.path().join("began");
+        let silent = format!("(echo > '{}'; sleep 600); echo", began.display());
+        let mut program = Program::start(&silent).unwrap();
+        let stop = Interrupt::default();
+        let said = thread::scope(|scope| {
+            let asked = scope.spawn(|| program.next(&order(), &[], &stop));
+            while !began.exists() {
+                thread::yield_now();
+            }
+            stop.set();
+            asked.join().unwrap().unwrap_err()
+        });
+        assert!(matches!(said, SolverError::Stopped), "{said}");
+        let lines = std::mem::replace(&mut program.lines, mpsc::channel().1);
+        assert!(matches!(lines.try_recv(), Err(mpsc::TryRecvError::Empty)), "it runs until then");
+        drop(program);
+        // The pipe ends with the last that could write to it.
+        assert!(lines.recv().is_err());
     }
 
     #[test]
