@@ -85,7 +85,8 @@ pub struct AskArgs {
     /// A ready prompt: what is asked for besides the words.
     #[arg(long, value_name = "NAME", value_enum, env = "DATARUS_PRESET")]
     pub preset: Option<Preset>,
-    /// A file that the question is about; may be given more than once.
+    /// A file that the question is about; may be given more than once [default: the data files of the notebook's
+    /// folder].
     #[arg(long, value_name = "FILE", num_args = 1.., env = "DATARUS_DATA", value_delimiter = ',')]
     pub data: Vec<PathBuf>,
     /// The notebook to write; it runs in its folder, so that it replays from there.

@@ -108,6 +108,21 @@ fn a_question_is_told_of_its_files_whatever_folder_it_is_asked_from() {
     }
 }
 
+#[test]
+fn a_question_that_names_no_file_is_told_of_those_of_its_folder() {
+    let project = project();
+    let asked = Command::new(binary())
+        .args(["ask", "What is the total revenue?", "-o", "data/answer.ipynb"])
+        .current_dir(project.path())
+        .env("DATARUS_PYTHON", python())
+        .output()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&asked.stdout);
+    assert!(answer.contains("220.5"), "{answer}");
+    let notebook = Notebook::read(&project.path().join("data/answer.ipynb")).unwrap();
+    assert_eq!(notebook.metadata["datarus"]["datasets"][0]["path"], "sales.csv");
+}
+
 /// Outputs of the code cells that a replay runs, without the numbers that differ.
 fn outputs(notebook: &Notebook) -> Vec<Value> {
     let runs = |cell: &&Value| {

@@ -22,7 +22,7 @@ use crate::prompt::Loader;
 pub struct Question {
     /// In the analyst's words.
     pub text: String,
-    /// Files that it is about.
+    /// Files that it is about; none stands for those of the notebook's folder.
     pub data: Vec<PathBuf>,
     /// A ready prompt.
     pub preset: Option<Preset>,
@@ -77,7 +77,8 @@ pub async fn ask(
     // Named by the user, so Python may read them wherever they are.
     config.sandbox.readable.extend(data.iter().cloned());
     let mut kernel = Kernel::start(config, loader).await?;
-    let mut cell = prompt_cell(&question.text, question.preset, question.think, &files);
+    let named = (!files.is_empty()).then_some(&*files);
+    let mut cell = prompt_cell(&question.text, question.preset, question.think, named);
     let mut outputs = Outputs::default();
     let source = cell["source"].as_str().unwrap_or_default().to_owned();
     progress.pass("thinking");
@@ -101,11 +102,16 @@ pub async fn ask(
     if let Some(record) = &mut record {
         kernel.find_kept(record).await?;
     }
+    let mut notebook = notebook_of(cell, &outputs, record.as_ref());
+    let files = if files.is_empty() {
+        facts::mentioned_files(&folder, facts::code(&notebook.cells))
+    } else {
+        files
+    };
     let facts = facts::gather(&mut kernel, &folder, &files).await?;
     let sandbox = kernel.sandbox();
     kernel.stop().await?;
 
-    let mut notebook = notebook_of(cell, &outputs, record.as_ref());
     note_facts(&mut notebook, facts, &sandbox);
     let Saved { path, unsaved } = safe.save(&notebook, &mut progress)?;
     let notebook = if unsaved.is_some() { path } else { question.output.clone() };
@@ -132,12 +138,13 @@ pub(super) fn as_cells(
     std::iter::once(turn.prompt).chain(turn.below).collect()
 }
 
-/// `>` marks the cell for every front end; a question of several lines or with flags takes the long form.
+/// `>` marks the cell for every front end; a question of several lines or with flags takes the long form. Without `files`
+/// the kernel names those of its folder.
 pub(super) fn prompt_cell(
     text: &str,
     preset: Option<Preset>,
     think: bool,
-    files: &[String],
+    files: Option<&[String]>,
 ) -> Value {
     let text = text.trim();
     let preset = preset.map(|preset| format!(" --preset {}", preset.name()));
@@ -148,14 +155,18 @@ pub(super) fn prompt_cell(
     } else {
         format!("%%ask{flags}\n{text}")
     };
-    json!({
+    let mut cell = json!({
         "cell_type": "code",
         "id": new_cell_id(),
-        "metadata": {"datarus": {"role": "prompt", "files": files}},
+        "metadata": {"datarus": {"role": "prompt"}},
         "source": source,
         "execution_count": null,
         "outputs": [],
-    })
+    });
+    if let Some(files) = files {
+        cell["metadata"]["datarus"]["files"] = json!(files);
+    }
+    cell
 }
 
 pub(super) fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer {
@@ -211,7 +222,7 @@ mod tests {
     #[test]
     fn a_question_is_marked_so_that_it_is_never_taken_for_python() {
         let source = |text: &str, preset: Option<Preset>, think: bool| {
-            prompt_cell(text, preset, think, &[])["source"].as_str().unwrap().to_owned()
+            prompt_cell(text, preset, think, None)["source"].as_str().unwrap().to_owned()
         };
         assert_eq!(source(" Which? ", None, false), "> Which?");
         assert_eq!(source("a\nb", None, false), "%%ask\na\nb");

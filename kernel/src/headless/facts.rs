@@ -69,6 +69,12 @@ pub(crate) fn mentioned_files<'a>(
     files
 }
 
+/// Sources of the code cells.
+pub(super) fn code(cells: &[Value]) -> impl Iterator<Item = &str> {
+    let code = cells.iter().filter(|cell| cell["cell_type"] == "code");
+    code.filter_map(|cell| cell["source"].as_str())
+}
+
 /// What stands between two quotes on one line; also what stands between two strings, which names no file.
 fn quoted(source: &str) -> impl Iterator<Item = &str> {
     source.lines().flat_map(|line| line.split(['"', '\'']).skip(1))

@@ -89,8 +89,7 @@ pub async fn run(config: Config, loader: Loader, job: &Job) -> Result<Ran, Headl
     }
     let Runner { mut kernel, mut notebook, mut progress, safe, mut ran, .. } = runner;
 
-    let sources = notebook.cells.iter().filter(|cell| cell["cell_type"] == "code");
-    let files = facts::mentioned_files(&folder, sources.filter_map(|cell| cell["source"].as_str()));
+    let files = facts::mentioned_files(&folder, facts::code(&notebook.cells));
     let facts = facts::gather(&mut kernel, &folder, &files).await?;
     let sandbox = kernel.sandbox();
     kernel.stop().await?;

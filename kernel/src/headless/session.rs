@@ -99,7 +99,7 @@ impl Session {
         seen: &mut dyn FnMut(&str, &Value),
     ) -> Result<Asked, HeadlessError> {
         let begun = Instant::now();
-        let mut cell = prompt_cell(text, None, false, files);
+        let mut cell = prompt_cell(text, None, false, Some(files));
         let source = cell["source"].as_str().unwrap_or_default().to_owned();
         let mut outputs = Outputs::default();
         let (request, metadata) = (ExecuteRequest::cell(&source), request_metadata(&cell, None));
