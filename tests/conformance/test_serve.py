@@ -211,6 +211,28 @@ def test_a_thread_keeps_its_variables_its_messages_and_its_folder(served: Served
         ask(client, "And now?", thread_id=thread)
 
 
+def test_a_chat_that_is_sent_whole_goes_on_in_its_thread(client: openai.OpenAI) -> None:
+    def told(*messages: dict):
+        return client.chat.completions.create(model="datarus", messages=list(messages))
+
+    file = {"type": "file", "file": {"file_id": upload(client)}}
+    first = {"role": "user", "content": [{"type": "text", "text": "What is the average revenue?"}, file]}
+    begun = told(first)
+    answer = {"role": "assistant", "content": f" {begun.choices[0].message.content}\n"}
+    rows = {"role": "user", "content": "How many rows does sales.csv have?"}
+    rules = {"role": "system", "content": "Be short."}
+    for before in ([rules, first, answer], [first, answer]):
+        # The second time it was asked already: then the thread has said more than the chat.
+        went_on = told(*before, rows)
+        assert (went_on.thread_id == begun.thread_id) == (rules in before)
+        assert "3 rows" in went_on.choices[0].message.content
+        has_read = "read_csv" in went_on.choices[0].message.reasoning_content
+        assert has_read != (rules in before), "variables are where they were made, files also in a new thread"
+    edited = told(first, {**answer, "content": "No."}, rows)
+    assert edited.thread_id not in (begun.thread_id, went_on.thread_id)
+    assert "3 rows" in edited.choices[0].message.content
+
+
 def test_what_is_no_question_is_refused_in_the_form_of_the_protocol(served: Served, client: openai.OpenAI) -> None:
     def refused(kind, act, **expected) -> None:
         with pytest.raises(kind) as error:

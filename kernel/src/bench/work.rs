@@ -166,7 +166,7 @@ impl Job {
             };
             let asked = match prevented {
                 Some(asked) => asked,
-                None => kernel.ask(&question.text, &files, &mut |_, _| ()).await?,
+                None => kernel.ask(&question.text, &files, None, &mut |_, _| ()).await?,
             };
             let mut line = line(&session, question, asked);
             let is_over = line.is_open();

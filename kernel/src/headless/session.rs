@@ -88,7 +88,7 @@ impl Session {
         Ok(reply.ename.map(|name| Asked::prevented(&name, &message)))
     }
 
-    /// Asks a question about files of the folder. `seen` hears what the kernel publishes, by its type.
+    /// Asks a question about files of the folder; `instructions` hold for it. `seen` hears what the kernel publishes, by its type.
     ///
     /// # Errors
     /// When the kernel is gone. No answer is no error.
@@ -96,13 +96,16 @@ impl Session {
         &mut self,
         text: &str,
         files: &[String],
+        instructions: Option<&str>,
         seen: &mut dyn FnMut(&str, &Value),
     ) -> Result<Asked, HeadlessError> {
         let begun = Instant::now();
         let mut cell = prompt_cell(text, None, false, Some(files));
         let source = cell["source"].as_str().unwrap_or_default().to_owned();
         let mut outputs = Outputs::default();
-        let (request, metadata) = (ExecuteRequest::cell(&source), request_metadata(&cell, None));
+        let instructions = instructions.map(|text| json!(text));
+        let metadata = request_metadata(&cell, instructions.as_ref());
+        let request = ExecuteRequest::cell(&source);
         let mut see = |kind: &str, content: &Value, _: &Outputs| seen(kind, content);
         let reply = self.kernel.execute(&request, &metadata, &mut outputs, &mut see).await?;
         let seconds = begun.elapsed().as_secs_f64();

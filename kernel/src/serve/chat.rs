@@ -1,8 +1,9 @@
 //! `POST /v1/chat/completions`: the last message of the user is asked, the answer comes whole or as a stream of events.
 //!
-//! Beyond the protocol: `thread_id` asks a thread that keeps its variables, and without it one is begun, which the
-//! answer names; `file_ids` names files, as parts of a message of the type `file` do. What the analyst thinks and runs
-//! stands in `reasoning_content`, as other servers have it.
+//! A chat goes on in the thread in which the messages before the last were said, word by word, so that what its cells
+//! made is there. Beyond the protocol: `thread_id` asks a thread whatever stands before; `file_ids` names files, as
+//! parts of a message of the type `file` do. What the analyst thinks and runs stands in `reasoning_content`, as other
+//! servers have it.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::error::ApiError;
 use super::files::Uploaded;
-use super::threads::Answering;
+use super::threads::{Answering, Chat, Line};
 use super::told::Delta;
 use crate::headless::session::Asked;
 
@@ -35,14 +36,24 @@ pub(super) async fn complete(
     let Json(body) =
         body.map_err(|error| ApiError::unreadable(error.status(), error.body_text()))?;
     let wanted = Wanted::read(&body)?;
-    let files = wanted.files.iter().map(|id| shared.files.get(id));
-    let files = files.collect::<Result<Vec<Uploaded>, _>>()?;
+    let uploaded = |ids: &[String]| {
+        ids.iter().map(|id| shared.files.get(id)).collect::<Result<Vec<Uploaded>, _>>()
+    };
+    let files = uploaded(&wanted.files)?;
     let names: BTreeSet<&str> = files.iter().map(|file| &*file.name).collect();
     if names.len() < files.len() {
         let message = "expected files of different names, found two of one name: upload one under another name";
         return Err(ApiError::invalid(Some("file_ids"), message));
     }
-    let answering = shared.threads.ask(wanted.thread.as_deref(), wanted.text, files)?;
+    let chat = Chat {
+        thread: wanted.thread,
+        earlier: wanted.earlier,
+        earlier_files: uploaded(&wanted.earlier_files)?,
+        instructions: wanted.instructions,
+        text: wanted.text,
+        files,
+    };
+    let answering = shared.threads.ask(chat)?;
     let id = format!("chatcmpl-{}", Uuid::new_v4().simple());
     let created = jiff::Timestamp::now().as_second();
     let talk = Talk { model: shared.model.clone(), id, created, answering };
@@ -61,6 +72,11 @@ struct Wanted {
     /// Ids of files, each once.
     files: Vec<String>,
     thread: Option<String>,
+    /// What the user and the analyst said before, and the ids of files that came with it.
+    earlier: Vec<Line>,
+    earlier_files: Vec<String>,
+    /// What the messages of the system say, if there are any.
+    instructions: Option<String>,
     as_stream: bool,
     with_usage: bool,
 }
@@ -71,13 +87,33 @@ impl Wanted {
             let message = format!("`{name}` is not supported: leave it out");
             return Err(ApiError::invalid(Some(name), message));
         }
-        let (text, mut files) = asked_in(body)?;
+        let messages = list(body, "messages")?;
+        let last = messages.iter().rposition(|message| message["role"] == "user");
+        let last = last.ok_or_else(|| expected("messages", "one of the role `user`"))?;
+        let (before, from) = messages.split_at(last);
+        let (text, mut files) = from.first().map(said_in).transpose()?.unwrap_or_default();
+        if text.trim().is_empty() {
+            return Err(expected("messages", "a text in the last one of the role `user`"));
+        }
+        let (mut earlier, mut earlier_files, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+        for message in before {
+            let (text, ids) = said_in(message)?;
+            match message["role"].as_str() {
+                Some("user") => earlier.push(Line { role: "user", text }),
+                Some("assistant") => earlier.push(Line { role: "assistant", text }),
+                Some("system" | "developer") => rules.push(text),
+                _ => {}
+            }
+            earlier_files.extend(ids);
+        }
+        let instructions = (!rules.is_empty()).then(|| rules.join("\n\n"));
         for id in list(body, "file_ids")? {
             let id = id.as_str().ok_or_else(|| expected("file_ids", "a list of texts"))?;
             files.push(id.to_owned());
         }
         let mut seen = BTreeSet::new();
         files.retain(|id| seen.insert(id.clone()));
+        earlier_files.retain(|id| seen.insert(id.clone()));
         let thread = match &body["thread_id"] {
             Value::Null => None,
             Value::String(id) => Some(id.clone()),
@@ -85,7 +121,16 @@ impl Wanted {
         };
         let as_stream = body["stream"] == true;
         let with_usage = body["stream_options"]["include_usage"] == true;
-        Ok(Self { text, files, thread, as_stream, with_usage })
+        Ok(Self {
+            text,
+            files,
+            thread,
+            earlier,
+            earlier_files,
+            instructions,
+            as_stream,
+            with_usage,
+        })
     }
 }
 
@@ -107,12 +152,10 @@ fn unsupported(body: &Value) -> Option<&'static str> {
     .find_map(|(name, is_asked)| is_asked.then_some(name))
 }
 
-/// The last message of the user, and the files that its parts name.
-fn asked_in(body: &Value) -> Result<(String, Vec<String>), ApiError> {
-    let last = list(body, "messages")?.iter().rev().find(|message| message["role"] == "user");
-    let last = last.ok_or_else(|| expected("messages", "one of the role `user`"))?;
+/// The words of a message, and the files that its parts name.
+fn said_in(message: &Value) -> Result<(String, Vec<String>), ApiError> {
     let (mut text, mut files) = (String::new(), Vec::new());
-    match &last["content"] {
+    match &message["content"] {
         Value::String(content) => text.push_str(content),
         Value::Array(parts) => {
             for part in parts {
@@ -127,9 +170,6 @@ fn asked_in(body: &Value) -> Result<(String, Vec<String>), ApiError> {
             }
         }
         _ => {}
-    }
-    if text.trim().is_empty() {
-        return Err(expected("messages", "a text in the last one of the role `user`"));
     }
     Ok((text, files))
 }
@@ -265,7 +305,12 @@ mod tests {
             "model": "any", "stream": true, "stream_options": {"include_usage": true}, "n": 1, "tools": [],
             "response_format": {"type": "text"}, "temperature": 0.5, "thread_id": "t", "file_ids": ["b", "a"],
             "messages": [
-                {"role": "user", "content": "before"},
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": [
+                    {"type": "text", "text": "before"}, {"type": "file", "file": {"file_id": "c"}},
+                    {"type": "file", "file": {"file_id": "a"}},
+                ]},
+                {"role": "developer", "content": "In euros."},
                 {"role": "assistant", "content": "yes"},
                 {"role": "user", "content": [
                     {"type": "text", "text": "now"}, {"type": "text", "text": "?"},
@@ -277,6 +322,12 @@ mod tests {
             text: "now?".into(),
             files: vec!["a".into(), "b".into()],
             thread: Some("t".into()),
+            earlier: vec![
+                Line { role: "user", text: "before".into() },
+                Line { role: "assistant", text: "yes".into() },
+            ],
+            earlier_files: vec!["c".into()],
+            instructions: Some("Be short.\n\nIn euros.".into()),
             as_stream: true,
             with_usage: true,
         };

@@ -16,7 +16,7 @@ use super::Shared;
 use super::error::{ApiError, At};
 use super::files::Uploaded;
 use super::told::Delta;
-use super::worker::{Question, Said, Worker};
+use super::worker::{Message, Question, Said, Worker};
 use crate::config::Config;
 use crate::headless::session::Asked;
 use crate::model::pool::Pool;
@@ -73,6 +73,55 @@ pub(super) struct Answering {
     pub(super) done: oneshot::Receiver<Result<Asked, ApiError>>,
 }
 
+/// A question as a client sends it: with the chat before it.
+pub(super) struct Chat {
+    /// The thread that is asked, whatever was said before.
+    pub(super) thread: Option<String>,
+    /// What was said before.
+    pub(super) earlier: Vec<Line>,
+    /// The files that came with it.
+    pub(super) earlier_files: Vec<Uploaded>,
+    /// What holds for the answer.
+    pub(super) instructions: Option<String>,
+    /// The question.
+    pub(super) text: String,
+    /// The files that come with it.
+    pub(super) files: Vec<Uploaded>,
+}
+
+/// One message of a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// `user` or `assistant`.
+    pub(super) role: &'static str,
+    /// Its words.
+    pub(super) text: String,
+}
+
+impl Thread {
+    /// Whether this is what was said here, but for white space around it, and questions that have no answer.
+    fn has_said(&self, lines: &[Line]) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_answered = |at: usize, message: &Message| {
+            message.role != "user" || said.get(at + 1).is_some_and(|next| next.role != "user")
+        };
+        let answered = said.iter().enumerate().filter(|(at, message)| is_answered(*at, message));
+        answered
+            .map(|(_, message)| (message.role, message.text.trim()))
+            .eq(lines.iter().map(|line| (line.role, line.text.trim())))
+    }
+}
+
+impl Known {
+    /// The thread, asked last, in which all of this was said and no more. A chat of which nothing was said goes on in
+    /// none.
+    fn with(&self, lines: &[Line]) -> Option<String> {
+        let said = self.threads.iter().filter(|(_, thread)| thread.has_said(lines));
+        let newest = said.max_by_key(|(_, thread)| thread.used);
+        newest.filter(|_| !lines.is_empty()).map(|(id, _)| id.clone())
+    }
+}
+
 impl Threads {
     /// At most `max`, in a folder, which is made.
     pub(super) fn new(folder: PathBuf, config: Config, pool: Pool, max: usize) -> io::Result<Self> {
@@ -80,17 +129,16 @@ impl Threads {
         Ok(Self { folder, config, pool, max, state: Mutex::default() })
     }
 
-    /// Asks a thread, or one that is begun for that.
-    pub(super) fn ask(
-        &self,
-        id: Option<&str>,
-        text: String,
-        files: Vec<Uploaded>,
-    ) -> Result<Answering, ApiError> {
+    /// Asks the thread that is named, or the one in which the chat was said, or one that is begun for that.
+    pub(super) fn ask(&self, chat: Chat) -> Result<Answering, ApiError> {
+        let Chat { thread, earlier, earlier_files, instructions, text, mut files } = chat;
         let mut known = self.known();
-        let id = match id {
-            Some(id) => id.to_owned(),
-            None => self.begin(&mut known)?,
+        let id = if let Some(id) = thread.or_else(|| known.with(&earlier)) {
+            id
+        } else {
+            // A later file takes the place of an earlier one.
+            files.splice(0..0, earlier_files);
+            self.begin(&mut known)?
         };
         known.clock += 1;
         let used = known.clock;
@@ -101,7 +149,7 @@ impl Threads {
         thread.used = used;
         let (told, heard) = mpsc::unbounded_channel();
         let (done, answered) = oneshot::channel();
-        let question = Question { text, files, told, done, place };
+        let question = Question { text, files, instructions, told, done, place };
         if thread.questions.send(question).is_err() {
             known.threads.remove(&id);
             return Err(unknown(&id));

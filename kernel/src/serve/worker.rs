@@ -22,6 +22,8 @@ pub(super) struct Question {
     pub(super) text: String,
     /// Files that its folder gets.
     pub(super) files: Vec<Uploaded>,
+    /// What holds for the answer.
+    pub(super) instructions: Option<String>,
     /// Hears how the answer grows; when nobody does, the question is stopped.
     pub(super) told: mpsc::UnboundedSender<Delta>,
     /// Gets what came of it.
@@ -130,7 +132,7 @@ struct Desk {
 impl Desk {
     /// Answers a question, and says whether the kernel lives on.
     async fn answer(&mut self, question: Question, ends: &mut watch::Receiver<()>) -> bool {
-        let Question { text, files, told, done, place: _place } = question;
+        let Question { text, files, instructions, told, done, place: _place } = question;
         if let Err(refusal) = self.take(&files) {
             let _ = done.send(Err(refusal));
             return true;
@@ -142,7 +144,8 @@ impl Desk {
             let _ = hearing.hear(kind, content).map(|delta| told.send(delta));
         };
         let asked = {
-            let mut asking = Box::pin(self.session.ask(&text, &self.files, &mut hear));
+            let mut asking =
+                Box::pin(self.session.ask(&text, &self.files, instructions.as_deref(), &mut hear));
             loop {
                 tokio::select! {
                     asked = &mut asking => break asked,
