@@ -34,6 +34,7 @@ mod error;
 mod files;
 mod threads;
 mod told;
+mod unread;
 mod worker;
 mod workspace;
 
@@ -168,6 +169,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), authorise))
+        .layer(middleware::from_fn(unread::told))
         .with_state(shared)
 }
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +144,24 @@ def test_a_page_that_was_led_here_by_its_name_is_refused(served: Served) -> None
     assert status == 403 and json.loads(body)["error"]["type"] == "permission_error"
     _, _, headers = served.raw("/models", "OPTIONS", Origin="https://evil.example")
     assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+def test_a_client_is_told_of_a_connection_that_ends_before_all_was_read(served: Served) -> None:
+    host, port = urllib.parse.urlsplit(served.base_url).netloc.split(":")
+
+    def ends(token: str, path: str, body: bytes, length: int) -> bool:
+        """Whether the answer says so; of a body of this length only a part is sent."""
+        with socket.create_connection((host, int(port)), timeout=60) as line:
+            head = f"POST /v1/{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+            head += f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            line.sendall(head.encode() + body)
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            return answer.getheader("connection") == "close"
+
+    assert ends(served.token, "threads", b"", 2)
+    assert ends("no token", "chat/completions", b"{", 2)
+    assert not ends(served.token, "chat/completions", b"{}", 2)
 
 
 def test_models_are_those_of_the_protocol(client: openai.OpenAI) -> None:
