@@ -75,7 +75,9 @@ def built_peer(cache: Path) -> Path:
     call([python, "-m", "pip", "download", *without, "-d", sources, PEER], env=searched)
     archive = next(sources.glob("llama_cpp_python-*.tar.gz"))
     with tarfile.open(archive) as packed:
-        packed.extractall(sources, filter="data")
+        # Pythons before 3.11.4 know no filters; pip has checked the archive.
+        packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        packed.extractall(sources)
     inside = sources / archive.name.removesuffix(".tar.gz") / "vendor/llama.cpp"
     keep_tile_settings(inside / "ggml/src/ggml-cpu/amx/mmq.cpp")
     settings = [f"-D{name}={value}" for name, value in SETTINGS.items()]
