@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
-use crate::executor::{Execution, Executor, Namespace, Variable};
-use crate::llm::{Interrupt, Model, ModelError, Sampling, Usage};
+use crate::executor::{Execution, Executor, Namespace, Survey, Variable};
+use crate::llm::{Interrupt, Model, ModelError, Profile, Sampling, Usage};
 
 use self::turn::OpenTurn;
 
@@ -40,6 +40,9 @@ pub struct Task {
     pub files: Vec<FileInfo>,
     /// `DataFrames` in the namespace.
     pub variables: Vec<Variable>,
+    /// What the files hold, where that is known already; else a large model's turn begins with a
+    /// [survey](Executor::survey).
+    pub data: DataNotes,
     /// The notebook so far, oldest first.
     pub history: Vec<Past>,
     /// What was done of this very turn before: it goes on from there.
@@ -77,6 +80,22 @@ pub struct FileInfo {
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
+}
+
+/// What a large model is told of files besides their names and sizes. All of it is foreign text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataNotes {
+    /// Which files are new or changed since the last question; may be empty.
+    pub changes: String,
+    /// What each source holds, and the keys between them, one text each. One that a question above was told already is
+    /// not told again.
+    pub profiles: Vec<String>,
+}
+
+impl DataNotes {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.profiles.is_empty()
+    }
 }
 
 /// Something that stands in the notebook above the prompt.
@@ -141,6 +160,9 @@ pub struct Given {
     /// What a ready prompt asked for.
     #[serde(default)]
     pub brief: String,
+    /// What the files held.
+    #[serde(default, skip_serializing_if = "DataNotes::is_empty")]
+    pub data: DataNotes,
 }
 
 /// How a turn ended.
@@ -261,6 +283,8 @@ impl Agent<'_> {
         task: &Task,
         on_event: &mut dyn FnMut(AgentEvent),
     ) -> Result<Turn, AgentError> {
+        let surveyed = self.surveyed(task);
+        let task = surveyed.as_ref().unwrap_or(task);
         let mut turn = OpenTurn::new(self, task, on_event)?;
         if let ControlFlow::Break(outcome) = turn.resume()? {
             return Ok(turn.end(outcome));
@@ -271,5 +295,14 @@ impl Agent<'_> {
                 return Ok(turn.end(outcome));
             }
         }
+    }
+
+    /// The task with what the data hold. A small model was not trained to hear it; a turn that goes on was told already;
+    /// and where nothing is to run, no file is read either.
+    fn surveyed(&mut self, task: &Task) -> Option<Task> {
+        let is_large = self.model.info().profile == Profile::Full;
+        let begins = task.begun.is_none() && task.mode == Mode::Agentic;
+        let Survey { files, notes } = (is_large && begins).then(|| self.executor.survey())??;
+        Some(Task { files, data: notes, ..task.clone() })
     }
 }

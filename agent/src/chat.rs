@@ -1,6 +1,8 @@
 //! The chat of one turn as the model sees it. It only grows at its end, so that the KV-cache is kept, except that old
 //! observations are shortened when the context fills.
 
+use std::collections::BTreeSet;
+
 use crate::agent::{Given, Limits, Mode, Outcome, Past, Step, Task, Turn};
 use crate::dialect::{Said, disarm};
 use crate::llm::Profile;
@@ -22,6 +24,8 @@ pub(crate) struct Chat {
     messages: Vec<ChatMessage>,
     /// Message and segment of each observation that is not shortened yet, oldest first.
     observations: Vec<(usize, usize)>,
+    /// What was told of the data so far.
+    told: BTreeSet<String>,
 }
 
 impl Chat {
@@ -35,7 +39,7 @@ impl Chat {
         for past in visible(style.profile, task).iter().skip(skip) {
             chat.past(task, past);
         }
-        chat.say(Role::User, Segment::Data(prompt::question(style, task)));
+        chat.ask(task);
         for step in task.begun.iter().flat_map(|begun| &begun.done) {
             chat.past_step(step);
         }
@@ -44,7 +48,7 @@ impl Chat {
 
     /// A chat in which nothing was said.
     pub(crate) fn empty(style: Style) -> Self {
-        Self { style, messages: Vec::new(), observations: Vec::new() }
+        Self { style, messages: Vec::new(), observations: Vec::new(), told: BTreeSet::new() }
     }
 
     pub(crate) fn messages(&self) -> &[ChatMessage] {
@@ -152,6 +156,12 @@ impl Chat {
         }
     }
 
+    /// Puts a question. What a question before it was told of the data stands above.
+    fn ask(&mut self, task: &Task) {
+        self.say(Role::User, Segment::Data(prompt::question(self.style, task, &self.told)));
+        self.told.extend(task.data.profiles.iter().cloned());
+    }
+
     fn past(&mut self, task: &Task, past: &Past) {
         match past {
             Past::Turn(turn) => self.past_turn(task, turn),
@@ -166,15 +176,16 @@ impl Chat {
 
     /// A turn as it stands in the notebook. Its code may have been edited since: it is foreign text.
     fn past_turn(&mut self, task: &Task, turn: &Turn) {
-        let Given { files, variables, brief } = match self.style.profile {
+        let Given { files, variables, brief, data } = match self.style.profile {
             Profile::Compact => Given { files: task.files.clone(), ..Given::default() },
             Profile::Full => turn.given.clone(),
         };
         let (prompt, mode) = (turn.prompt.clone(), turn.mode);
         let (instructions, history) = (String::new(), Vec::new());
+        let begun = None;
         let asked =
-            Task { prompt, brief, mode, instructions, files, variables, history, begun: None };
-        self.say(Role::User, Segment::Data(prompt::question(self.style, &asked)));
+            Task { prompt, brief, mode, instructions, files, variables, data, history, begun };
+        self.ask(&asked);
         for step in &turn.steps {
             self.past_step(step);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::agent::{DataNotes, FileInfo};
 use crate::llm::Interrupt;
 
 /// What is done while a cell runs, on the thread that waits for it: called with its outputs so far when it begins and
@@ -32,11 +33,27 @@ pub trait Executor {
     /// The `DataFrames` that exist in the namespace now.
     fn variables(&mut self) -> Vec<Variable>;
 
+    /// Says what the data beside the notebook hold; `None` where that is not known, or nobody may look.
+    ///
+    /// Blocks while files are read, within bounds. What is wrong with a file is part of what is said.
+    fn survey(&mut self) -> Option<Survey> {
+        None
+    }
+
     /// Puts a question to the analyst and waits for the answer; `None` where nobody can be asked.
     fn ask(&mut self, question: &str) -> Option<String> {
         let _ = question;
         None
     }
+}
+
+/// What a large model is told of the data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// All files, also of kinds that a small model has not learnt to read.
+    pub files: Vec<FileInfo>,
+    /// What they hold.
+    pub notes: DataNotes,
 }
 
 /// What a step finds when it begins.

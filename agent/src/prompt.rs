@@ -3,6 +3,8 @@
 
 mod analyze;
 
+use std::collections::BTreeSet;
+
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
@@ -96,13 +98,13 @@ pub(crate) fn system(style: Style, mode: Mode, limits: &Limits) -> Option<String
     Some(render(template, context! { max_steps, cell_timeout, keeps_state, form }))
 }
 
-/// The question with the files and `DataFrames` that are there.
-pub(crate) fn question(style: Style, task: &Task) -> String {
+/// The question with the files and `DataFrames` that are there, and what the files hold beyond what was `told` before.
+pub(crate) fn question(style: Style, task: &Task, told: &BTreeSet<String>) -> String {
     let text = match (style.profile, style.dialect) {
         (Profile::Compact, _) => compact_question(task),
-        (Profile::Full, Dialect::DeepAnalyze) => analyze::question(style.namespace, task),
+        (Profile::Full, Dialect::DeepAnalyze) => analyze::question(style.namespace, task, told),
         (Profile::Full, Dialect::Datarus | Dialect::Markdown) => {
-            full_question(style.namespace, task)
+            full_question(style.namespace, task, told)
         }
     };
     disarm(&plain(&text))
@@ -185,7 +187,7 @@ struct VariableLine<'a> {
     columns: String,
 }
 
-fn full_question(namespace: Namespace, task: &Task) -> String {
+fn full_question(namespace: Namespace, task: &Task, told: &BTreeSet<String>) -> String {
     let mut files: Vec<&FileInfo> = task.files.iter().collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
     let files: Vec<FileLine<'_>> = files.into_iter().take(FULL_FILES).map(FileLine::from).collect();
@@ -194,7 +196,18 @@ fn full_question(namespace: Namespace, task: &Task) -> String {
     let n_files_left_out = task.files.len() - files.len();
     let question = asked(task);
     let template = include_str!("prompts/question.md");
-    render(template, context! { question, files, n_files_left_out, variables })
+    let data = data_notes(task, told);
+    render(template, context! { question, files, n_files_left_out, data, variables })
+}
+
+/// What is new, and what the files hold beyond what was `told` before; nothing where there is nothing to tell.
+fn data_notes(task: &Task, told: &BTreeSet<String>) -> String {
+    let profiles = task.data.profiles.iter().filter(|profile| !told.contains(*profile));
+    let profiles: String = profiles.map(|profile| format!("\n- {profile}")).collect();
+    let heading = if profiles.is_empty() { "" } else { "What the files hold:" };
+    let parts = [task.data.changes.clone(), format!("{heading}{profiles}")];
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n\n")
 }
 
 /// The words, and what a ready prompt adds to them.

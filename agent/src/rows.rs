@@ -145,6 +145,7 @@ fn opening(settings: &Settings, trajectory: &Trajectory, before: &[Trajectory]) 
         instructions: String::new(),
         files: trajectory.given.files.clone(),
         variables: trajectory.given.variables.clone(),
+        data: trajectory.given.data.clone(),
         history: before.iter().map(|trajectory| Past::Turn(trajectory.as_turn())).collect(),
         begun: None,
     };

@@ -336,6 +336,10 @@ pub struct EngineArgs {
     /// Each step of the analyst finds no variables of the steps before, as DeepAnalyze was trained.
     #[arg(long, env = "DATARUS_STATELESS", hide_short_help = true)]
     pub stateless: bool,
+    /// Read no data file before a question: the model is told their names and sizes alone. (A larger model is else told
+    /// what they hold: columns, types, rows, gaps, examples, keys between tables; the embedded one never is.)
+    #[arg(long, env = "DATARUS_NO_PROFILE", hide_short_help = true)]
+    pub no_profile: bool,
     /// A text file with instructions for the analyst in all notebooks [default: `datarus/instructions.md` in the
     /// user's configuration folder, if it is there].
     #[arg(long, value_name = "FILE", env = "DATARUS_INSTRUCTIONS", hide_short_help = true)]

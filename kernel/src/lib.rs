@@ -4,7 +4,7 @@
 //! [`connection`] (where, and with which key) → [`server`] (the event loop) → `companion` (the Python process, in
 //! its [`sandbox`]) →
 //! [`route`] (prompt or Python) → [`prompt`] (the agent's thread) → [`display`] (what a turn looks like) →
-//! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far).
+//! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far) → `sources` (what the data hold).
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
 //! [`cells`] and [`notebook`]; [`report`] (what people share of a notebook), [`publish`] (written as a file), [`bench`] (question sets), [`training`]
@@ -47,6 +47,7 @@ pub mod serve;
 pub mod server;
 mod session;
 mod sieve;
+mod sources;
 mod terminal;
 pub mod training;
 pub mod typeset;

@@ -81,7 +81,7 @@ pub fn notice(source: &ModelSource) -> Option<String> {
 
 /// What leaves this machine, in words.
 fn leaves(served: &Served) -> String {
-    let what = "questions, names of files, code and what it prints leave this machine";
+    let what = "questions, names and profiles of files, code and what it prints leave this machine";
     match (served.reach, served.encrypted) {
         (Reach::Here, _) => String::from("nothing leaves this machine."),
         (Reach::Away, false) => format!("{what}, UNENCRYPTED: use an address with https."),
@@ -183,7 +183,8 @@ mod tests {
     #[track_caller]
     fn check(model: &str, expected: Option<&str>) {
         let source = ModelSource::named(Some(Path::new(model)), &EndpointArgs::default()).unwrap();
-        let leave = "questions, names of files, code and what it prints leave this machine";
+        let leave =
+            "questions, names and profiles of files, code and what it prints leave this machine";
         let expected = expected.map(|expected| expected.replace("LEAVE", leave));
         assert_eq!(notice(&source), expected);
     }

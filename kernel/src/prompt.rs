@@ -9,7 +9,7 @@ use std::time::Duration;
 use datarus_agent::agent::{Agent, AgentError, AgentEvent, Task, Turn};
 use datarus_agent::dialect::Dialect;
 use datarus_agent::executor::{
-    Execution, Executor, ExecutorError, Meanwhile, Namespace, Output, Variable,
+    Execution, Executor, ExecutorError, Meanwhile, Namespace, Output, Survey, Variable,
 };
 use datarus_agent::llm::{self, Interrupt, Model, ModelError, ModelInfo, Sampling};
 use tokio::sync::mpsc;
@@ -61,6 +61,8 @@ pub(crate) enum FromAgent {
     },
     /// Name the DataFrames.
     Variables(blocking::Sender<Vec<Variable>>),
+    /// Say what the data hold.
+    Survey(blocking::Sender<Survey>),
     /// The turn is over.
     Ended(Result<Box<Ended>, Failure>),
 }
@@ -281,6 +283,12 @@ impl Executor for Remote<'_> {
         let (answer, said) = blocking::channel();
         (self.0)(FromAgent::Ask { question: question.to_owned(), answer });
         said.recv().ok().filter(|said| !said.is_empty())
+    }
+
+    fn survey(&mut self) -> Option<Survey> {
+        let (answer, said) = blocking::channel();
+        (self.0)(FromAgent::Survey(answer));
+        said.recv().ok()
     }
 
     fn variables(&mut self) -> Vec<Variable> {

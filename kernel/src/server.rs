@@ -19,6 +19,7 @@ use crate::message::Session;
 use crate::message::content::ExecutionState;
 use crate::prompt::{AgentThread, Loader};
 use crate::session::History;
+use crate::sources::Sources;
 use crate::wire::{Frames, ReplayGuard, SigningKey};
 use crate::zmtp::ZmtpError;
 
@@ -47,6 +48,7 @@ mod signals;
 mod sockets;
 mod step;
 mod stop;
+mod survey;
 mod turn;
 
 pub(crate) use step::LOST;
@@ -141,6 +143,7 @@ pub async fn run_with(
         ladder: None,
         lost_variables: None,
         history: History::default(),
+        sources: Sources::default(),
         agent: AgentThread::start(config.clone(), loader, events.clone()),
         events,
         config,
@@ -187,6 +190,7 @@ struct Server {
     /// Why the variables are lost, until a cell has been told.
     lost_variables: Option<String>,
     history: History,
+    sources: Sources,
     agent: AgentThread,
     config: Config,
     /// For what is done beside the loop.

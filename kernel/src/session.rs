@@ -1,10 +1,9 @@
 //! What this kernel has run, in order: what a question may refer to.
 
 use std::collections::{HashSet, VecDeque};
-use std::path::Path;
 
 use bytes::Bytes;
-use datarus_agent::agent::{FileInfo, Given, Past, Turn};
+use datarus_agent::agent::{Given, Past, Turn};
 use datarus_agent::executor::{Execution, Status};
 
 use crate::cells::source_sha;
@@ -20,12 +19,6 @@ const MAX_ENTRIES: usize = 64;
 
 /// How much of a cell's outputs is remembered, in bytes as published.
 const MAX_OUTPUT: usize = 256 << 10;
-
-/// How many files are named at most.
-const MAX_FILES: usize = 64;
-
-/// Files that a question may be about.
-const FILE_TYPES: [&str; 6] = ["csv", "tsv", "xlsx", "parquet", "json", "txt"];
 
 /// The cells and turns of this kernel, oldest first. A cell that is run again replaces what it did before.
 #[derive(Debug, Default)]
@@ -207,25 +200,6 @@ impl Cell {
     }
 }
 
-/// The data files in a folder, by name.
-pub(crate) fn data_files(folder: &Path) -> Vec<FileInfo> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<_> = entries.flatten().filter_map(|entry| data_file(&entry)).collect();
-    files.sort_by(|left, right| left.name.cmp(&right.name));
-    files.truncate(MAX_FILES);
-    files
-}
-
-fn data_file(entry: &std::fs::DirEntry) -> Option<FileInfo> {
-    let name = entry.file_name().into_string().ok()?;
-    let (_, extension) = name.rsplit_once('.')?;
-    let known = FILE_TYPES.contains(&extension.to_ascii_lowercase().as_str());
-    // Through links: data is often linked in.
-    let metadata = std::fs::metadata(entry.path()).ok()?;
-    let fits = known && metadata.is_file() && !name.starts_with('.');
-    fits.then_some(FileInfo { name, bytes: metadata.len() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,17 +241,5 @@ mod tests {
         history.end_cell("1", "ok", Some(3));
         let [Past::Cell { execution, .. }] = &history.pasts()[..] else { panic!("one cell") };
         assert_eq!((execution.execution_count, execution.outputs.len()), (Some(3), 1));
-    }
-
-    #[test]
-    fn data_files_are_sorted_and_nothing_else_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["b.csv", "A.XLSX", "notes.md", ".hidden.csv", "c.parquet", "noextension"] {
-            std::fs::write(folder.path().join(name), "x").unwrap();
-        }
-        std::fs::create_dir(folder.path().join("folder.csv")).unwrap();
-        let names: Vec<_> = data_files(folder.path()).into_iter().map(|file| file.name).collect();
-        assert_eq!(names, ["A.XLSX", "b.csv", "c.parquet"]);
-        assert!(data_files(&folder.path().join("missing")).is_empty());
     }
 }

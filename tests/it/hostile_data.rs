@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use datarus_agent::agent::{Agent, FileInfo, Limits, Mode, Outcome, Task};
+use datarus_agent::agent::{Agent, DataNotes, FileInfo, Limits, Mode, Outcome, Task};
 use datarus_agent::executor::{Execution, Namespace, Output, Status, Variable};
 use datarus_agent::llm::{Interrupt, Profile, Sampling};
 use datarus_agent::transcript::{ChatMessage, Segment};
@@ -67,10 +67,17 @@ enum Source {
     Column,
     File,
     Traceback,
+    Profile,
 }
 
-const SOURCES: [Source; 5] =
-    [Source::Printed, Source::Cell, Source::Column, Source::File, Source::Traceback];
+const SOURCES: [Source; 6] = [
+    Source::Printed,
+    Source::Cell,
+    Source::Column,
+    Source::File,
+    Source::Traceback,
+    Source::Profile,
+];
 
 #[test]
 fn data_forges_no_step_no_answer_and_no_control_token() {
@@ -146,6 +153,13 @@ fn task(hostile: &str, source: Source) -> Task {
         instructions: String::new(),
         files: if matches!(source, Source::File) { vec![file] } else { Vec::new() },
         variables: if matches!(source, Source::Column) { vec![frame] } else { Vec::new() },
+        data: match source {
+            Source::Profile => DataNotes {
+                changes: hostile.to_owned(),
+                profiles: vec![hostile.to_owned(), format!("a.csv: {hostile}")],
+            },
+            _ => DataNotes::default(),
+        },
         history: Vec::new(),
         begun: None,
     }
@@ -153,7 +167,7 @@ fn task(hostile: &str, source: Source) -> Task {
 
 fn execution(hostile: &str, source: Source) -> Execution {
     match source {
-        Source::File | Source::Printed => printed(hostile),
+        Source::File | Source::Printed | Source::Profile => printed(hostile),
         Source::Cell => table("a", hostile),
         Source::Column => table(hostile, "1"),
         Source::Traceback => {

@@ -38,6 +38,7 @@ mod scene;
 mod seen;
 mod served;
 mod setting;
+mod sources;
 mod step_outputs;
 mod templates;
 mod tidy;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use datarus_agent::agent::{Agent, AgentEvent, Limits, Mode, Outcome, Task, Turn};
+use datarus_agent::agent::{Agent, AgentEvent, DataNotes, Limits, Mode, Outcome, Task, Turn};
 use datarus_agent::dialect::Dialect;
 use datarus_agent::executor::{Execution, Namespace};
 use datarus_agent::llm::{Interrupt, Profile, Sampling};
@@ -106,6 +106,7 @@ pub(crate) fn task(prompt: &str) -> Task {
         instructions: String::new(),
         files: Vec::new(),
         variables: Vec::new(),
+        data: DataNotes::default(),
         history: Vec::new(),
         begun: None,
     }

@@ -179,6 +179,7 @@ fn only_these_files_of_the_kernel_name_the_agent() {
         "kernel/src/event.rs",
         "kernel/src/outputs.rs",
         "kernel/src/session",
+        "kernel/src/sources",
         "kernel/src/server",
         "kernel/src/config",
         "kernel/src/model",

@@ -142,6 +142,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
                 files: self.task.files.clone(),
                 variables: self.task.variables.clone(),
                 brief: self.task.brief.clone(),
+                data: self.task.data.clone(),
             },
         }
     }

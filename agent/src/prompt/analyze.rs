@@ -1,14 +1,16 @@
 //! The words that DeepAnalyze was trained on.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use super::{FULL_COLUMNS, FULL_FILES, Reply, asked, columns, seen_variables};
+use super::{FULL_COLUMNS, FULL_FILES, Reply, asked, columns, data_notes, seen_variables};
 use crate::agent::{FileInfo, Task};
 use crate::executor::Namespace;
 
-/// The question and the files, whose names and sizes alone are told. Where the notebook keeps its state, the
-/// `DataFrames` in it belong to the instruction.
-pub(super) fn question(namespace: Namespace, task: &Task) -> String {
+/// The question and the files, of which `# Data` tells names and sizes alone, as in training. What the files hold, and
+/// the `DataFrames` where the notebook keeps its state, belong to the instruction.
+pub(super) fn question(namespace: Namespace, task: &Task, told: &BTreeSet<String>) -> String {
     let mut parts = vec![format!("# Instruction\n{}", asked(task))];
     let variables = seen_variables(namespace, task);
     let variables =
@@ -16,6 +18,10 @@ pub(super) fn question(namespace: Namespace, task: &Task) -> String {
     let variables: String = variables.collect();
     if !variables.is_empty() {
         parts.push(format!("DataFrames that exist:{variables}"));
+    }
+    let data = data_notes(task, told);
+    if !data.is_empty() {
+        parts.push(data);
     }
     let mut files: Vec<&FileInfo> = task.files.iter().collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,6 +1,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::agent::DataNotes;
+
+fn question(style: Style, task: &Task) -> String {
+    super::question(style, task, &BTreeSet::new())
+}
 
 fn style(profile: Profile, dialect: Dialect) -> Style {
     Style { profile, dialect, continues: true, namespace: Namespace::Kept }
@@ -28,6 +33,7 @@ fn task() -> Task {
             .map(|n| FileInfo { name: format!("{n}.csv"), bytes: 2_500_000 })
             .collect(),
         variables: (0..6).map(|n| frame(&format!("df{n}"), 1)).collect(),
+        data: DataNotes::default(),
         history: Vec::new(),
         begun: None,
     }
@@ -148,4 +154,26 @@ fn a_question_to_deepanalyze_is_as_it_was_trained_on() {
     assert_eq!(question(style, &kept), expected);
     let fresh = Style { namespace: Namespace::Fresh, ..style };
     assert_eq!(question(fresh, &kept), "# Instruction\nHow many?");
+}
+
+#[test]
+fn what_the_data_hold_is_told_to_a_large_model_and_once() {
+    let profiles =
+        vec![String::from("x.csv: 2 rows: a int"), String::from("y.db:\n  t: 1 row: b int")];
+    let changes = String::from("Files since the last question: new: y.db.");
+    let data = DataNotes { changes, profiles };
+    let files = vec![FileInfo { name: String::from("x.csv"), bytes: 10_854 }];
+    let task = Task { files, variables: Vec::new(), data, ..task() };
+    assert_eq!(question(COMPACT, &task), "How many?\nFiles: x.csv");
+    let told = "Files since the last question: new: y.db.\n\nWhat the files hold:\n\
+                - x.csv: 2 rows: a int\n- y.db:\n  t: 1 row: b int";
+    let markdown = question(style(Profile::Full, Dialect::Markdown), &task);
+    let files = "How many?\n\nFiles in the working folder:\n- x.csv (10.9 kB)";
+    assert_eq!(markdown, format!("{files}\n\n{told}"));
+    let file = "# Data\nFile 1:\n{\"name\": \"x.csv\", \"size\": \"10.6KB\"}";
+    let deepanalyze = question(style(Profile::Full, Dialect::DeepAnalyze), &task);
+    assert_eq!(deepanalyze, format!("# Instruction\nHow many?\n\n{told}\n\n{file}"));
+    let before = task.data.profiles.iter().cloned().collect();
+    let again = super::question(style(Profile::Full, Dialect::Markdown), &task, &before);
+    assert_eq!(again, format!("{files}\n\n{}", task.data.changes));
 }

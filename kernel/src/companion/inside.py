@@ -55,6 +55,14 @@ def state():
     return _Answer({"variables": _data_frames(), "figures": _figures})
 
 
+def sources(asked):
+    """Returns what data files hold; `asked` is JSON, their `paths` and the contents that are `known`."""
+    from .profile import profile
+
+    asked = json.loads(asked)
+    return _Answer(list(profile(asked["paths"], asked["known"])))
+
+
 def begin_fresh():
     """Takes all variables of the user's away, until `end_fresh`; called again, all that were made since."""
     global _users

@@ -16,6 +16,21 @@ const FORWARD: &str = include_str!("forward.py");
 const PACKING: &str = include_str!("packing.py");
 const STREAMS: &str = include_str!("streams.py");
 
+/// What describes data files, as a package of its own.
+const PROFILE: [(&str, &str); 11] = [
+    ("__init__.py", include_str!("profile/__init__.py")),
+    ("archive.py", include_str!("profile/archive.py")),
+    ("child.py", include_str!("profile/child.py")),
+    ("columns.py", include_str!("profile/columns.py")),
+    ("databases.py", include_str!("profile/databases.py")),
+    ("formats.py", include_str!("profile/formats.py")),
+    ("lines.py", include_str!("profile/lines.py")),
+    ("markup.py", include_str!("profile/markup.py")),
+    ("tables.py", include_str!("profile/tables.py")),
+    ("text.py", include_str!("profile/text.py")),
+    ("trees.py", include_str!("profile/trees.py")),
+];
+
 /// Longest folder whose socket files keep to the 107 bytes of Linux (103 of macOS).
 const LONGEST_FOLDER: usize = 85;
 
@@ -55,6 +70,11 @@ impl RuntimeFolder {
         fs::write(module.join("packing.py"), PACKING)?;
         fs::write(module.join("streams.py"), STREAMS)?;
         fs::write(module.join("forward.py"), FORWARD)?;
+        let profile = module.join("profile");
+        fs::create_dir(&profile)?;
+        for (name, text) in PROFILE {
+            fs::write(profile.join(name), text)?;
+        }
         Ok(RuntimeFolder { folder, connection })
     }
 

@@ -19,6 +19,8 @@ pub struct Analyst {
     pub dialect: Option<Dialect>,
     /// What a step finds when it begins.
     pub namespace: Namespace,
+    /// Whether data files are told by name and size alone.
+    pub no_profile: bool,
     /// The user's standing instructions; may be empty.
     pub instructions: String,
 }
@@ -30,6 +32,7 @@ impl Analyst {
         Ok(Self {
             dialect: args.dialect.map(Dialect::from),
             namespace: if args.stateless { Namespace::Fresh } else { Namespace::Kept },
+            no_profile: args.no_profile,
             instructions: instructions(args.instructions.as_deref())?,
         })
     }

@@ -6,14 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::{HeadlessError, Kernel};
 use crate::disk::sha256;
+use crate::sources::is_data;
 
 const SCRIPT: &str = include_str!("facts.py");
 
 /// Files larger than this are not counted, in bytes: it would take longer than the analysis.
 const COUNTED: u64 = 1 << 28;
-
-/// Endings of data files.
-const DATA: &[&str] = &["csv", "tsv", "txt", "xlsx", "parquet", "json", "feather"];
 
 /// What a notebook was made with.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,10 +57,8 @@ pub(crate) fn mentioned_files<'a>(
 ) -> Vec<String> {
     let mut files: Vec<String> = Vec::new();
     for name in sources.flat_map(quoted) {
-        let path = Path::new(name);
-        let is_data =
-            path.extension().and_then(|end| end.to_str()).is_some_and(|end| DATA.contains(&end));
-        if is_data && !files.iter().any(|file| file == name) && folder.join(path).is_file() {
+        let is_new = is_data(name) && !files.iter().any(|file| file == name);
+        if is_new && folder.join(name).is_file() {
             files.push(name.to_owned());
         }
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use datarus_agent::agent::{Agent, AgentError, FileInfo, Limits, Mode, Outcome, Task};
+use datarus_agent::agent::{Agent, AgentError, DataNotes, FileInfo, Limits, Mode, Outcome, Task};
 use datarus_agent::dialect::Dialect;
 use datarus_agent::executor::{
     Execution, Executor, ExecutorError, Meanwhile, Namespace, Output, Status, Variable,
@@ -145,6 +145,7 @@ impl Episode {
             instructions: String::new(),
             files: self.files.clone(),
             variables: Vec::new(),
+            data: DataNotes::default(),
             history: Vec::new(),
             begun: None,
         }

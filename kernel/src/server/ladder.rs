@@ -147,6 +147,12 @@ impl Server {
         self.climb_ladder(Instant::now());
     }
 
+    /// Interrupts a request of our own.
+    pub(super) fn interrupt_own(&mut self) {
+        self.ladder.get_or_insert_with(|| Ladder::new(None, IDLE));
+        self.climb_ladder(Instant::now());
+    }
+
     /// Climbs the rungs that are due.
     pub(super) fn climb_ladder(&mut self, now: Instant) {
         while let Some(rung) = self.ladder.as_mut().and_then(|ladder| ladder.climb(now)) {

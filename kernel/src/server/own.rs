@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::Server;
 use super::relay::is_idle;
+use super::survey::Surveying;
 use crate::connection::Channel;
 use crate::message::NO_PARENT;
 use crate::wire::Frames;
@@ -55,6 +56,11 @@ impl OwnRequests {
         self.asked.values().any(|own| matches!(own, Own::Number(_)))
     }
 
+    /// Whether files are being read.
+    pub(super) fn is_surveying(&self) -> bool {
+        self.asked.values().any(|own| matches!(own, Own::Sources(_)))
+    }
+
     /// Forgets all: the companion that was asked is gone.
     pub(super) fn clear(&mut self) {
         self.asked.clear();
@@ -81,6 +87,8 @@ pub(super) enum Own {
     Interrupt,
     /// To give a cell that sets what Python may reach its number.
     SettingNumber,
+    /// To know what files hold.
+    Sources(Box<Surveying>),
     /// To have steps begin without variables, or to bring the user's back; asked so many times.
     Namespace(Namespace, u8),
 }
@@ -139,6 +147,13 @@ impl Server {
     /// Asks for the DataFrames.
     pub(super) fn ask_variables(&mut self, answer: blocking::Sender<Vec<Variable>>) {
         self.execute("", &format!("{MODULE}.state()"), Own::Variables(answer));
+    }
+
+    /// Asks what files hold.
+    pub(super) fn ask_sources(&mut self, asked: &Value, surveying: Surveying) {
+        // A string of JSON is one of Python's.
+        let asked = json!(asked.to_string());
+        self.execute("", &format!("{MODULE}.sources({asked})"), Own::Sources(Box::new(surveying)));
     }
 
     /// Has the next step begin without variables.
@@ -221,6 +236,7 @@ impl Server {
                 | Own::State(..)
                 | Own::Interrupt
                 | Own::SettingNumber
+                | Own::Sources(_)
                 | Own::Namespace(..),
             )
             | None => {}
@@ -243,6 +259,7 @@ impl Server {
                     self.ask_namespace(namespace, times + 1);
                 }
             }
+            Some(Own::Sources(surveying)) => self.on_sources(*surveying, reply.answer()),
             Some(Own::SettingNumber) => self.on_setting_number(reply.answer()),
             Some(Own::Step(_) | Own::UnseenStep | Own::Kept { .. }) | None => {}
         }
@@ -278,6 +295,7 @@ impl Server {
                 | Own::Kept { .. }
                 | Own::Interrupt
                 | Own::SettingNumber
+                | Own::Sources(_)
                 | Own::Namespace(..),
             )
             | None => {}

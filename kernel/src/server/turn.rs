@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use datarus_agent::agent::{AgentEvent, Given, Outcome, Past, Task, Turn};
+use datarus_agent::agent::{AgentEvent, DataNotes, Given, Outcome, Past, Task, Turn};
 use datarus_agent::executor::{Status, Variable};
 use datarus_agent::llm::{ModelInfo, Usage};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use crate::page::Phase;
 use crate::page::view::Kept;
 use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
-use crate::session::data_files;
+use crate::sources::learnt_files;
 
 /// How long text is gathered before it is shown: the server between kernel and page drops messages above 1,000 a
 /// second.
@@ -108,9 +108,10 @@ impl Server {
         let before = kept.as_ref().and_then(|_| self.history.given(prompt.view.turn()));
         let named = prompt.request.cell().files(&self.config.folder);
         prompt.given = before.unwrap_or_else(|| Given {
-            files: named.unwrap_or_else(|| data_files(&self.config.folder)),
+            files: named.unwrap_or_else(|| learnt_files(&self.config.folder)),
             variables: numbered.variables,
             brief: prompt.brief(),
+            data: DataNotes::default(),
         });
         let instructions = self.instructions();
         let Some(prompt) = &mut self.prompt else { return };
@@ -119,7 +120,7 @@ impl Server {
             // What becomes of it now is noted at its end.
             self.history.forget_turn(prompt.view.turn());
         }
-        let Given { files, variables, brief } = prompt.given.clone();
+        let Given { files, variables, brief, data } = prompt.given.clone();
         let task = Task {
             prompt: prompt.prompt.text.clone(),
             brief,
@@ -127,6 +128,7 @@ impl Server {
             instructions,
             files,
             variables,
+            data,
             history,
             begun: kept.map(|kept| kept.begun),
         };
@@ -176,6 +178,7 @@ impl Server {
                 }
                 None => self.ask_variables(answer),
             },
+            FromAgent::Survey(answer) => self.survey(answer),
             FromAgent::Ended(Ok(ended)) => self.end_turn(*ended),
             // A step that could not be run any more is no failure of its own then.
             FromAgent::Ended(Err(_)) if prompt.is_interrupted() => self.end_interrupted(),
@@ -259,6 +262,7 @@ impl Server {
         prompt.interrupt(PATIENCE);
         prompt.question = None;
         self.withdraw_pending();
+        self.stop_survey();
         // The generation stops by itself; Python only if it runs a step of ours, not what the user started.
         self.stop_step(Status::Interrupted);
     }

@@ -230,6 +230,7 @@ fn agent_task(task: &Task, given: agent::Given, before: &[Trajectory]) -> agent:
         instructions: String::new(),
         files: if task.mode == Mode::Agentic { given.files } else { Vec::new() },
         variables: given.variables,
+        data: given.data,
         history: before.iter().map(|trajectory| Past::Turn(trajectory.as_turn())).collect(),
         begun: None,
     }

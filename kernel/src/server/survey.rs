@@ -1,0 +1,71 @@
+//! What the data beside a notebook hold: read in the companion before a large model is asked.
+
+use std::path::Path;
+use std::sync::mpsc as blocking;
+
+use datarus_agent::executor::Survey;
+use serde_json::{Value, json};
+
+use super::Server;
+use crate::sources::{Look, Source, data_files};
+
+/// Files that are being read.
+#[derive(Debug)]
+pub(super) struct Surveying {
+    /// The turn that wants to know.
+    turn: u64,
+    look: Look,
+    /// Where the agent waits; dropped when Python dies meanwhile.
+    answer: blocking::Sender<Survey>,
+}
+
+impl Server {
+    /// Says what the data hold, when the companion has read what is not known yet.
+    pub(super) fn survey(&mut self, answer: blocking::Sender<Survey>) {
+        let Some(prompt) = &self.prompt else { return };
+        let folder = &self.config.folder;
+        let files = prompt.request.cell().files(folder).unwrap_or_else(|| data_files(folder));
+        let look = self.sources.look(folder, files);
+        let surveying = Surveying { turn: prompt.number, look, answer };
+        if self.config.analyst.no_profile || surveying.look.unread.is_empty() {
+            return self.end_survey(surveying, Vec::new());
+        }
+        let paths: Vec<_> =
+            surveying.look.unread.iter().map(|name| absolute(folder, name)).collect();
+        self.ask_sources(&json!({"paths": paths, "known": self.sources.contents()}), surveying);
+    }
+
+    /// Takes what the companion read.
+    pub(super) fn on_sources(&mut self, surveying: Surveying, answer: Option<Value>) {
+        let read = answer.and_then(|answer| match answer {
+            Value::Array(sources) => Some(sources),
+            _ => None,
+        });
+        let source = |value| serde_json::from_value::<Source>(value).unwrap_or_default();
+        self.end_survey(surveying, read.into_iter().flatten().map(source).collect());
+    }
+
+    fn end_survey(&mut self, Surveying { turn, look, answer }: Surveying, read: Vec<Source>) {
+        self.sources.learn(&look, read);
+        let prompt = self.prompt.as_mut().filter(|prompt| prompt.number == turn);
+        // What was not told is still news for the next question.
+        let Some(prompt) = prompt.filter(|prompt| !prompt.is_interrupted()) else { return };
+        let notes = self.sources.notes(&look);
+        prompt.given.files.clone_from(&look.files);
+        prompt.given.data = notes.clone();
+        let _ = answer.send(Survey { files: look.files, notes });
+    }
+
+    /// Has the companion stop reading.
+    pub(super) fn stop_survey(&mut self) {
+        if self.own.is_surveying() {
+            self.interrupt_own();
+        }
+    }
+}
+
+/// A cell may have changed the companion's working folder.
+fn absolute(folder: &Path, name: &str) -> String {
+    let path = folder.join(name);
+    std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
+}
