@@ -11,9 +11,11 @@ use std::time::{Duration, SystemTime};
 use datarus_agent::agent::{DataNotes, FileInfo};
 
 mod links;
+mod made;
 mod profile;
 mod told;
 
+pub(crate) use made::Snapshot;
 pub(crate) use profile::Source;
 
 /// How many files are named at most.

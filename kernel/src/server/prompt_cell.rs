@@ -18,6 +18,7 @@ use crate::message::content::ErrorContent;
 use crate::page::GoOn;
 use crate::page::view::Kept;
 use crate::route::Prompt;
+use crate::sources::Snapshot;
 
 /// The most of a notebook's instructions that a model is told, in characters.
 const MAX_INSTRUCTIONS: usize = 20_000;
@@ -45,6 +46,8 @@ pub(super) struct PromptCell {
     pub(super) go_on: Option<String>,
     /// What the agent was told of besides the question.
     pub(super) given: Given,
+    /// What stood beside the notebook when it began.
+    pub(super) files: Snapshot,
     /// Whether the clients have been told that it runs.
     pub(super) busy: bool,
     /// Its `[n]`, once it has one.
@@ -98,6 +101,7 @@ impl PromptCell {
             prompt,
             go_on,
             given: Given::default(),
+            files: Snapshot::default(),
             busy: false,
             execution_count: None,
             started: Timestamp::now(),

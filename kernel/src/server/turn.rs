@@ -19,7 +19,7 @@ use crate::page::Phase;
 use crate::page::view::Kept;
 use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
-use crate::sources::learnt_files;
+use crate::sources::{Snapshot, learnt_files};
 
 /// How long text is gathered before it is shown: the server between kernel and page drops messages above 1,000 a
 /// second.
@@ -113,6 +113,7 @@ impl Server {
             brief: prompt.brief(),
             data: DataNotes::default(),
         });
+        prompt.files = Snapshot::of(&self.config.folder);
         let instructions = self.instructions();
         let Some(prompt) = &mut self.prompt else { return };
         if let Some(kept) = &kept {
@@ -288,6 +289,7 @@ impl Server {
     /// Shows and keeps the end of a turn, and answers the prompt.
     pub(super) fn finish_turn(&mut self, mut turn: Turn, model: Option<&ModelInfo>) {
         self.show_turn();
+        self.tell_made_files();
         let facts = self.facts(&turn, model);
         let Some(prompt) = &mut self.prompt else { return };
         // What really ran: the user may have changed it.
@@ -317,6 +319,14 @@ impl Server {
         // So that a Run All stops.
         let error = ErrorContent::new("KeyboardInterrupt", "the turn was stopped");
         self.close_turn((interrupted && !alone).then_some(error));
+    }
+
+    /// Says at the turn's end which files it made or changed.
+    fn tell_made_files(&mut self) {
+        let Some(prompt) = &mut self.prompt else { return };
+        if let Some(made) = prompt.files.since(&self.config.folder) {
+            prompt.view.on_event(&AgentEvent::Notice(made));
+        }
     }
 
     /// Ends a turn that could not be done.
