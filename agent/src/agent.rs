@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
 use crate::executor::{Execution, Executor, Namespace, Survey, Variable};
+use crate::fitting::{fitting, is_open};
 use crate::llm::{Interrupt, Model, ModelError, Profile, Sampling, Usage};
 
 use self::turn::OpenTurn;
@@ -100,6 +101,10 @@ impl DataNotes {
 
 /// Something that stands in the notebook above the prompt.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a notebook has few entries, of which most are turns"
+)]
 pub enum Past {
     /// A turn of the agent.
     Turn(Turn),
@@ -297,12 +302,19 @@ impl Agent<'_> {
         }
     }
 
-    /// The task with what the data hold. A small model was not trained to hear it; a turn that goes on was told already;
-    /// and where nothing is to run, no file is read either.
+    /// The task with what the data hold. A small model was not trained to hear it, and is told only of the files that the
+    /// question fits; a turn that goes on was told already; and where nothing is to run, no file is read either.
     fn surveyed(&mut self, task: &Task) -> Option<Task> {
         let is_large = self.model.info().profile == Profile::Full;
         let begins = task.begun.is_none() && task.mode == Mode::Agentic;
-        let Survey { files, notes } = (is_large && begins).then(|| self.executor.survey())??;
-        Some(Task { files, data: notes, ..task.clone() })
+        if !begins || !(is_large || is_open(task)) {
+            return None;
+        }
+        let Survey { files, notes, held } = self.executor.survey()?;
+        Some(if is_large {
+            Task { files, data: notes, ..task.clone() }
+        } else {
+            Task { files: fitting(task, &held, &self.model.info().words), ..task.clone() }
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The seam to whoever runs code: the companion kernel in the product, a double in tests.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -47,13 +48,15 @@ pub trait Executor {
     }
 }
 
-/// What a large model is told of the data.
+/// What the data hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     /// All files, also of kinds that a small model has not learnt to read.
     pub files: Vec<FileInfo>,
-    /// What they hold.
+    /// What a large model is told of them.
     pub notes: DataNotes,
+    /// By the names of files: columns, and values of those that have few.
+    pub held: BTreeMap<String, Vec<String>>,
 }
 
 /// What a step finds when it begins.

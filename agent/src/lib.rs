@@ -10,7 +10,8 @@ pub mod transcript;
 
 pub mod agent;
 pub mod dialect;
-pub mod forms;
+pub mod fitting;
+mod forms;
 pub mod grammar;
 pub mod grounding;
 pub mod inspector;

@@ -79,6 +79,12 @@ impl Question {
         found.iter().map(share).collect()
     }
 
+    /// How many words of the question that are not common are words of one of `names`.
+    pub(crate) fn told_by<'n>(&self, names: impl Iterator<Item = &'n str>) -> usize {
+        let told: BTreeSet<usize> = names.flat_map(|name| self.mention(name).places).collect();
+        told.difference(&self.common).count()
+    }
+
     /// Whether `text` stands in the question, word by word, and is more than common words.
     pub(crate) fn quotes(&self, text: &str) -> bool {
         let wanted = words(text);

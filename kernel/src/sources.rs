@@ -170,20 +170,33 @@ impl Sources {
 
     /// What a model is told of the files, and from then on is no news.
     pub(crate) fn notes(&mut self, look: &Look) -> DataNotes {
+        let now = self.contents_of(look);
+        let profiles = told::profiles(&self.described(&now));
+        let changes = self.seen.as_ref().map(|seen| changes(seen, &now)).unwrap_or_default();
+        self.seen = Some(now);
+        DataNotes { changes, profiles }
+    }
+
+    /// Columns of the files, and values of those that have few.
+    pub(crate) fn held(&self, look: &Look) -> BTreeMap<String, Vec<String>> {
+        let described = self.described(&self.contents_of(look));
+        described.into_iter().map(|(name, source)| (name, source.words())).collect()
+    }
+
+    fn contents_of(&self, look: &Look) -> BTreeMap<String, Content> {
         let content = |(name, stamp): (&String, &Stamp)| {
             let known = self.known.get(name).filter(|known| known.stamp == *stamp);
             let content = known.map_or(Content::Stamped(*stamp), |known| known.content.clone());
             (name.clone(), content)
         };
-        let now: BTreeMap<_, _> = look.stamps.iter().map(content).collect();
+        look.stamps.iter().map(content).collect()
+    }
+
+    fn described(&self, contents: &BTreeMap<String, Content>) -> Vec<(String, &Source)> {
         let profile = |(name, content): (&String, &Content)| {
             Some((name.clone(), self.profiles.get(place(name, content))?))
         };
-        let described: Vec<_> = now.iter().filter_map(profile).collect();
-        let profiles = told::profiles(&described);
-        let changes = self.seen.as_ref().map(|seen| changes(seen, &now)).unwrap_or_default();
-        self.seen = Some(now);
-        DataNotes { changes, profiles }
+        contents.iter().filter_map(profile).collect()
     }
 }
 

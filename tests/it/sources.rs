@@ -1,4 +1,4 @@
-//! What a large model is told of the data: real files of each kind, read by a real companion.
+//! What a model is told of the data: real files of each kind, read by a real companion.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -267,6 +267,18 @@ fn what_is_new_or_changed_since_the_last_question_is_told_and_the_rest_not_again
     let news = "Files since the last question: new: c.csv; changed: a.csv.\n\nWhat the files hold:\n\
                 - a.csv: 2 rows: n int key 1…2\n- c.csv: 1 row: m int 5";
     assert!(told[1].ends_with(news), "{}", told[1]);
+}
+
+#[test]
+fn a_question_that_names_no_file_is_put_to_the_one_that_holds_its_words() {
+    let folder = made_by(
+        "open('stores.csv', 'w').write('store,manager,opened\\nHalle,Ada,2011\\nGera,Ben,2015\\n')\n\
+         open('orders.csv', 'w').write('order_id,store,units\\n1,Halle,3\\n2,Gera,4\\n3,Gera,6\\n')",
+    );
+    let question = ["ask", "Which store sold the most units?", "-o", "a.ipynb"];
+    let answer = datarus(folder.path(), &question);
+    let answer = String::from_utf8_lossy(&answer.stdout);
+    assert!(answer.contains("\"Gera\"") && answer.contains("10"), "{answer}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the data beside a notebook hold: read in the companion before a large model is asked.
+//! What the data beside a notebook hold: read in the companion before a model is asked.
 
 use std::path::Path;
 use std::sync::mpsc as blocking;
@@ -50,10 +50,10 @@ impl Server {
         let prompt = self.prompt.as_mut().filter(|prompt| prompt.number == turn);
         // What was not told is still news for the next question.
         let Some(prompt) = prompt.filter(|prompt| !prompt.is_interrupted()) else { return };
-        let notes = self.sources.notes(&look);
+        let (notes, held) = (self.sources.notes(&look), self.sources.held(&look));
         prompt.given.files.clone_from(&look.files);
         prompt.given.data = notes.clone();
-        let _ = answer.send(Survey { files: look.files, notes });
+        let _ = answer.send(Survey { files: look.files, notes, held });
     }
 
     /// Has the companion stop reading.

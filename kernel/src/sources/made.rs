@@ -26,7 +26,8 @@ impl Snapshot {
         if names.len() > MAX_FILES {
             return Snapshot(None);
         }
-        let is_shown = |name: &String| !name.starts_with('.') && !name.ends_with(".ipynb");
+        let is_shown =
+            |name: &String| !name.starts_with('.') && !super::has_ending(name, &["ipynb"]);
         let is_file = |name: &String| folder.join(name).is_file();
         let stamped = |name: String| Some((name.clone(), Stamp::of(&folder.join(name))?));
         let names = names.into_iter().filter(is_shown).filter(is_file);

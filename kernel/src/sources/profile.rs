@@ -68,6 +68,20 @@ pub(super) struct Text {
 }
 
 impl Source {
+    /// Names of its columns, and the values of those that have few.
+    pub(super) fn words(&self) -> Vec<String> {
+        let columns = self.tables.iter().flat_map(|table| &table.columns);
+        let words = |column: &Column| {
+            let is_listed = column.kind == "text"
+                && column.distinct.is_some_and(|distinct| {
+                    u64::try_from(column.examples.len()).is_ok_and(|listed| listed >= distinct)
+                });
+            let values = if is_listed { column.examples.clone() } else { Vec::new() };
+            std::iter::once(column.name.clone()).chain(values)
+        };
+        columns.flat_map(words).collect()
+    }
+
     /// Whether it says nothing: so does a file whose content is known.
     pub(super) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.texts.is_empty() && self.notes.is_empty()
