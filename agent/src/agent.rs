@@ -55,6 +55,8 @@ pub struct Task {
 pub struct Begun {
     /// Its finished steps, in the order in which they stand.
     pub done: Vec<Step>,
+    /// What the model asked meanwhile.
+    pub asked: Vec<Asked>,
     /// The step after them, if it has to be run before the model goes on.
     pub next: Option<Draft>,
     /// The code that the model had written for the last of all these steps, if the analyst has changed it.
@@ -72,6 +74,25 @@ pub struct Draft {
     pub thought: String,
     /// What is to run.
     pub code: String,
+}
+
+/// A question that the model put to the analyst.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// From 1 within the turn.
+    pub number: usize,
+    /// The number of the step that it comes before, or that a step after it would have.
+    pub step: usize,
+    /// What the data and the outputs before it mean.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub understanding: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub thought: String,
+    /// What was asked, Markdown.
+    pub question: String,
+    /// What the analyst said; none, if nobody has.
+    pub answer: Option<String>,
 }
 
 /// A file that the analyst may mean.
@@ -142,6 +163,9 @@ pub struct Turn {
     pub mode: Mode,
     /// Its steps.
     pub steps: Vec<Step>,
+    /// What the model asked the analyst, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
     /// How it ended.
     pub outcome: Outcome,
     /// What it cost.
@@ -238,6 +262,10 @@ pub enum AgentEvent {
     StepReady(Draft),
     /// A step has run.
     StepDone(Step),
+    /// The model asks the analyst, and waits.
+    Asking(Asked),
+    /// The analyst has answered, or nobody could be asked.
+    Asked(Asked),
     /// The answer that was written is taken back: what comes next is in its place.
     Withdrawn,
     /// Something the user should know (output shortened, completion repaired, …).

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::agent::{Given, Limits, Mode, Outcome, Past, Step, Task, Turn};
+use crate::agent::{Asked, Given, Limits, Mode, Outcome, Past, Step, Task, Turn};
 use crate::dialect::{Said, disarm};
 use crate::llm::Profile;
 use crate::observation::{failed, observe, plain, shorten};
@@ -40,8 +40,8 @@ impl Chat {
             chat.past(task, past);
         }
         chat.ask(task);
-        for step in task.begun.iter().flat_map(|begun| &begun.done) {
-            chat.past_step(step);
+        if let Some(begun) = &task.begun {
+            chat.past_steps(&begun.done, &begun.asked);
         }
         chat
     }
@@ -186,10 +186,38 @@ impl Chat {
         let asked =
             Task { prompt, brief, mode, instructions, files, variables, data, history, begun };
         self.ask(&asked);
-        for step in &turn.steps {
+        self.past_steps(&turn.steps, &turn.asked);
+        self.past_outcome(turn);
+    }
+
+    /// Steps, and what was asked between them.
+    fn past_steps(&mut self, steps: &[Step], asked: &[Asked]) {
+        let mut asked = asked.iter().peekable();
+        for step in steps {
+            while let Some(asked) = asked.next_if(|asked| asked.step <= step.number) {
+                self.past_asked(asked);
+            }
             self.past_step(step);
         }
-        self.past_outcome(turn);
+        asked.for_each(|asked| self.past_asked(asked));
+    }
+
+    /// A small model asks nothing, and has not learnt to hear what another one was told.
+    fn past_asked(&mut self, asked: &Asked) {
+        if self.style.profile == Profile::Compact {
+            return;
+        }
+        let Asked { understanding, thought, question, answer, .. } = asked;
+        let said = Said { understanding, thought };
+        match self.style.dialect.ask(said, question) {
+            Some(parts) => self.spelled(&parts),
+            // Another model has asked.
+            None => {
+                let told = format!("(The analyst was asked: {})", disarm(&plain(question)));
+                self.say(Role::User, Segment::Data(told));
+            }
+        }
+        self.reply(Reply::Asked { answer: answer.as_deref() });
     }
 
     fn past_step(&mut self, step: &Step) {

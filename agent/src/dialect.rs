@@ -180,6 +180,18 @@ impl Dialect {
         }
     }
 
+    /// A question to the analyst as the model writes it, as [`Dialect::step`]; none, where a message can be none.
+    pub(crate) fn ask<'t>(
+        self,
+        said: Said<'t>,
+        question: &'t str,
+    ) -> Option<Vec<(&'static str, &'t str)>> {
+        match self {
+            Self::DeepAnalyze => Some(deepanalyze::ask(said, question)),
+            Self::Datarus | Self::Markdown => None,
+        }
+    }
+
     /// An answer as the model writes it, as [`Dialect::step`].
     pub(crate) fn answer<'t>(
         self,

@@ -220,6 +220,7 @@ impl Trajectory {
             usage: Usage::default(),
             given: self.given.clone(),
             seen_above: Vec::new(),
+            asked: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`TurnRecord::read`], writing [`turn_cells`]; [`turn_below`] finds the cells of a turn that a file already has.
 //! A page is given the same cells while the turn runs.
 
+pub(crate) mod asked;
 pub(crate) mod kept;
 pub mod link;
 pub(crate) mod reading;
@@ -19,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use crate::display::STEP_MIME;
 use crate::markdown::sanitized;
+pub use asked::AskedRecord;
 pub(crate) use record::Naming;
 pub use record::{End, StepRecord, TurnRecord};
 
@@ -53,10 +55,14 @@ pub fn turn_cells(prompt: &Value, record: &TurnRecord) -> TurnCells {
     TurnCells { prompt: prompt_cell(prompt, record), below }
 }
 
-/// The cells of the steps alone.
+/// The cells of the steps, and of what was asked between them, alone.
 pub(crate) fn step_cells(record: &TurnRecord) -> Vec<Value> {
     let mut cells = Vec::new();
+    let mut asked = record.asked.iter().peekable();
     for step in &record.steps {
+        while let Some(asked) = asked.next_if(|known| known.asked.step <= step.number) {
+            cells.push(asked::asked_cell(&record.turn, asked));
+        }
         let naming = Naming { turn: &record.turn, pass: step.pass };
         cells.extend(understanding_cell(naming, step.number, &step.understanding));
         cells.extend(thought_cell(naming, step.number, &step.thought));
@@ -66,6 +72,7 @@ pub(crate) fn step_cells(record: &TurnRecord) -> Vec<Value> {
         }
         cells.extend(kept_cell(record, step));
     }
+    cells.extend(asked.map(|asked| asked::asked_cell(&record.turn, asked)));
     cells
 }
 
@@ -307,12 +314,14 @@ fn sources(record: &TurnRecord) -> Vec<link::Source> {
         .collect()
 }
 
-/// What names numbers beside outputs: the question, the notebook above, and the code of steps that worked.
+/// What names numbers beside outputs: the question, what the user said since, the notebook above, and the code of
+/// steps that worked.
 fn given(record: &TurnRecord) -> Vec<&str> {
     let ends = record.end.iter();
     let said = ends.flat_map(|end| std::iter::once(&end.prompt).chain(&end.seen_above));
     let worked = record.steps.iter().filter(|step| step.worked());
-    said.chain(worked.map(|step| &step.code)).map(String::as_str).collect()
+    let answers = record.asked.iter().filter_map(|known| known.asked.answer.as_ref());
+    said.chain(answers).chain(worked.map(|step| &step.code)).map(String::as_str).collect()
 }
 
 fn markdown_cell(id: &str, source: &str, tag: &str, mut facts: Value) -> Value {

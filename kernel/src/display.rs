@@ -3,7 +3,7 @@
 //! Each step is one display under the id `{turn}-{step}`, the end one under `{turn}-end`. Both hold Markdown for
 //! people and `application/vnd.datarus.step+json` for programs.
 
-use datarus_agent::agent::{AgentEvent, Draft, Outcome, Part, Step};
+use datarus_agent::agent::{AgentEvent, Asked, Draft, Outcome, Part, Step};
 use datarus_agent::executor::Status;
 use datarus_agent::llm::Usage;
 use serde_json::{Map, Value, json};
@@ -119,6 +119,11 @@ impl TurnView {
                 step.state = State::Running;
             }
             AgentEvent::StepDone(done) => self.on_done(done),
+            AgentEvent::Asking(_) => {}
+            AgentEvent::Asked(Asked { question, answer, .. }) => {
+                let said = answer.as_deref().unwrap_or("(nobody could be asked)");
+                self.notices.push(format!("It was asked: {question} {said}"));
+            }
             AgentEvent::Withdrawn => self.withdraw(),
             AgentEvent::Notice(text) => self.notices.push(text.clone()),
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cells::kept::fill_in;
-use crate::cells::{End, StepRecord, TurnRecord, source_sha};
+use crate::cells::{AskedRecord, End, StepRecord, TurnRecord, source_sha};
 use crate::disk::private_folder;
 
 /// In the names of the files, so that those of another version are left alone.
@@ -78,6 +78,10 @@ enum Line {
         turn: String,
         step: StepRecord,
     },
+    Asked {
+        turn: String,
+        asked: AskedRecord,
+    },
     End {
         turn: String,
         end: Option<Box<End>>,
@@ -91,7 +95,10 @@ enum Line {
 impl Line {
     fn turn(&self) -> &str {
         match self {
-            Line::Begin { turn, .. } | Line::Step { turn, .. } | Line::End { turn, .. } => turn,
+            Line::Begin { turn, .. }
+            | Line::Step { turn, .. }
+            | Line::Asked { turn, .. }
+            | Line::End { turn, .. } => turn,
         }
     }
 }
@@ -119,16 +126,24 @@ impl Journals {
         if let Err(error) = self.prune() {
             tracing::warn!(%error, "cannot look through the journals");
         }
-        let TurnRecord { turn, pass, steps, .. } = record;
+        let TurnRecord { turn, pass, steps, asked, .. } = record;
         self.add(notebook, &Line::Begin { turn: turn.clone(), pass, prompt, removed });
         for step in steps {
             self.step(notebook, &turn, step);
+        }
+        for asked in asked {
+            self.asked(notebook, &turn, asked);
         }
     }
 
     /// Notes a finished step.
     pub(crate) fn step(&self, notebook: &str, turn: &str, step: StepRecord) {
         self.add(notebook, &Line::Step { turn: turn.to_owned(), step });
+    }
+
+    /// Notes what the model asked the user, and what was answered.
+    pub(crate) fn asked(&self, notebook: &str, turn: &str, asked: AskedRecord) {
+        self.add(notebook, &Line::Asked { turn: turn.to_owned(), asked });
     }
 
     /// Notes the end of a turn, with the prompt's outputs.
@@ -169,13 +184,14 @@ impl Journals {
                     }
                 }
                 (Line::Step { step, .. }, Some(kept)) => kept.record.steps.push(step),
+                (Line::Asked { asked, .. }, Some(kept)) => kept.record.asked.push(asked),
                 (Line::End { end, outputs, kept: ran, .. }, Some(kept)) => {
                     kept.record.end = end.map(|end| *end);
                     fill_in(&mut kept.record, &ran);
                     kept.outputs = outputs;
                 }
                 // The line before it is damaged.
-                (Line::Step { .. } | Line::End { .. }, None) => {}
+                (Line::Step { .. } | Line::Asked { .. } | Line::End { .. }, None) => {}
             }
         }
         turns
@@ -196,7 +212,7 @@ impl Journals {
         let added = append(&file, line).and_then(|written| match line {
             // Nothing was done yet that could be lost.
             Line::Begin { .. } => Ok(()),
-            Line::Step { .. } | Line::End { .. } => secure(written),
+            Line::Step { .. } | Line::Asked { .. } | Line::End { .. } => secure(written),
         });
         if let Err(error) = added {
             tracing::warn!(%error, file = %file.display(), "cannot write a journal");

@@ -2,7 +2,7 @@
 //!
 //! This file is the whole vocabulary; `tests/fixtures/comm.json` holds one example of each message, and both sides
 //! are tested against it. `view` turns a turn into these messages, `bar` says what it is doing, `guard` why to ask
-//! before a step.
+//! before a step, `options` what a question of the model's offers.
 
 use clap::ValueEnum as _;
 use datarus_agent::agent::Part;
@@ -14,6 +14,7 @@ use crate::report::Format;
 
 pub(crate) mod bar;
 pub(crate) mod guard;
+pub(crate) mod options;
 pub(crate) mod view;
 
 /// The comm's target.
@@ -33,6 +34,9 @@ pub struct Open {
     /// What the user chose for this notebook.
     #[serde(default)]
     pub settings: Settings,
+    /// Whether it knows [`ToPage::Question`]: to an older one the model's questions come as `input_request`.
+    #[serde(default)]
+    pub questions: bool,
 }
 
 /// What the user chose for a notebook.
@@ -107,6 +111,15 @@ pub enum ToKernel {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
     },
+    /// The answer to [`ToPage::Question`].
+    Answer {
+        /// The turn.
+        turn: String,
+        /// The question's cell.
+        id: String,
+        /// An option, or the user's own words.
+        answer: String,
+    },
     /// The user chose anew.
     Settings {
         /// What holds from now on.
@@ -142,7 +155,7 @@ pub struct CellState {
     /// `code`, `markdown`, `raw`.
     #[serde(rename = "type")]
     pub cell_type: String,
-    /// `prompt`, `python`, `thought`, `code`, `answer`.
+    /// `prompt`, `python`, `thought`, `understanding`, `asked`, `code`, `answer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// The turn that it belongs to.
@@ -311,6 +324,15 @@ pub enum ToPage {
         /// What the user can choose.
         choices: Vec<Choice>,
     },
+    /// The model asks the user what stands in a cell.
+    Question {
+        /// The turn.
+        turn: String,
+        /// The question's cell.
+        id: String,
+        /// What the question offers to choose from; words of the user's own are as good.
+        options: Vec<String>,
+    },
     /// A turn is missing in the notebook: its prompt's outputs. Its cells follow.
     Restore {
         /// The turn.
@@ -377,6 +399,8 @@ pub struct Bar {
 pub enum Phase {
     /// For the page or the user.
     Waiting,
+    /// For the user's answer to a question of the model's.
+    Asking,
     /// The model is being loaded.
     Loading,
     /// The model reads.
@@ -441,6 +465,7 @@ mod tests {
     fn what_a_page_leaves_out_has_its_usual_value() {
         let open: Open = serde_json::from_str(r#"{"v": 1}"#).unwrap();
         assert_eq!((open.path.as_str(), open.settings.review), ("", Review::Off));
+        assert!(!open.questions);
         assert!(serde_json::from_str::<ToKernel>(r#"{"op": "dance"}"#).is_err());
     }
 }

@@ -22,6 +22,8 @@ export class Live {
   turns = new Map();
   /** Steps that wait for the reader: the question, and the source it is about. @type {Map<string, Json>} */
   asks = new Map();
+  /** Questions of the model's that wait for the reader, by their cells. @type {Map<string, Json>} */
+  questions = new Map();
   /** Whether the notebook's kernel is ours; else the page shows nothing of us. */
   ours = false;
   /** What the kernel says of its sandbox. @type {Json | undefined} */
@@ -94,7 +96,7 @@ export class Live {
       this.#forget();
       this.changed();
     };
-    comm.open({ v: VERSION, path: this.context.localPath, settings: { review: this.review } });
+    comm.open({ v: VERSION, path: this.context.localPath, settings: { review: this.review }, questions: true });
   }
 
   /** The page is left: another one may go on with its turns at once. */
@@ -108,6 +110,7 @@ export class Live {
     if (comm && !comm.isDisposed) comm.close();
     this.turns.clear();
     this.asks.clear();
+    this.questions.clear();
     this.presets = undefined;
     this.reports.forget();
   }
@@ -118,6 +121,7 @@ export class Live {
       this.#restarting = true;
       this.turns.clear();
       this.asks.clear();
+      this.questions.clear();
       this.changed();
     } else if (this.#restarting && (status === "idle" || status === "busy")) {
       this.#restarting = false;
@@ -228,6 +232,11 @@ export class Live {
       this.changed(m.id);
     },
     /** @param {Json} m */
+    question: (m) => {
+      this.questions.set(m.id, m);
+      this.changed(m.id);
+    },
+    /** @param {Json} m */
     restore: (m) => {
       cells.remove(this.model, m.remove ?? [], m.prompt);
       const prompt = cells.cellOf(this.model, m.prompt);
@@ -241,7 +250,9 @@ export class Live {
     /** @param {Json} m */
     done: (m) => {
       this.turns.delete(m.turn);
-      for (const [id, ask] of this.asks) if (ask.turn === m.turn) this.asks.delete(id);
+      for (const waiting of [this.asks, this.questions]) {
+        for (const [id, { turn }] of waiting) if (turn === m.turn) waiting.delete(id);
+      }
       cells.settleFailed(this.model, m.turn);
       this.#ended.add(m.turn);
       this.changed();
@@ -335,6 +346,15 @@ export class Live {
     if (!ask) return;
     this.asks.delete(id);
     this.#send({ op: "choice", turn: ask.turn, id, choice, ...(choice === "edit" && { source }) });
+    this.changed(id);
+  }
+
+  /** @param {string} id the question's cell @param {string} answer */
+  answer(id, answer) {
+    const question = this.questions.get(id);
+    if (!question) return;
+    this.questions.delete(id);
+    this.#send({ op: "answer", turn: question.turn, id, answer });
     this.changed(id);
   }
 

@@ -76,7 +76,7 @@ export function bar(turn, onStop) {
 function phaseOf({ bar, stopping }) {
   if (stopping) return text("stopping");
   const phase = bar?.phase ?? "waiting";
-  const known = /** @type {const} */ (["loading", "reading", "thinking", "writing", "running", "answering"]);
+  const known = /** @type {const} */ (["asking", "loading", "reading", "thinking", "writing", "running", "answering"]);
   return text(known.find((name) => name === phase) ?? "waiting", { step: bar?.step ?? "" });
 }
 
@@ -117,6 +117,39 @@ export function ask(question, cell, onChoice) {
     if (node.isConnected) update();
   });
   return { node, update };
+}
+
+/**
+ * A question of the model's, which stands above: a button for each of its options, and a line for other words.
+ * @param {Json} question
+ * @param {(answer: string) => void} onAnswer
+ * @returns {Part}
+ */
+export function question({ options }, onAnswer) {
+  const label = document.createElement("span");
+  label.className = "datarus-phase";
+  label.setAttribute("role", "status");
+  label.textContent = text(options.length > 0 ? "choose" : "yourAnswer");
+  const choices = options.map((/** @type {string} */ option) => button(option, () => onAnswer(option)));
+  const words = document.createElement("input");
+  words.type = "text";
+  words.autocomplete = "off";
+  words.setAttribute("aria-label", text("ownWords"));
+  words.placeholder = text("ownWords");
+  const send = button(text("answer"), () => {}, text("answerTitle"));
+  send.type = "submit";
+  const line = document.createElement("form");
+  line.append(words, send);
+  line.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (words.value.trim() !== "") onAnswer(words.value);
+  });
+  const node = box("datarus-part datarus-question", label, ...choices, line);
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", text("asksYou"));
+  // To a notebook two clicks on a text mean that it is to be edited.
+  node.addEventListener("dblclick", (event) => event.stopPropagation());
+  return { node };
 }
 
 /**

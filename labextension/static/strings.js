@@ -11,6 +11,7 @@ const english = {
   pythonTitle: "Python. Click to make it a question for Datarus.",
 
   waiting: "Waiting",
+  asking: "Waiting for your answer",
   loading: "Loading the model",
   reading: "Reading",
   thinking: "Thinking",
@@ -68,6 +69,13 @@ const english = {
   runEdited: "Run as edited",
   edit: "Edit",
   skip: "Skip",
+
+  asksYou: "Datarus asks you",
+  choose: "Choose, or answer in your own words:",
+  yourAnswer: "Your answer:",
+  ownWords: "Your own words",
+  answer: "Answer",
+  answerTitle: "Go on with these words as the answer",
 };
 
 /**

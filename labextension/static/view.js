@@ -5,7 +5,7 @@ import { Anchor } from "./anchor.js";
 import * as cells from "./cells.js";
 import { keepStyles, markChangedCells, trimSelectionsAlone } from "./ease.js";
 import { isEdited, isOwnStep } from "./facts.js";
-import { ask, badge, bar, step, tools } from "./parts.js";
+import { ask, badge, bar, question, step, tools } from "./parts.js";
 import { colour, follow, isStep, roleOf, setRole } from "./roles.js";
 import { text } from "./strings.js";
 
@@ -129,8 +129,9 @@ export class View {
 
   /** @param {Cell} cell */
   #renew(cell) {
-    if (cell.model.type !== "code") return this.#renderOnce(cell);
-    if (!this.#followed.has(cell.model) && this.live.ours) {
+    const isCode = cell.model.type === "code";
+    if (!isCode) this.#renderOnce(cell);
+    else if (!this.#followed.has(cell.model) && this.live.ours) {
       this.#followed.add(cell.model);
       follow(cell.model);
       cell.model.metadataChanged.connect(() => {
@@ -141,7 +142,7 @@ export class View {
     }
     const attached = this.#attached.get(cell) ?? { id: cell.model.id, key: "" };
     this.#attached.set(cell, attached);
-    this.#renewBadge(cell, attached);
+    if (isCode) this.#renewBadge(cell, attached);
     this.#renewPart(cell, attached);
   }
 
@@ -198,9 +199,13 @@ export class View {
     const { live } = this;
     const { made, asked } = this.#turns;
     if (!live.ours) return { key: "" };
-    const question = live.asks.get(id);
-    if (question) {
-      return { key: `ask ${question.turn}`, make: () => ask(question, cell, (choice, source) => live.choose(id, choice, source)) };
+    const put = live.questions.get(id);
+    if (put) return { key: `question ${put.turn}`, make: () => question(put, (answer) => live.answer(id, answer)) };
+    // What else there is belongs to code.
+    if (cell.model.type !== "code") return { key: "" };
+    const waiting = live.asks.get(id);
+    if (waiting) {
+      return { key: `ask ${waiting.turn}`, make: () => ask(waiting, cell, (choice, source) => live.choose(id, choice, source)) };
     }
     const running = [...live.turns.values()].find((turn) => turn.prompt === id);
     if (running) return { key: `bar ${running.turn}`, make: () => bar(running, () => live.stop(running.turn)) };

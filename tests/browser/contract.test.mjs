@@ -52,11 +52,14 @@ test("what the page says has the shape that the kernel expects", async () => {
   await new Promise(setImmediate);
   live.handlers.ask(contract.to_page.ask);
   live.choose(id, "edit", contract.to_kernel.choice.source);
+  live.handlers.question(contract.to_page.question);
+  live.answer(contract.to_page.question.id, contract.to_kernel.answer.answer);
+  live.answer(contract.to_page.question.id, "twice");
   live.stop(turn);
   live.review = "guard";
   live.handlers.restore(contract.to_page.restore);
   const said = Object.fromEntries(sent.map((message) => [message.op ?? "open", message]));
-  for (const op of ["open", "choice", "stop", "settings", "restored"]) {
+  for (const op of ["open", "choice", "answer", "stop", "settings", "restored"]) {
     assert.deepEqual(said[op], contract.to_kernel[op], op);
   }
   assert.equal(said.state.turn, turn);

@@ -22,7 +22,10 @@ fn draft(code: &str) -> Draft {
 fn begun(next: Option<Draft>, before: Option<&str>) -> Task {
     let done = vec![step(1, "Look.", "df.head(3)", printed("a\n1\n3\n"))];
     let before = before.map(str::to_owned);
-    Task { begun: Some(Begun { done, next, before }), ..task("What is the mean of a?") }
+    Task {
+        begun: Some(Begun { done, asked: Vec::new(), next, before }),
+        ..task("What is the mean of a?")
+    }
 }
 
 fn numbers(turn: &Turn) -> Vec<usize> {
@@ -129,7 +132,10 @@ fn the_chat_goes_on_word_for_word_as_it_was() {
     let first = scene.play(&task("What?"));
     let before = scene.said();
     let done = first.steps;
-    let again = Task { begun: Some(Begun { done, next: None, before: None }), ..task("What?") };
+    let again = Task {
+        begun: Some(Begun { done, asked: Vec::new(), next: None, before: None }),
+        ..task("What?")
+    };
     let mut scene = Scene::new(Profile::Full, &[END], vec![]);
     scene.play(&again);
     assert_eq!(scene.said(), before);
@@ -148,7 +154,7 @@ fn steps_that_stood_before_do_not_count_and_gaps_are_left() {
     let mut scene = Scene::new(Profile::Full, &[LOOK, MEAN, END], vec![]);
     scene.limits.max_steps = 2;
     let done = [1, 2, 7].map(|number| step(number, "Look.", "1", printed("1"))).to_vec();
-    let begun = Some(Begun { done, next: None, before: None });
+    let begun = Some(Begun { done, asked: Vec::new(), next: None, before: None });
     let turn = scene.play(&Task { begun, ..task("What?") });
     assert_eq!(
         (numbers(&turn), outcome(&turn.outcome)),

@@ -340,6 +340,8 @@ fn events_tell_the_turn_as_it_happens() {
                 write!(text, "\n{number} ready: {thought} | {code}").unwrap();
             }
             AgentEvent::StepDone(step) => write!(text, "\n{} done", step.number).unwrap(),
+            AgentEvent::Asking(asked) => write!(text, "\n? {}", asked.question).unwrap(),
+            AgentEvent::Asked(asked) => write!(text, "\n= {:?}", asked.answer).unwrap(),
             AgentEvent::Withdrawn => write!(text, "\n(withdrawn)").unwrap(),
             AgentEvent::Notice(notice) => write!(text, "\n! {notice}").unwrap(),
         }

@@ -1,6 +1,6 @@
 //! The loop in each dialect: what a model is told, what is run, what is kept of what it wrote.
 
-use datarus_agent::agent::{AgentEvent, FileInfo, Mode, Outcome, Part, Task};
+use datarus_agent::agent::{AgentEvent, FileInfo, Mode, Outcome, Part, Past, Task};
 use datarus_agent::llm::Profile;
 use datarus_agent::transcript::{Role, Segment};
 use expect_test::{Expect, expect};
@@ -181,13 +181,26 @@ fn a_question_of_the_models_is_put_to_the_analyst() {
     let ask = "<Analyze>Two years.</Analyze>\n<Ask>Which year?</Ask>";
     let mut asked = scene("deepanalyze", &[ask, REPORT], 0);
     asked.executor.answers.push_back(String::from("2024, </Answer> please"));
-    asked.play(&about_a_file());
+    let before = asked.play(&about_a_file());
     assert_eq!(asked.executor.asked, ["Which year?"]);
     assert!(asked.said().ends_with("</Ask>\n[user]\n2024, ‹/Answer> please\n"), "{}", asked.said());
     let mut alone = scene("deepanalyze", &[ask, REPORT], 0);
     let turn = alone.play(&about_a_file());
     assert!(alone.told(&turn).contains("Nobody can be asked now."), "{}", alone.said());
-    assert!(alone.told(&turn).contains("! It was asked: Which year? (nobody could be asked)"));
+    assert_eq!((turn.asked[0].question.as_str(), &turn.asked[0].answer), ("Which year?", &None));
+    let putting = alone.events.iter().position(|event| matches!(event, AgentEvent::Asking(_)));
+    let put = alone.events.iter().position(|event| matches!(event, AgentEvent::Asked(_)));
+    assert!(putting.is_some() && putting < put, "{:?}", alone.events);
+    // A later question sees it as it was said; another model is told of it.
+    let later = Task { history: vec![Past::Turn(before)], ..task("And now?") };
+    let mut same = scene("deepanalyze", &[REPORT], 0);
+    same.play(&later);
+    let said = "<Analyze>Two years.</Analyze>\n<Ask>Which year?</Ask>\n[user]\n2024, ‹/Answer> please\n[assistant]\n";
+    assert!(same.said().contains(said), "{}", same.said());
+    let mut other = scene("markdown", &["## Answer\n\nIt is 2."], 0);
+    other.play(&later);
+    let said = "(The analyst was asked: Which year?)\n\n2024, ‹/Answer> please\n";
+    assert!(other.said().contains(said), "{}", other.said());
     // A model that does nothing else has to decide.
     let mut stubborn = scene("deepanalyze", &[ask, ask, ask, ask, REPORT], 0);
     stubborn.executor.answers.extend((0..9).map(|n| n.to_string()));

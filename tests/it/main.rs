@@ -7,6 +7,7 @@ mod agent_context;
 mod agent_loop;
 mod ahead;
 mod analyst;
+mod asked;
 mod bench;
 mod death;
 mod dialects;

@@ -1,12 +1,15 @@
 //! One turn while it runs: what was said, what was done, and how much of the bounds is used.
 
+mod asking;
 mod begun;
 mod conclusion;
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::repetition::goes_round;
-use super::{Agent, AgentError, AgentEvent, Draft, Given, Outcome, Part, Past, Step, Task, Turn};
+use super::{
+    Agent, AgentError, AgentEvent, Asked, Draft, Given, Outcome, Part, Past, Step, Task, Turn,
+};
 use crate::chat::{Chat, visible};
 use crate::dialect::{Action, Dialect, Reader, Reading};
 use crate::executor::{Execution, Status};
@@ -29,9 +32,6 @@ const MAX_MALFORMED: usize = 2;
 
 /// Times in a row that the same code may have the same result.
 const MAX_SAME: usize = 3;
-
-/// Questions to the analyst in one turn: further ones the model has to decide itself.
-const MAX_QUESTIONS: usize = 3;
 
 /// Share of the context, in percent, from which on old observations are shortened.
 const FULL_PERCENT: usize = 85;
@@ -60,6 +60,9 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     n_failed: usize,
     n_malformed: usize,
     n_same: usize,
+    /// What the model asked the analyst, before the turn went on, too.
+    asked: Vec<Asked>,
+    /// How much of that since.
     n_asked: usize,
     /// The first answer, where it stated numbers that no step had printed.
     withdrawn: Option<Outcome>,
@@ -105,6 +108,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             n_failed: 0,
             n_malformed: 0,
             n_same: 0,
+            asked: task.begun.as_ref().map_or_else(Vec::new, |begun| begun.asked.clone()),
             n_asked: 0,
             withdrawn: None,
         })
@@ -118,7 +122,9 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
                 let number = self.next_number();
                 self.act(Draft { number, understanding, thought, code })
             }
-            Action::Ask { question, .. } => Ok(self.ask(&question)),
+            Action::Ask { understanding, thought, question } => {
+                Ok(self.ask(understanding, thought, question))
+            }
             Action::Answer { understanding, thought, answer } => {
                 Ok(self.conclude(Outcome::Answered { understanding, thought, answer }))
             }
@@ -136,6 +142,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             prompt: self.task.prompt.clone(),
             mode: self.task.mode,
             steps: self.steps,
+            asked: self.asked,
             outcome,
             usage: self.usage,
             given: Given {
@@ -317,21 +324,6 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             false if self.n_same > 1 => Reply::Repeated,
             false => Reply::Continue { steps_left },
         });
-        Continue(())
-    }
-
-    /// Puts a question of the model's to the analyst.
-    fn ask(&mut self, question: &str) -> ControlFlow<Outcome> {
-        self.n_malformed = 0;
-        self.n_asked += 1;
-        let may_ask = self.n_asked <= MAX_QUESTIONS;
-        let answer = if may_ask { self.agent.executor.ask(question) } else { None };
-        if self.agent.interrupt.is_set() {
-            return Break(Outcome::Interrupted);
-        }
-        let said = answer.as_deref().unwrap_or("(nobody could be asked)");
-        (self.on_event)(AgentEvent::Notice(format!("It was asked: {question} {said}")));
-        self.chat.reply(Reply::Asked { answer: answer.as_deref() });
         Continue(())
     }
 

@@ -39,6 +39,11 @@ pub(super) fn step<'t>(said: Said<'t>, code: &'t str) -> Vec<(&'static str, &'t 
     around(said, [("<Code>\n```python\n", code), ("\n```\n</Code>", "")])
 }
 
+/// A question to the analyst as the model writes it.
+pub(super) fn ask<'t>(said: Said<'t>, question: &'t str) -> Vec<(&'static str, &'t str)> {
+    around(said, [("<Ask>", question), ("</Ask>", "")])
+}
+
 /// The end of an episode as the model writes it.
 pub(super) fn answer<'t>(said: Said<'t>, answer: &'t str) -> Vec<(&'static str, &'t str)> {
     around(said, [("<Answer>", answer), ("</Answer>", "")])

@@ -6,7 +6,7 @@ use datarus_agent::llm::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::STEP_MIME;
+use super::{AskedRecord, STEP_MIME};
 use crate::display::without_escapes;
 
 /// By what the cells of a turn are named.
@@ -26,7 +26,7 @@ impl<'a> Naming<'a> {
     }
 
     /// The id of a cell; `part` is the step's number with `u` for the understanding, `t` for the thought, `c` for the code, `k` for what was kept
-    /// of it, or `a` for the answer.
+    /// of it, the number of a question to the user with `q`, or `a` for the answer.
     pub(crate) fn id(self, part: &str) -> String {
         match self.pass {
             0 => format!("{}-{part}", self.turn),
@@ -51,6 +51,8 @@ pub struct TurnRecord {
     pub pass: u32,
     /// Its steps in order.
     pub steps: Vec<StepRecord>,
+    /// What the model asked the user, in order, where that has a cell of its own.
+    pub asked: Vec<AskedRecord>,
     /// How it ended; `None` when it was cut off.
     pub end: Option<End>,
     /// Outputs that belong to no step, such as a warning of the kernel before the first one.
@@ -163,8 +165,8 @@ pub(crate) fn printed<'a>(outputs: impl Iterator<Item = &'a Value>) -> String {
 impl TurnRecord {
     /// A turn of which nothing is recorded.
     pub fn new(turn: &str) -> Self {
-        let (turn, steps, loose) = (turn.to_owned(), Vec::new(), Vec::new());
-        Self { turn, pass: 0, steps, end: None, loose }
+        let (turn, steps, asked) = (turn.to_owned(), Vec::new(), Vec::new());
+        Self { turn, pass: 0, steps, asked, end: None, loose: Vec::new() }
     }
 
     /// By what its new cells are named.

@@ -3,6 +3,7 @@
 //! It remembers what the page has, so that each cell is told only what is new. Cells are those of [`crate::cells`]:
 //! a turn that was seen live is the same notebook as one that was made without a screen.
 
+mod asked;
 mod kept;
 
 use datarus_agent::agent::{AgentEvent, Draft, Mode, Part, Step};
@@ -15,6 +16,7 @@ use crate::cells::{
 };
 use crate::markdown::sanitized;
 
+use asked::LiveAsked;
 pub(crate) use kept::Kept;
 
 /// A turn in a page.
@@ -29,7 +31,10 @@ pub(crate) struct LiveTurn {
     base: String,
     mode: Mode,
     steps: Vec<LiveStep>,
+    asked: Vec<LiveAsked>,
     answer: String,
+    /// Cells that the page may have and that are none of the turn.
+    withdrawn: Vec<String>,
     /// The cells that the page has, from top to bottom.
     shown: Vec<ShownCell>,
 }
@@ -87,7 +92,9 @@ impl LiveTurn {
             base: prompt.to_owned(),
             mode,
             steps: Vec::new(),
+            asked: Vec::new(),
             answer: String::new(),
+            withdrawn: Vec::new(),
             shown: Vec::new(),
         }
     }
@@ -121,6 +128,8 @@ impl LiveTurn {
                 step.stage = Stage::Ready;
             }
             AgentEvent::StepDone(done) => self.on_done(done),
+            AgentEvent::Asking(asked) => self.on_asking(asked),
+            AgentEvent::Asked(asked) => self.on_asked(asked),
             AgentEvent::Withdrawn => self.withdraw(),
             AgentEvent::Notice(_) => {}
         }
@@ -191,9 +200,16 @@ impl LiveTurn {
     /// What the page has to be told now.
     pub(crate) fn flush(&mut self) -> Vec<ToPage> {
         let mut told = Vec::new();
+        self.tell_withdrawn(&mut told);
+        let (turn, prompt, shown) = (&self.turn, &self.prompt, &mut self.shown);
+        let mut asked = self.asked.iter().peekable();
         for step in self.steps.iter().filter(|step| step.origin != Origin::Page) {
-            step.tell(&self.turn, &self.prompt, self.mode, &mut self.shown, &mut told);
+            while let Some(asked) = asked.next_if(|asked| asked.record.asked.step <= step.number) {
+                asked.tell(turn, prompt, shown, &mut told);
+            }
+            step.tell(turn, prompt, self.mode, shown, &mut told);
         }
+        asked.for_each(|asked| asked.tell(turn, prompt, shown, &mut told));
         let answer = self.answer.trim_start();
         if !answer.is_empty() || self.shown.iter().any(ShownCell::is_answer) {
             let mut cell = cells::answer_cell(&self.record(None));
@@ -206,7 +222,8 @@ impl LiveTurn {
     /// The turn so far; of a step that did not run no more is known than what was written of it.
     pub(crate) fn record(&self, end: Option<End>) -> TurnRecord {
         let steps = self.steps.iter().filter_map(LiveStep::record).collect();
-        TurnRecord { pass: self.pass, steps, end, ..TurnRecord::new(&self.turn) }
+        let asked = self.asked.iter().map(|asked| asked.record.clone()).collect();
+        TurnRecord { pass: self.pass, steps, asked, end, ..TurnRecord::new(&self.turn) }
     }
 
     /// What was recorded of a step that is done.

@@ -1,10 +1,12 @@
 //! The turns of a notebook as its cells hold them. Pure.
 
+use datarus_agent::agent::Asked;
 use serde_json::Value;
 
 use super::build::words;
 use super::markdown;
 use super::tree::{Block, Inline, is_blank, n_links};
+use crate::cells::asked::asked_in;
 use crate::cells::{asks, datarus, reading, turn_below};
 use crate::markdown::restored;
 use crate::route::{Role, Route, route};
@@ -76,7 +78,8 @@ fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value]) -> Turn<'a> {
     for cell in below {
         match role(cell) {
             "thought" => turn.last_thought = reading::thought_in(source(cell)),
-            "understanding" => turn.last_understanding = restored(source(cell)),
+            "understanding" => turn.last_understanding.push_str(&restored(source(cell))),
+            "asked" => turn.last_understanding.push_str(&asked(source(cell))),
             "code" => {
                 let understanding = std::mem::take(&mut turn.last_understanding);
                 let thought = std::mem::take(&mut turn.last_thought);
@@ -87,6 +90,14 @@ fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value]) -> Turn<'a> {
         }
     }
     turn
+}
+
+/// What the model asked the user, for those who read on.
+fn asked(source: &str) -> String {
+    asked_in(source, 0, 0).map_or_else(String::new, |Asked { question, answer, .. }| {
+        let answer = answer.unwrap_or_else(|| "nothing".to_owned());
+        format!("Datarus asked: {question}\n\nThe answer was: {answer}\n\n")
+    })
 }
 
 impl Turn<'_> {

@@ -43,6 +43,8 @@ pub(super) struct Live {
     pub(super) session: String,
     /// Which steps wait for the user; it holds also when the page is gone.
     pub(super) review: Review,
+    /// Whether the page puts the model's questions to the user.
+    pub(super) questions: bool,
     /// The cells.
     pub(super) turn: LiveTurn,
     /// What it is doing.
@@ -126,6 +128,7 @@ impl Live {
             path: page.path.clone(),
             session: page.session.clone(),
             review: page.settings.review,
+            questions: page.questions,
             turn: LiveTurn::new(turn, cell_id, prompt.mode()),
             gauge: Gauge::new(turn, prompt.started_at),
             instructions: String::new(),
@@ -150,6 +153,7 @@ impl Live {
         self.path.clone_from(&page.path);
         self.session.clone_from(&page.session);
         self.review = page.settings.review;
+        self.questions = page.questions;
         self.moved = true;
         self.heard = Instant::now();
         self.rival = None;
@@ -229,6 +233,7 @@ impl Server {
         }
         live.turn.on_event(event);
         self.keep_step(event);
+        self.keep_asked(event);
         let Some(live) = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut()) else {
             return;
         };
@@ -237,7 +242,11 @@ impl Server {
                 live.gauge.wrote(Instant::now(), Phase::of(*part), *step);
             }
             AgentEvent::StepDone(_) => self.enter(Phase::Reading),
-            AgentEvent::StepReady(_) | AgentEvent::Withdrawn | AgentEvent::Notice(_) => {}
+            AgentEvent::StepReady(_)
+            | AgentEvent::Asking(_)
+            | AgentEvent::Asked(_)
+            | AgentEvent::Withdrawn
+            | AgentEvent::Notice(_) => {}
         }
     }
 

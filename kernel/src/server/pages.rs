@@ -31,6 +31,8 @@ pub(super) struct Page {
     pub(super) path: String,
     /// What the user chose.
     pub(super) settings: Settings,
+    /// Whether it puts the model's questions to the user.
+    pub(super) questions: bool,
     /// Whether it gave no sign of life when it was asked, and none since.
     silent: bool,
 }
@@ -133,9 +135,9 @@ impl Server {
             let close = self.session.comm_close(request.parent(), &comm.id);
             return self.publish(close);
         };
-        let Open { path, settings, .. } = open;
+        let Open { path, settings, questions, .. } = open;
         let session = request.header.session.clone();
-        let page = Page { comm: comm.id, session, path, settings, silent: false };
+        let page = Page { comm: comm.id, session, path, settings, questions, silent: false };
         self.pages.add(page.clone());
         if *self.companion.settings() != self.config.sandbox {
             // What the page was told with the `kernel_info_reply` may be of before.
@@ -163,6 +165,9 @@ impl Server {
             Ok(ToKernel::Held { turn }) => self.drop_kept(comm, &turn),
             Ok(ToKernel::Choice { id, choice, source, .. }) => {
                 self.on_choice(comm, &id, choice, source.as_deref());
+            }
+            Ok(ToKernel::Answer { turn, id, answer }) => {
+                self.on_answered(comm, &turn, &id, &answer)
             }
             Ok(ToKernel::Settings { settings }) => self.on_settings(comm, settings),
             Ok(ToKernel::Report { to }) => self.begin_report(comm, to),

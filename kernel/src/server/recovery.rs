@@ -166,6 +166,7 @@ impl Server {
         told.extend(live.turn.upserts());
         self.tell_page(told);
         self.tell_pending();
+        self.put_question();
     }
 
     /// Keeps a turn that begins in a page.
@@ -190,7 +191,7 @@ impl Server {
     }
 
     /// Tells once a turn that its steps are not kept beside the notebook.
-    fn tell_not_kept(&mut self) {
+    pub(super) fn tell_not_kept(&mut self) {
         let Some(why) = self.journals.take_trouble() else { return };
         let Some(prompt) = self.prompt.as_mut().filter(|prompt| !prompt.told_not_kept) else {
             return;
@@ -228,7 +229,7 @@ impl Server {
         self.journals.end(path, prompt.view.turn(), end);
     }
 
-    fn kept_in(&self) -> Option<(&super::PromptCell, &str)> {
+    pub(super) fn kept_in(&self) -> Option<(&super::PromptCell, &str)> {
         let prompt = self.prompt.as_ref().filter(|prompt| !prompt.is_undone())?;
         Some((prompt, &prompt.live.as_ref()?.path))
     }

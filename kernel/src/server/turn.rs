@@ -190,12 +190,17 @@ impl Server {
     fn on_agent_event(&mut self, mut event: AgentEvent) {
         self.on_live_event(&mut event);
         let Some(prompt) = &mut self.prompt else { return };
-        prompt.view.on_event(&event);
+        // In a page, what was asked has a cell of its own.
+        if prompt.live.is_none() || !matches!(event, AgentEvent::Asked(_)) {
+            prompt.view.on_event(&event);
+        }
         match event {
             AgentEvent::Text { .. } => {
                 prompt.show_at.get_or_insert_with(|| Instant::now() + GATHER);
             }
-            AgentEvent::StepReady(_) | AgentEvent::Withdrawn => self.show_turn(),
+            AgentEvent::StepReady(_) | AgentEvent::Asked(_) | AgentEvent::Withdrawn => {
+                self.show_turn();
+            }
             AgentEvent::StepDone(step) => {
                 let number = step.number;
                 self.history.note_ran(&step.code);
@@ -203,6 +208,8 @@ impl Server {
                 self.show_turn();
                 self.upsert_unseen(number);
             }
+            // It is shown when it is put.
+            AgentEvent::Asking(_) => {}
             // Said at the end.
             AgentEvent::Notice(_) => {}
         }
@@ -282,6 +289,7 @@ impl Server {
             usage: Usage::default(),
             given: prompt.given.clone(),
             seen_above: Vec::new(),
+            asked: Vec::new(),
         };
         self.finish_turn(turn, None);
     }

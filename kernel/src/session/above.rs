@@ -32,6 +32,8 @@ impl History {
         let is_known = |cell: &&CellState| match cell.role.as_deref() {
             Some("prompt") => cell.turn.is_none() || self.asked_in(&cell.id).is_some(),
             Some("understanding" | "thought" | "answer") => cell.source.is_some() || of_turn(cell),
+            // What stands there is what was said.
+            Some("asked") => cell.source.is_some(),
             Some("code") if is_kept(cell) => true,
             Some("code") => self.step_of(cell).is_some() || self.cell_of(&cell.id).is_some(),
             _ => cell.cell_type != "code" || self.cell_of(&cell.id).is_some(),
@@ -59,6 +61,13 @@ impl History {
                     Some(Past::Turn(turn)) => turn.steps.push(step),
                     _ => pasts.push(Past::Cell { code: step.code, execution: step.execution }),
                 }
+            } else if let Some(asked) = notebook.asked(cell) {
+                let mut of_turn =
+                    open.iter().filter(|(turn, _)| Some(*turn) == cell.turn.as_deref());
+                let at = of_turn.next().map(|(_, at)| *at);
+                if let Some(Past::Turn(turn)) = at.and_then(|at| pasts.get_mut(at)) {
+                    turn.asked.push(asked);
+                }
             } else {
                 pasts.extend(self.python_at(notebook, cell));
             }
@@ -70,8 +79,9 @@ impl History {
     pub(crate) fn kept(&self, notebook: &Standing, name: &str, from: &str) -> Option<Kept> {
         let pass = notebook.made_by(name).map(|cell| Naming::of(name, &cell.id).pass).max()?;
         let mut kept = Kept {
-            begun: Begun { done: Vec::new(), next: None, before: None },
+            begun: Begun { done: Vec::new(), asked: Vec::new(), next: None, before: None },
             cells: Vec::new(),
+            asked: Vec::new(),
             from: from.to_owned(),
             failed: false,
             pass: pass.saturating_add(1),
@@ -82,6 +92,9 @@ impl History {
                 // An undo may have brought back another step of this number.
                 steps.retain(|(_, known)| known.step.number != step.step.number);
                 steps.push((&cell.id, step));
+            } else if let Some(asked) = notebook.asked(cell) {
+                kept.begun.asked.push(asked);
+                kept.asked.push(cell.id.clone());
             }
             if cell.id == from {
                 break;
@@ -125,6 +138,7 @@ impl History {
             usage: known.map_or_else(Usage::default, |turn| turn.usage),
             given: known.map(|turn| turn.given.clone()).unwrap_or_default(),
             seen_above: Vec::new(),
+            asked: Vec::new(),
         };
         Some((name, turn))
     }
@@ -265,6 +279,7 @@ mod tests {
             usage: Usage::default(),
             given: Given::default(),
             seen_above: Vec::new(),
+            asked: Vec::new(),
         };
         let mut history = History::default();
         history.begin_cell("1", Some("c".into()), "mine");

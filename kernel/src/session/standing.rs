@@ -1,8 +1,9 @@
 //! The notebook as a page has told it: the cells as they stand, and the texts of those that were asked for. Pure.
 
-use datarus_agent::agent::Outcome;
+use datarus_agent::agent::{Asked, Outcome};
 use datarus_agent::executor::{Execution, Output, Status};
 
+use crate::cells::asked::{asked_in, number_of};
 use crate::cells::reading::{outcome_in, thought_in, understanding_in};
 use crate::page::{CellState, CellText};
 use crate::route::{Role, Route, route};
@@ -41,6 +42,12 @@ impl Standing {
             Route::Prompt(prompt) => Some(prompt.text),
             _ => None,
         }
+    }
+
+    /// What the model asked the user in a cell, as it stands.
+    pub(super) fn asked(&self, cell: &CellState) -> Option<Asked> {
+        let turn = cell.turn.as_deref().filter(|_| is(cell, "asked"))?;
+        asked_in(self.source(cell)?, number_of(turn, &cell.id)?, cell.step?)
     }
 
     /// The thought before a step as it stands; `known` is what the model wrote.

@@ -21,11 +21,14 @@ use tests::doubles::ScriptedModel;
 use tests::frontend::{config, python};
 
 /// Words that occur in a question, and what is written for it: `{"steps": [[thought, code], …], "answer": text,
-/// "pause_ms": between two words}`.
+/// "pause_ms": between two words}`. A step that is a text is written as it stands.
 type Script = BTreeMap<String, Value>;
 
 /// In a script: stands for the moment at which it is written, in milliseconds since 1970.
 const NOW: &str = "@now";
+
+/// In a script: the dialect in which it is written, if that is not Datarus's.
+const DIALECT: &str = "@dialect";
 
 fn main() -> Result<(), Box<dyn Error>> {
     if let Some(done) = jail::run(std::env::args_os()) {
@@ -55,7 +58,13 @@ struct Writer {
 
 impl Writer {
     fn new(script: Script) -> Self {
-        Self { info: ScriptedModel::new(Profile::Full, &[]).info, script }
+        let mut info = ScriptedModel::new(Profile::Full, &[]).info;
+        if let Some(dialect) = script.get(DIALECT).and_then(Value::as_str) {
+            info.dialect = Some(dialect.to_owned());
+            // Each thing that it writes is a message of its own, by which they are counted.
+            info.continues = false;
+        }
+        Self { info, script }
     }
 
     /// What comes next: the question is the last message that the script knows, and what was written since then
@@ -71,6 +80,7 @@ impl Writer {
         let written = later.filter(|message| message.role == Role::Assistant).count();
         let pause = Duration::from_millis(turn["pause_ms"].as_u64().unwrap_or(0));
         let completion = match turn["steps"].get(written) {
+            Some(Value::String(whole)) => whole.clone(),
             Some(step) => format!(
                 "<step>\n<thought>{}</thought>\n<action>python_executor</action>\n<action_input>\n{}\n</action_input>",
                 step[0].as_str()?,

@@ -90,6 +90,7 @@ impl OpenTurn<'_, '_, '_> {
     fn known_of_turn(&self) -> Known {
         let worked = self.steps.iter().rev().filter(|step| !failed(&step.execution));
         let mut known = Known { outputs: Vec::new(), given: vec![self.task.prompt.clone()] };
+        known.given.extend(self.asked.iter().filter_map(|asked| asked.answer.clone()));
         for step in worked {
             known.outputs.push(printed(&step.execution.outputs));
             known.given.push(step.code.clone());
@@ -120,7 +121,7 @@ impl OpenTurn<'_, '_, '_> {
 struct Known {
     /// What cells printed.
     outputs: Vec<String>,
-    /// What was said: questions, code, instructions.
+    /// What was said: questions, what the analyst was asked and said, code, instructions.
     given: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 use datarus_agent::agent::Begun;
 use serde_json::Value;
 
-use super::{LiveStep, LiveTurn, Origin, ShownCell, Stage};
+use super::{LiveAsked, LiveStep, LiveTurn, Origin, ShownCell, Stage};
 use crate::cells::{Naming, StepRecord, code_cell};
 
 /// What stands in a page of a turn that is to go on.
@@ -13,6 +13,8 @@ pub(crate) struct Kept {
     pub(crate) begun: Begun,
     /// The cells of those that are done.
     pub(crate) cells: Vec<String>,
+    /// The cells of what was asked meanwhile.
+    pub(crate) asked: Vec<String>,
     /// The cell of the last one: what comes next stands below it.
     pub(crate) from: String,
     /// Whether the one that is to be run again had failed.
@@ -34,6 +36,9 @@ impl LiveTurn {
             known.code.clone_from(&record.code);
             known.stage = Stage::Done(Box::new(record));
         }
+        let asked = kept.begun.asked.iter().zip(&kept.asked);
+        self.asked =
+            asked.map(|(asked, id)| LiveAsked::standing(&turn, id, asked.clone())).collect();
         let naming = Naming::of(&turn, &kept.from);
         let mut metadata = Value::Null;
         if let Some(next) = &kept.begun.next {
@@ -56,6 +61,10 @@ impl LiveTurn {
     /// Whether a cell stood in the page before the turn went on, and is left alone.
     pub(super) fn stands(&self, cell: &Value) -> bool {
         let facts = &cell["metadata"]["datarus"];
+        if facts["role"] == "asked" {
+            let mut standing = self.asked.iter().filter(|asked| asked.stands);
+            return standing.any(|asked| cell["id"] == asked.record.id(&self.turn));
+        }
         let of_cell = |step: &&LiveStep| facts["step"].as_u64() == Some(step.number as u64);
         match self.steps.iter().find(of_cell).map(|step| step.origin) {
             Some(Origin::Page) => true,

@@ -1,6 +1,6 @@
 //! Tests of a turn in a page.
 
-use datarus_agent::agent::{Begun, Draft, Outcome};
+use datarus_agent::agent::{Asked, Begun, Draft, Outcome};
 use datarus_agent::executor::{Execution, Output, Status};
 use datarus_agent::llm::Usage;
 
@@ -296,7 +296,13 @@ fn a_turn_that_goes_on_leaves_alone_what_stands_and_marks_the_step_that_is_run_a
     let (understanding, thought) = (String::new(), "Try.".into());
     let next = Draft { number: 2, understanding, thought, code: "df.b".into() };
     let kept = Kept {
-        begun: Begun { done: vec![step(1, Status::Ok)], next: Some(next), before: None },
+        begun: Begun {
+            done: vec![step(1, Status::Ok)],
+            asked: Vec::new(),
+            next: Some(next),
+            before: None,
+        },
+        asked: Vec::new(),
         cells: vec!["t_1-1c".into()],
         from: "t_1-2c".into(),
         failed: true,
@@ -324,4 +330,34 @@ fn a_turn_that_goes_on_leaves_alone_what_stands_and_marks_the_step_that_is_run_a
     let links = |message: &ToPage| matches!(message, ToPage::Replace { source, .. } if source.contains("=t_1-2c"));
     assert!(told.iter().any(links), "{told:?}");
     assert!(told.iter().all(|message| !json!(message).to_string().contains("t_1-1")), "{told:?}");
+}
+
+#[test]
+fn what_the_model_asks_stands_where_it_was_asked_with_the_thought_that_led_to_it() {
+    let (mut turn, mut page) = (turn(), Cells::default());
+    let asked = |answer: Option<&str>| Asked {
+        number: 1,
+        step: 1,
+        understanding: String::new(),
+        thought: "Two years.".into(),
+        question: "Which year?".into(),
+        answer: answer.map(str::to_owned),
+    };
+    let asking = AgentEvent::Asking(asked(None));
+    play(&mut turn, &mut page, &[text_of(1, Part::Thought, "Two years.")]);
+    assert_eq!(page.sources(), [("t_1-1t", "Two years.")]);
+    play(&mut turn, &mut page, &[asking]);
+    let folded = "<details><summary>Two years</summary>\n\nTwo years.\n\n</details>";
+    let question = format!("{folded}\n\n**Datarus asks**\n\nWhich year?");
+    assert_eq!(page.sources(), [("t_1-1q", question.as_str())]);
+    let rest = [AgentEvent::Asked(asked(Some("2024"))), ready(1, "Look.", "df")];
+    play(&mut turn, &mut page, &rest);
+    play(&mut turn, &mut page, &[AgentEvent::StepDone(done(1, Status::Ok))]);
+    let answered = format!("{question}\n\n**Answered:** 2024");
+    assert_eq!(page.sources()[0], ("t_1-1q", answered.as_str()));
+    let record = turn.record(Some(end("It was 120.5.")));
+    page.take(&turn.end(&prompt(), &record));
+    let ids: Vec<&str> = page.sources().iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, ["t_1-1q", "t_1-1t", "t_1-1c", "t_1-2t", "t_1-a"]);
+    assert_eq!(page.sources()[0].1, answered);
 }
