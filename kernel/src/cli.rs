@@ -12,11 +12,13 @@ use crate::report::{Audience, Format};
 use crate::sandbox::{Mode, Network};
 
 mod bench;
+mod check;
 mod model;
 mod serve;
 pub mod training;
 
 pub use bench::{SuiteArgs, SuiteCommand};
+pub use check::VerifyArgs;
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
 pub use serve::ServeArgs;
 use training::{EpisodesArgs, RewardArgs, TrainArgs};
@@ -53,6 +55,7 @@ pub enum Command {
     /// Make of a notebook what people share: a page, a document, typeset pages.
     Report(ReportArgs),
     /// Run a notebook's code again, and say which outputs and which numbers of its answers still hold.
+    #[command(mut_args(check::hidden_if_of_the_analyst))]
     Verify(VerifyArgs),
     /// Say what is missing, and how to mend it.
     Doctor(DoctorArgs),
@@ -147,19 +150,6 @@ pub struct ReportArgs {
     pub json: bool,
 }
 
-/// Arguments of `datarus verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// The notebook to check, in its folder; it is not changed, no model is asked, and its code runs in the sandbox.
-    pub notebook: PathBuf,
-    /// Print the result as JSON.
-    #[arg(long, env = "DATARUS_JSON")]
-    pub json: bool,
-    /// The kernel's settings.
-    #[command(flatten)]
-    pub engine: EngineArgs,
-}
-
 /// Arguments of `datarus doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -214,6 +204,9 @@ pub struct InstallArgs {
     /// The Python that has ipykernel.
     #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
     pub python: Option<PathBuf>,
+    /// Print what was written as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
     /// What the kernel is started with, such as `--sandbox off` or `--network on`.
     #[arg(last = true, value_name = "KERNEL ARGUMENTS")]
     pub kernel_args: Vec<String>,
@@ -225,6 +218,9 @@ pub struct UninstallArgs {
     /// Where from.
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// Print what was removed as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
 }
 
 /// Whose outputs a page shows as they are, scripts and widgets included.

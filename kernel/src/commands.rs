@@ -1,10 +1,12 @@
 //! What each command does, and the exit code that comes of it.
 
-use std::io::Write as _;
+use std::borrow::Cow;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::{
     AskArgs, Command, DoctorArgs, InstallArgs, KernelArgs, RunArgs, UninstallArgs, VerifyArgs,
@@ -13,6 +15,7 @@ use crate::config::{Config, ModelSource};
 use crate::connection::ConnectionInfo;
 use crate::headless::{Ending, ask, run, verify};
 use crate::prompt::configured_model;
+use crate::terminal::{terminal_line, terminal_text};
 use crate::{doctor, install, model, server};
 
 mod bench;
@@ -91,11 +94,16 @@ fn ask(args: AskArgs) -> Result<u8> {
     if args.json {
         print_json(&answer)?;
     } else if answer.ending == Ending::Done {
-        print(&answer.answer)?;
+        print(&shown(&answer.answer, std::io::stdout().is_terminal()))?;
     } else {
-        say(&format!("no answer: {}", answer.answer));
+        say(&format!("no answer: {}", terminal_line(&answer.answer)));
     }
     Ok(answer.unsaved.map_or(code_of(answer.ending), |_| UNSAVED))
+}
+
+/// An answer as it goes to stdout: a model's text, and to a terminal nothing else than text.
+fn shown(answer: &str, to_terminal: bool) -> Cow<'_, str> {
+    if to_terminal { Cow::Owned(terminal_text(answer)) } else { Cow::Borrowed(answer) }
 }
 
 fn run_notebook(args: RunArgs) -> Result<u8> {
@@ -111,7 +119,7 @@ fn run_notebook(args: RunArgs) -> Result<u8> {
 }
 
 fn verify_notebook(args: &VerifyArgs) -> Result<u8> {
-    let config = Config::resolve(&args.engine, Vec::new())?;
+    let config = Config::resolve(&args.engine.without_a_model(), Vec::new())?;
     let found = block_on(async { Ok(verify::verify(config, &args.notebook).await?) })?;
     if args.json {
         print_json(&found)?;
@@ -172,6 +180,16 @@ fn doctor(args: DoctorArgs) -> Result<u8> {
 
 fn install(args: InstallArgs) -> Result<u8> {
     let installed = install::install(&args)?;
+    if args.json {
+        let (settings, python) = installed.note.clone().unzip();
+        let install::Installed { kernelspec, labextension, .. } = &installed;
+        print_json(&json!({
+            "kernelspec": kernelspec,
+            "labextension": labextension,
+            "settings": settings,
+            "python": python,
+        }))?;
+    }
     say(&format!("kernelspec  {}", installed.kernelspec.display()));
     if let Some(folder) = installed.labextension {
         say(&format!("extension   {}", folder.display()));
@@ -195,6 +213,9 @@ fn warn_of_missing_packages(python: &Path) {
 
 fn uninstall(args: UninstallArgs) -> Result<u8> {
     let removed: Vec<PathBuf> = install::uninstall(&args)?;
+    if args.json {
+        print_json(&json!({"removed": removed}))?;
+    }
     if removed.is_empty() {
         say("nothing to remove");
     }
@@ -223,4 +244,16 @@ fn print_json(value: &impl Serialize) -> Result<()> {
 
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_moves_no_cursor_of_a_terminal_and_is_whole_elsewhere() {
+        let answer = "Total:\u{1b}[2J\t**7**\nof\u{202e} all";
+        assert_eq!(shown(answer, true), "Total:\u{fffd}[2J\t**7**\nof[U+202E] all");
+        assert_eq!(shown(answer, false), answer);
+    }
 }

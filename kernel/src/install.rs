@@ -209,7 +209,13 @@ mod tests {
     fn install_under(prefix: &Path) -> Result<Installed> {
         let place = PlaceArgs { prefix: Some(prefix.to_owned()), ..PlaceArgs::default() };
         let kernel_args = vec!["--network".to_owned(), "on".to_owned()];
-        install(&InstallArgs { place, folder: None, python: Some("sh".into()), kernel_args })
+        install(&InstallArgs {
+            place,
+            folder: None,
+            python: Some("sh".into()),
+            json: false,
+            kernel_args,
+        })
     }
 
     #[test]
@@ -234,10 +240,10 @@ mod tests {
         );
 
         let place = PlaceArgs { prefix: Some(prefix.path().to_owned()), ..PlaceArgs::default() };
-        let removed = uninstall(&UninstallArgs { place: place.clone() }).unwrap();
+        let removed = uninstall(&UninstallArgs { place: place.clone(), json: false }).unwrap();
         assert_eq!(removed, [installed.kernelspec, extension, note]);
         assert!(!prefix.path().join("share/datarus").exists());
-        assert!(uninstall(&UninstallArgs { place }).unwrap().is_empty());
+        assert!(uninstall(&UninstallArgs { place, json: false }).unwrap().is_empty());
     }
 
     #[test]
@@ -246,7 +252,7 @@ mod tests {
         let folder = prefix.path().join("share/jupyter/kernels/datarus");
         write(&folder.join("kernel.json"), br#"{"display_name": "Other"}"#).unwrap();
         let place = PlaceArgs { prefix: Some(prefix.path().to_owned()), ..PlaceArgs::default() };
-        assert!(uninstall(&UninstallArgs { place }).is_err());
+        assert!(uninstall(&UninstallArgs { place, json: false }).is_err());
         assert!(folder.exists());
     }
 
@@ -255,6 +261,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("datarus");
         let args = InstallArgs {
+            json: false,
             place: PlaceArgs::default(),
             folder: Some(target.clone()),
             python: None,

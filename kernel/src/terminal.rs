@@ -11,18 +11,23 @@ pub(crate) fn turns_order(c: char) -> bool {
 /// other control characters, escape sequences among them, signs that something stood there, and marks that turn the
 /// order of text are named.
 pub(crate) fn terminal_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
+    terminal_text(&text.replace(['\n', '\r', '\t'], " "))
+}
+
+/// The same of a text of several lines, whose line ends and tabs stay.
+pub(crate) fn terminal_text(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\n' | '\r' | '\t' => line.push(' '),
-            c if c.is_control() => line.push('\u{fffd}'),
+            '\n' | '\t' => plain.push(c),
+            c if c.is_control() => plain.push('\u{fffd}'),
             c if turns_order(c) => {
-                let _ = write!(line, "[U+{:04X}]", u32::from(c));
+                let _ = write!(plain, "[U+{:04X}]", u32::from(c));
             }
-            c => line.push(c),
+            c => plain.push(c),
         }
     }
-    line
+    plain
 }
 
 #[cfg(test)]
@@ -35,6 +40,7 @@ mod tests {
         check("a\u{1b}[2Jb\u{9b}31mc\u{7}", "a\u{fffd}[2Jb\u{fffd}31mc\u{fffd}");
         check("data\rholds\nall\tof it", "data holds all of it");
         check("gpj.\u{202e}exe\u{2069}", "gpj.[U+202E]exe[U+2069]");
+        assert_eq!(terminal_text("a\n\tb\r\u{1b}c"), "a\n\tb\u{fffd}\u{fffd}c");
         check("Größe, 平均, المتوسط ✅", "Größe, 平均, المتوسط ✅");
     }
 }

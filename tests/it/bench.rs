@@ -242,3 +242,15 @@ fn the_embedded_model_answers_what_it_was_taught() {
         "the same seed, the same answers"
     );
 }
+
+#[test]
+fn an_id_that_no_question_has_is_named_and_nothing_is_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let output =
+        command(home.path(), "http://127.0.0.1:1/v1", "run", &["--only", "q01,q99"]).output();
+    let output = output.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("`--only`") && told.contains("found `q99`"), "{told}");
+    assert!(!home.path().join("run").exists());
+}

@@ -54,3 +54,61 @@ fn a_trajectory_without_a_verdict_is_left_out_and_told_and_the_others_are_scored
     let names: Vec<bool> = ["first", "second", "third"].map(|name| told.contains(name)).into();
     assert_eq!(names, [true, false, true], "{told}");
 }
+
+#[test]
+fn what_is_wrong_with_trajectories_is_said_for_people_and_for_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let about_it =
+        LINE.replace("Known.", "The total is known.").replace("It is 1.", "The total is known.");
+    let lines = [about_it.replace("NAME", "good"), LINE.replace("NAME", "bad")].join("\n");
+    std::fs::write(folder.path().join("done.jsonl"), lines).unwrap();
+    let inspected = |more: &[&str]| {
+        Command::new(binary())
+            .args(["episodes", "inspect", "done.jsonl"])
+            .args(more)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    let (people, machine) = (inspected(&[]), inspected(&["--json"]));
+    assert_eq!((people.status.code(), machine.status.code()), (Some(1), Some(1)));
+    let said = String::from_utf8_lossy(&people.stdout);
+    assert!(said.starts_with("bad: ") && said.lines().count() == 1, "{said}");
+    let rows: Vec<serde_json::Value> = String::from_utf8_lossy(&machine.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let wrong = |row: &serde_json::Value| row["problems"].as_array().unwrap().len();
+    assert_eq!((rows[0]["id"].as_str(), wrong(&rows[0])), (Some("good"), 0));
+    assert!(rows[1]["id"] == "bad" && wrong(&rows[1]) > 0, "{rows:?}");
+}
+
+#[test]
+fn the_turns_of_a_notebook_become_trajectories_one_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let cell = |kind: &str, id: &str, source: &str, facts: serde_json::Value| {
+        let mut cell = serde_json::json!({"cell_type": kind, "id": id, "source": source, "metadata": {"datarus": facts}});
+        if kind == "code" {
+            cell["outputs"] = serde_json::json!([]);
+            cell["execution_count"] = serde_json::Value::Null;
+        }
+        cell
+    };
+    let notebook = serde_json::json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
+        cell("code", "p", "> Total?", serde_json::json!({"role": "prompt", "turn": "t_1", "dialect": "datarus"})),
+        cell("markdown", "a", "It is 1.", serde_json::json!({"role": "answer", "turn": "t_1"})),
+    ]});
+    std::fs::write(folder.path().join("n.ipynb"), notebook.to_string()).unwrap();
+    let taken = Command::new(binary())
+        .args(["episodes", "from", "n.ipynb"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&taken.stdout);
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+    let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!(
+        (&line["task"]["prompt"], &line["outcome"]["answer"]),
+        (&"Total?".into(), &"It is 1.".into())
+    );
+}

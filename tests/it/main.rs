@@ -9,6 +9,7 @@ mod ahead;
 mod analyst;
 mod asked;
 mod bench;
+mod command_line;
 mod death;
 mod dialects;
 mod endpoint;

@@ -31,6 +31,9 @@ pub enum ModelCommand {
     Remove {
         /// The name, as `list` shows it.
         name: String,
+        /// Print as JSON.
+        #[arg(long, env = "DATARUS_JSON")]
+        json: bool,
     },
     /// Say what a model is: name, architecture, context, hash, and whether it fits into memory. A server is asked.
     Info {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{announce, block_on, code_of, print, print_json, say};
+use super::{MISUSED, announce, block_on, code_of, print, print_json, say};
 use crate::bench::compare::compare;
 use crate::bench::read::{Copy, Set, read};
 use crate::bench::results::{self, Results, Run};
@@ -31,7 +31,7 @@ pub(super) fn run(args: SuiteArgs) -> Result<u8> {
     }
     let suite = args.suite.context("expected the name of a suite")?;
     let Some(data) = &args.data else {
-        describe(suite)?;
+        describe(suite, args.json)?;
         return Ok(super::MISSING);
     };
     let output =
@@ -39,6 +39,10 @@ pub(super) fn run(args: SuiteArgs) -> Result<u8> {
     let Set { sessions, copy } = read(suite, data, args.split.as_deref())?;
     for differs in &copy.differs {
         say(&format!("not comparable with published scores: {differs}"));
+    }
+    if let Some(unknown) = unknown(&sessions, &args.only) {
+        say(&unknown);
+        return Ok(MISUSED);
     }
     let sessions = wanted(sessions, args.limit, &args.only);
     let config = Config::resolve(&args.engine, Vec::new())?;
@@ -68,15 +72,43 @@ pub(super) fn run(args: SuiteArgs) -> Result<u8> {
     Ok(code_of(ending))
 }
 
+/// Said to who has no copy of a suite.
+const NO_COPY: &str = "expected your copy of it: `--data PATH`; none comes with this program";
+
 /// Where a suite comes from, for who has no copy of it.
-fn describe(suite: Suite) -> Result<()> {
+fn describe(suite: Suite, json: bool) -> Result<()> {
     let facts = suite.facts();
+    if json {
+        print_json(&facts)?;
+        say(NO_COPY);
+        return Ok(());
+    }
     print(&format!(
         "{}\npublished   {}\nlicence     {}\n--data      {}",
         facts.title, facts.published, facts.licence, facts.data
     ))?;
-    say("expected your copy of it: `--data PATH`; none comes with this program");
+    say(NO_COPY);
     Ok(())
+}
+
+/// What is said of ids that no question of the set has.
+fn unknown(sessions: &[Session], only: &[String]) -> Option<String> {
+    let ids: Vec<&str> = sessions
+        .iter()
+        .flat_map(|session| &session.questions)
+        .map(|question| question.id.as_str())
+        .collect();
+    let unknown: Vec<&str> =
+        only.iter().map(String::as_str).filter(|id| !ids.contains(id)).collect();
+    let quoted = |ids: &[&str]| format!("`{}`", ids.join("`, `"));
+    let some = ids.get(..ids.len().min(3)).unwrap_or_default();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "expected ids of questions of this set after `--only`, such as {}; found {}",
+            quoted(some),
+            quoted(&unknown)
+        )
+    })
 }
 
 /// The sessions that are wanted.

@@ -21,7 +21,7 @@ pub(super) fn run(command: ModelCommand) -> Result<u8> {
     match command {
         ModelCommand::Add(args) => add(&args)?,
         ModelCommand::List { json } => list(json)?,
-        ModelCommand::Remove { name } => remove(&name)?,
+        ModelCommand::Remove { name, json } => remove(&name, json)?,
         ModelCommand::Info { model: named, endpoint, json } => {
             info(named.as_deref(), &endpoint, json)?;
         }
@@ -242,11 +242,12 @@ fn list(json: bool) -> Result<()> {
     print(&format!("{:<24} the small model in this program", registry::EMBEDDED))
 }
 
-fn remove(name: &str) -> Result<()> {
+fn remove(name: &str, json: bool) -> Result<()> {
     let data = data()?;
     let entry = Registry::remove(&data, name)?;
     say(&format!("removed {name}"));
-    free(&data, &entry)
+    free(&data, &entry)?;
+    if json { print_json(&json!({"removed": name, "was": entry})) } else { Ok(()) }
 }
 
 fn info(named: Option<&Path>, endpoint: &EndpointArgs, json: bool) -> Result<()> {
