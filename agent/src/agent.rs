@@ -12,6 +12,7 @@ use crate::dialect::Dialect;
 use crate::executor::{Execution, Executor, Namespace, Survey, Variable};
 use crate::fitting::{fitting, is_open};
 use crate::llm::{Interrupt, Model, ModelError, Profile, Sampling, Usage};
+use crate::plan::Stage;
 
 use self::turn::OpenTurn;
 
@@ -35,6 +36,9 @@ pub struct Task {
     pub brief: String,
     /// How it is to be done.
     pub mode: Mode,
+    /// Which part of a research run it is, if it is one. Of the notebook above, the model then sees questions and answers
+    /// alone, so that a long run stays within its context.
+    pub stage: Option<Stage>,
     /// Standing instructions of the analyst's own, beside ours; may be empty.
     pub instructions: String,
     /// Files beside the notebook.
@@ -230,6 +234,9 @@ pub struct Limits {
     pub max_new_tokens: usize,
     /// Tokens written in one turn.
     pub max_turn_tokens: usize,
+    /// Sections of a plan.
+    #[serde(default)]
+    pub max_sections: usize,
 }
 
 /// Which text is being written.

@@ -37,7 +37,9 @@ impl Chat {
             chat.say_own_instructions(&task.instructions);
         }
         for past in visible(style.profile, task).iter().skip(skip) {
-            chat.past(task, past);
+            if task.stage.is_none() || matches!(past, Past::Turn(_)) {
+                chat.past(task, past);
+            }
         }
         chat.ask(task);
         if let Some(begun) = &task.begun {
@@ -182,11 +184,23 @@ impl Chat {
         };
         let (prompt, mode) = (turn.prompt.clone(), turn.mode);
         let (instructions, history) = (String::new(), Vec::new());
-        let begun = None;
-        let asked =
-            Task { prompt, brief, mode, instructions, files, variables, data, history, begun };
+        let (stage, begun) = (None, None);
+        let asked = Task {
+            prompt,
+            brief,
+            mode,
+            stage,
+            instructions,
+            files,
+            variables,
+            data,
+            history,
+            begun,
+        };
         self.ask(&asked);
-        self.past_steps(&turn.steps, &turn.asked);
+        if task.stage.is_none() {
+            self.past_steps(&turn.steps, &turn.asked);
+        }
         self.past_outcome(turn);
     }
 

@@ -50,6 +50,7 @@ mod tests {
             prompt: prompt.to_owned(),
             brief: String::new(),
             mode: Mode::Agentic,
+            stage: None,
             instructions: String::new(),
             files: vec![file("orders.csv"), file("stores.csv"), file("notes.txt")],
             variables: Vec::new(),

@@ -17,6 +17,7 @@ pub mod grounding;
 pub mod inspector;
 pub mod names;
 pub mod observation;
+pub mod plan;
 pub mod reward;
 pub mod rows;
 pub mod trajectory;

@@ -147,6 +147,7 @@ fn opening(settings: &Settings, trajectory: &Trajectory, before: &[Trajectory]) 
         variables: trajectory.given.variables.clone(),
         data: trajectory.given.data.clone(),
         history: before.iter().map(|trajectory| Past::Turn(trajectory.as_turn())).collect(),
+        stage: None,
         begun: None,
     };
     Chat::new(settings.style(), &settings.limits, &task, 0)

@@ -15,6 +15,7 @@ pub(crate) mod same;
 use std::ops::Range;
 
 use datarus_agent::agent::{Mode, Outcome};
+use datarus_agent::plan::Stage;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -148,8 +149,14 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
         "prompt_sha": source_sha(source),
         "status": record.status(),
     });
+    if let Some(files) = datarus(prompt, "files") {
+        facts["files"] = files.clone();
+    }
     if let Some(end) = &record.end {
         facts["mode"] = json!(end.mode);
+        if let Some(stage) = end.stage {
+            facts["stage"] = json!(stage);
+        }
         facts["model"] = end.model["name"].clone();
         facts["model_sha256"] = end.model["sha256"].clone();
         if !end.model["served_at"].is_null() {
@@ -286,7 +293,12 @@ fn kept_cell(record: &TurnRecord, step: &StepRecord) -> Option<Value> {
 
 /// The answer, or why there is none.
 pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
+    let stage = record.end.as_ref().and_then(|end| end.stage);
     let (text, missing) = match record.outcome() {
+        // What a plan says is yet to be found out: its numbers claim nothing.
+        Some(Outcome::Answered { answer, .. }) if stage == Some(Stage::Plan) => {
+            (sanitized(answer), Vec::new())
+        }
         Some(Outcome::Answered { answer, .. }) => {
             let linked = link::link_numbers(&sanitized(answer), &sources(record), &given(record));
             (linked.text, linked.missing)
@@ -302,8 +314,10 @@ pub(crate) fn answer_cell(record: &TurnRecord) -> Value {
     markdown_cell(&record.naming().id("a"), &text, "datarus-answer", facts)
 }
 
-/// What each step printed, newest first: the last cell that shows a number is the one to look at.
+/// What each step printed, newest first: the last cell that shows a number is the one to look at. What the notebook above
+/// printed comes after it.
 fn sources(record: &TurnRecord) -> Vec<link::Source> {
+    let above = record.end.iter().flat_map(|end| end.above.clone());
     let worked = record.steps.iter().rev().filter(|step| step.worked());
     worked
         .map(|step| link::Source {
@@ -311,6 +325,7 @@ fn sources(record: &TurnRecord) -> Vec<link::Source> {
             execution_count: step.execution_count,
             text: step.printed(),
         })
+        .chain(above)
         .collect()
 }
 

@@ -82,14 +82,14 @@ pub enum Command {
 /// Arguments of `datarus ask`.
 #[derive(Debug, Args)]
 pub struct AskArgs {
-    /// The question; with a ready prompt it may be left out.
-    #[arg(required_unless_present = "preset")]
+    /// The question; with a ready prompt, or for research, it may be left out.
+    #[arg(required_unless_present_any = ["preset", "research"])]
     pub question: Option<String>,
     /// A ready prompt: what is asked for besides the words.
     #[arg(long, value_name = "NAME", value_enum, env = "DATARUS_PRESET")]
     pub preset: Option<Preset>,
-    /// A file that the question is about; may be given more than once [default: the data files of the notebook's
-    /// folder].
+    /// A file, or a folder with files, that the question is about; may be given more than once [default: the data files
+    /// of the notebook's folder].
     #[arg(long, value_name = "FILE", num_args = 1.., env = "DATARUS_DATA", value_delimiter = ',')]
     pub data: Vec<PathBuf>,
     /// The notebook to write; it runs in its folder, so that it replays from there.
@@ -98,6 +98,13 @@ pub struct AskArgs {
     /// Answer by thought alone; nothing runs.
     #[arg(long, env = "DATARUS_THINK")]
     pub think: bool,
+    /// Open research: first a plan, which you may edit in the notebook before and during the run, then a question for each
+    /// of its sections, then a report. The same command goes on with what was stopped. Needs a larger model.
+    #[arg(long, env = "DATARUS_RESEARCH", conflicts_with_all = ["think", "preset"])]
+    pub research: bool,
+    /// At a terminal, do not wait for you to look at the plan of `--research`.
+    #[arg(short, long, env = "DATARUS_YES")]
+    pub yes: bool,
     /// Print the result as JSON.
     #[arg(long, env = "DATARUS_JSON")]
     pub json: bool,
@@ -355,6 +362,15 @@ pub struct EngineArgs {
     /// Tokens written in one turn [default: 16384, with a server 65536].
     #[arg(long, value_name = "TOKENS", env = "DATARUS_MAX_TURN_TOKENS", hide_short_help = true)]
     pub max_turn_tokens: Option<usize>,
+    /// Sections of a research run's plan that are worked on; further ones are left out, which is said.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "DATARUS_MAX_SECTIONS",
+        default_value_t = 8,
+        hide_short_help = true
+    )]
+    pub max_sections: usize,
     /// Text that a Python cell shows of each stream before the rest goes to a file: bytes, K, M, or `off` for all.
     #[arg(long, value_name = "SIZE", env = "DATARUS_MAX_OUTPUT", default_value_t = MaxText::CELL, hide_short_help = true)]
     pub max_output: MaxText,

@@ -13,7 +13,7 @@ use crate::cli::{
 };
 use crate::config::{Config, ModelSource};
 use crate::connection::ConnectionInfo;
-use crate::headless::{Ending, ask, run, verify};
+use crate::headless::{Ending, ask, research, run, verify};
 use crate::prompt::configured_model;
 use crate::terminal::{terminal_line, terminal_text};
 use crate::{doctor, install, model, server};
@@ -82,6 +82,9 @@ fn kernel(args: KernelArgs) -> Result<u8> {
 
 fn ask(args: AskArgs) -> Result<u8> {
     let config = Config::resolve(&args.engine, Vec::new())?;
+    if args.research {
+        return research_data(args, config);
+    }
     let question = ask::Question {
         text: args.question.unwrap_or_default(),
         data: args.data,
@@ -99,6 +102,23 @@ fn ask(args: AskArgs) -> Result<u8> {
         say(&format!("no answer: {}", terminal_line(&answer.answer)));
     }
     Ok(answer.unsaved.map_or(code_of(answer.ending), |_| UNSAVED))
+}
+
+fn research_data(args: AskArgs, config: Config) -> Result<u8> {
+    let (question, data, output) = (args.question.unwrap_or_default(), args.data, args.output);
+    let study = research::Study { question, data, output };
+    let desk = research::Desk::of_process(!args.yes && !args.json);
+    announce(&config);
+    let work = research::research(config, configured_model(), &study, desk);
+    let studied = block_on(async { Ok(work.await?) })?;
+    if args.json {
+        print_json(&studied)?;
+    } else if studied.status == "done" {
+        print(&studied.answer)?;
+    } else {
+        say(&studied.answer);
+    }
+    Ok(studied.unsaved.map_or(code_of(studied.ending), |_| UNSAVED))
 }
 
 /// An answer as it goes to stdout: a model's text, and to a terminal nothing else than text.

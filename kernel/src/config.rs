@@ -332,6 +332,7 @@ fn limits(args: &EngineArgs, model: &ModelSource) -> Result<Limits, ConfigError>
         ("--cell-timeout", usize::try_from(args.cell_timeout).unwrap_or(usize::MAX)),
         ("--max-new-tokens", max_new_tokens),
         ("--max-turn-tokens", max_turn_tokens),
+        ("--max-sections", args.max_sections),
     ] {
         check(flag, value > 0, "of at least 1", value)?;
     }
@@ -341,6 +342,7 @@ fn limits(args: &EngineArgs, model: &ModelSource) -> Result<Limits, ConfigError>
         cell_timeout: Duration::from_secs(args.cell_timeout),
         max_new_tokens,
         max_turn_tokens,
+        max_sections: args.max_sections,
     })
 }
 

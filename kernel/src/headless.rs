@@ -18,10 +18,12 @@ use crate::connection::{ConnectionError, ConnectionInfo};
 use crate::notebook::{Notebook, NotebookError};
 use crate::prompt::Loader;
 use crate::server::{self, ServerError};
+use crate::sources::data_files;
 
 pub mod ask;
 mod facts;
 mod progress;
+pub mod research;
 pub mod run;
 mod safe;
 pub mod session;
@@ -58,6 +60,24 @@ pub enum HeadlessError {
     /// The kernel cannot run.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The notebook to go on with is of another study.
+    #[error(
+        "`{}` is a notebook of something else: expected its question to be the one that is asked; name another file with `-o`",
+        path.display()
+    )]
+    OtherStudy {
+        /// The notebook.
+        path: PathBuf,
+    },
+    /// The model is too small for research; what to do was said.
+    #[error("no plan could be made, and nothing was written")]
+    CannotPlan,
+    /// A folder that was named holds no data.
+    #[error("no data files in the folder `{}`: expected csv, tsv, xlsx, parquet, json or txt", path.display())]
+    NoData {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The kernel ended while a cell ran.
     #[error("the kernel ended before its cells did")]
     Ended,
@@ -198,6 +218,26 @@ fn folder_of(file: &Path) -> Result<PathBuf, HeadlessError> {
     };
     std::fs::canonicalize(path)
         .map_err(|source| HeadlessError::Folder { path: path.to_owned(), source })
+}
+
+/// The files that are named, and the data files in the folders that are, all without links.
+fn sources(named: &[PathBuf]) -> Result<Vec<PathBuf>, HeadlessError> {
+    let mut files = Vec::new();
+    for path in named {
+        let real = std::fs::canonicalize(path)
+            .map_err(|_| HeadlessError::NoFile { path: path.clone() })?;
+        if !real.is_dir() {
+            files.push(real);
+            continue;
+        }
+        let found = data_files(&real);
+        if found.is_empty() {
+            return Err(HeadlessError::NoData { path: path.clone() });
+        }
+        let found = found.iter().map(|file| real.join(&file.name));
+        files.extend(found.filter_map(|file| std::fs::canonicalize(file).ok()));
+    }
+    Ok(files)
 }
 
 /// What a page sends along with a cell: its metadata and its id; and the notebook's standing instructions, which a page

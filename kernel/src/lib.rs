@@ -7,8 +7,8 @@
 //! [`page`] (what it looks like in a page with our extension) → `session` (what was run so far) → `sources` (what the data hold).
 //!
 //! Around it: [`cli`] and [`config`] (what was typed, what holds) → [`commands`] → [`headless`] over [`client`],
-//! [`cells`] and [`notebook`]; [`report`] (what people share of a notebook), [`publish`] (written as a file), [`bench`] (question sets), [`training`]
-//! (trajectories and what they are worth).
+//! [`cells`] and [`notebook`]; [`report`] (what people share of a notebook), [`publish`] (written as a file), [`bench`] (question sets), [`research`] (which
+//! question of a research run comes next), [`training`] (trajectories and what they are worth).
 
 pub mod bench;
 pub mod bound;
@@ -41,6 +41,7 @@ pub mod prompt;
 pub mod publish;
 pub mod python;
 pub mod report;
+pub mod research;
 pub mod route;
 pub mod sandbox;
 pub mod serve;

@@ -11,7 +11,7 @@ use datarus_agent::dialect::Dialect;
 use datarus_agent::executor::{
     Execution, Executor, ExecutorError, Meanwhile, Namespace, Output, Survey, Variable,
 };
-use datarus_agent::llm::{self, Interrupt, Model, ModelError, ModelInfo, Sampling};
+use datarus_agent::llm::{self, Interrupt, Model, ModelError, ModelInfo, Profile, Sampling};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
@@ -165,6 +165,13 @@ impl AgentThread {
     }
 }
 
+/// The name of the error of a model that is asked for research and is too small for it.
+pub(crate) const CANNOT_PLAN: &str = "CannotPlan";
+
+/// What it says.
+const TOO_SMALL: &str = "the embedded model answers one question about tables at a time and cannot plan research: name \
+                         a larger one with `--model MODEL` or `DATARUS_MODEL` (docs/models.md lists some)";
+
 /// Said of a turn whose steps do not build on one another.
 const BEGINS_ANEW: &str =
     "Each step began without the variables of the steps before it (`--stateless`).";
@@ -230,6 +237,9 @@ impl Worker {
             }
         };
         let mut info = model.info().clone();
+        if job.task.stage.is_some() && info.profile == Profile::Compact {
+            return Err(Failure { name: CANNOT_PLAN, reason: TOO_SMALL.to_owned() });
+        }
         let dialect = Dialect::spoken(&info, self.config.analyst.dialect);
         // What a notebook notes is what was spoken.
         info.dialect = dialect.map(|dialect| dialect.name().to_owned()).or(info.dialect);

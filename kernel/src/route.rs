@@ -16,6 +16,7 @@ use lexer::{Line, Scan, Token};
 use prose::Reading;
 
 use crate::preset::Preset;
+use crate::research::{self, Stage};
 
 mod ipython;
 pub(crate) mod lexer;
@@ -54,6 +55,8 @@ pub struct Flags {
     pub again: bool,
     /// `--preset NAME`: a ready prompt.
     pub preset: Option<Preset>,
+    /// `--research`, `--section` or `--report`: a part of a research run.
+    pub stage: Option<Stage>,
     /// What is wrong with the flags, for an error.
     pub wrong: Option<String>,
 }
@@ -139,6 +142,9 @@ fn asked(rest: &str) -> Prompt {
         match name {
             "think" => flags.think = true,
             "again" => flags.again = true,
+            "research" => flags.stage = Some(Stage::Plan),
+            "section" => flags.stage = Some(Stage::Section),
+            "report" => flags.stage = Some(Stage::Report),
             "preset" => {
                 let (name, rest) = word(after);
                 flags.preset = Preset::named(name);
@@ -150,15 +156,18 @@ fn asked(rest: &str) -> Prompt {
                 text = rest;
             }
             _ => {
-                let known = "it has `--think`, `--again` and `--preset NAME`";
+                let known = "it has `--think`, `--again`, `--preset NAME`, and for research `--research`, \
+                             `--section` and `--report`";
                 let wrong = || format!("`%%ask` has no flag `{flag}`: {known}");
                 flags.wrong.get_or_insert_with(wrong);
             }
         }
     }
     let mut prompt = Prompt { flags, ..Prompt::plain(text) };
-    if let Some(preset) = prompt.flags.preset.filter(|_| prompt.text.is_empty()) {
-        preset.question().clone_into(&mut prompt.text);
+    if prompt.text.is_empty() {
+        let ready = prompt.flags.preset.map(Preset::question);
+        let ready = prompt.flags.stage.map(research::question).or(ready);
+        ready.unwrap_or_default().clone_into(&mut prompt.text);
     }
     prompt
 }

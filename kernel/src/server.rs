@@ -40,6 +40,7 @@ mod recovery;
 mod relay;
 mod reports;
 mod request;
+mod research;
 mod review;
 mod schedule;
 mod setting;

@@ -3,9 +3,15 @@
 use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
-use datarus_agent::agent::{Given, Past, Turn};
+use datarus_agent::agent::{Given, Mode, Outcome, Past, Turn};
 use datarus_agent::executor::{Execution, Status};
+use datarus_agent::llm::Usage;
+use datarus_agent::observation::failed;
+use serde_json::json;
 
+use crate::cells::link::{Source, as_printed, numbers_of};
+use crate::cells::reading::Told;
+use crate::cells::record::printed;
 use crate::cells::source_sha;
 use crate::outputs::Outputs;
 
@@ -42,10 +48,13 @@ enum What {
 
 /// A turn that is over.
 #[derive(Debug)]
-struct PastTurn {
-    /// If it stands in cells of its own.
-    name: Option<String>,
-    turn: Turn,
+pub(crate) struct PastTurn {
+    /// If it stands in cells of its own in a page.
+    pub(crate) name: Option<String>,
+    /// The cells of its steps, as a notebook names them.
+    pub(crate) cells: Vec<String>,
+    /// What was done.
+    pub(crate) turn: Turn,
 }
 
 /// A Python cell. Its outputs are kept as published and read only when a question comes.
@@ -109,9 +118,30 @@ impl History {
         content.get("execution_count")?.as_u64()
     }
 
-    /// Notes a turn of the agent; `name`, if its steps stand in cells of their own.
-    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, name: Option<String>, turn: Turn) {
-        self.add(cell_id, What::Turn(Box::new(PastTurn { name, turn })));
+    /// Notes a turn of the agent.
+    pub(crate) fn add_turn(&mut self, cell_id: Option<String>, turn: PastTurn) {
+        self.add(cell_id, What::Turn(Box::new(turn)));
+    }
+
+    /// Where the numbers of a turn's answer stand that the notebook above had printed: where an answer above says so, else
+    /// in the newest cell, if the number has digits enough to be no accident among so many.
+    pub(crate) fn printed(&self, turn: &Turn) -> Vec<Source> {
+        let Outcome::Answered { answer, .. } = &turn.outcome else { return Vec::new() };
+        if turn.seen_above.is_empty() {
+            return Vec::new();
+        }
+        let newest = || self.entries.iter().rev();
+        let stated: Vec<_> = newest().flat_map(|entry| entry.what.stated()).collect();
+        let above: Vec<_> =
+            newest().flat_map(|entry| entry.what.sources(entry.cell_id.as_deref())).collect();
+        let shown = numbers_of(answer, &above);
+        let place = |number: &String| {
+            let number = as_printed(number);
+            let is_it = |source: &&Source| source.text == number;
+            let shown = || shown.iter().find(is_it).filter(|_| n_digits(&number) >= TELLING);
+            stated.iter().find(is_it).or_else(shown).cloned()
+        };
+        turn.seen_above.iter().filter_map(place).collect()
     }
 
     /// What a turn was told of besides its question.
@@ -131,6 +161,41 @@ impl History {
     /// All that was run, oldest first.
     pub(crate) fn pasts(&self) -> Vec<Past> {
         self.entries.iter().map(|entry| entry.what.as_past()).collect()
+    }
+
+    /// All that was run, and what a client told of the notebook above: its answers as they stand, and questions that this
+    /// kernel was not asked, which come first.
+    pub(crate) fn told(&self, above: &[Told]) -> Vec<Past> {
+        let answered = |told: &Told| Outcome::Answered {
+            understanding: String::new(),
+            thought: String::new(),
+            answer: told.answer.clone(),
+        };
+        let was_asked = |told: &&Told| {
+            self.entries.iter().any(|entry| entry.cell_id.as_deref() == Some(&told.id))
+        };
+        let other = |told: &Told| {
+            Past::Turn(Turn {
+                prompt: told.question.clone(),
+                mode: Mode::Agentic,
+                steps: Vec::new(),
+                asked: Vec::new(),
+                outcome: answered(told),
+                usage: Usage::default(),
+                given: Given::default(),
+                seen_above: Vec::new(),
+            })
+        };
+        let mut pasts: Vec<_> = above.iter().filter(|told| !was_asked(told)).map(other).collect();
+        pasts.extend(self.entries.iter().map(|entry| {
+            let mut past = entry.what.as_past();
+            let told = above.iter().find(|told| entry.cell_id.as_deref() == Some(&told.id));
+            if let (Past::Turn(turn), Some(told)) = (&mut past, told) {
+                turn.outcome = answered(told);
+            }
+            past
+        }));
+        pasts
     }
 
     fn add(&mut self, cell_id: Option<String>, what: What) {
@@ -171,12 +236,52 @@ fn key(hash: &str) -> Option<u64> {
     u64::from_str_radix(hash.get(..16)?, 16).ok()
 }
 
+/// Digits, without zeros in front, of a number that two cells do not print by accident.
+const TELLING: usize = 3;
+
+fn n_digits(number: &str) -> usize {
+    let digits = number.chars().filter(char::is_ascii_digit);
+    digits.skip_while(|digit| *digit == '0').count()
+}
+
 impl What {
+    /// The numbers that a turn's answer took from its steps.
+    fn stated(&self) -> Vec<Source> {
+        match self {
+            What::Turn(past) => match &past.turn.outcome {
+                Outcome::Answered { answer, .. } => numbers_of(answer, &self.sources(None)),
+                Outcome::Interrupted | Outcome::GaveUp { .. } => Vec::new(),
+            },
+            What::Cell(_) => Vec::new(),
+        }
+    }
+
+    /// The cells that put something out, newest first.
+    fn sources(&self, cell_id: Option<&str>) -> Vec<Source> {
+        match self {
+            What::Turn(past) => {
+                let steps = past.turn.steps.iter().zip(&past.cells).rev();
+                let worked = steps.filter(|(step, _)| !failed(&step.execution));
+                worked.map(|(step, id)| source(id, &step.execution)).collect()
+            }
+            What::Cell(cell) => cell_id.iter().map(|id| source(id, &cell.execution())).collect(),
+        }
+    }
+
     fn as_past(&self) -> Past {
         match self {
             What::Turn(past) => Past::Turn(past.turn.clone()),
             What::Cell(cell) => Past::Cell { code: cell.code.clone(), execution: cell.execution() },
         }
+    }
+}
+
+fn source(cell_id: &str, execution: &Execution) -> Source {
+    let outputs: Vec<_> = execution.outputs.iter().map(|output| json!(output)).collect();
+    Source {
+        cell_id: cell_id.to_owned(),
+        execution_count: execution.execution_count,
+        text: printed(outputs.iter()),
     }
 }
 

@@ -48,6 +48,7 @@ fn config(python: &Path) -> Config {
             cell_timeout: Duration::from_secs(60),
             max_new_tokens: 2000,
             max_turn_tokens: 10_000,
+            max_sections: 8,
         },
         sampling: None,
         seed: 7,

@@ -161,6 +161,7 @@ fn task(hostile: &str, source: Source) -> Task {
             _ => DataNotes::default(),
         },
         history: Vec::new(),
+        stage: None,
         begun: None,
     }
 }
@@ -202,5 +203,6 @@ fn limits() -> Limits {
         cell_timeout: Duration::from_secs(60),
         max_new_tokens: 500,
         max_turn_tokens: 5_000,
+        max_sections: 8,
     }
 }

@@ -5,6 +5,7 @@
 mod agent_begun;
 mod agent_context;
 mod agent_loop;
+mod agent_plan;
 mod ahead;
 mod analyst;
 mod asked;
@@ -34,6 +35,7 @@ mod phases;
 mod prompt_cell;
 mod python_cell;
 mod recovery;
+mod research;
 mod review;
 mod sandbox;
 mod scene;

@@ -125,6 +125,7 @@ fn play(model: &mut Watched, executor: &mut ScriptedExecutor, seed: u64) -> Turn
             cell_timeout: Duration::from_secs(1),
             max_new_tokens: 48,
             max_turn_tokens: 480,
+            max_sections: 8,
         },
         sampling,
         seed,

@@ -39,6 +39,7 @@ impl Scene {
                 cell_timeout: Duration::from_secs(60),
                 max_new_tokens: 2_048,
                 max_turn_tokens: 50_000,
+                max_sections: 8,
             },
             interrupt: Interrupt::default(),
             events: Vec::new(),
@@ -108,6 +109,7 @@ pub(crate) fn task(prompt: &str) -> Task {
         variables: Vec::new(),
         data: DataNotes::default(),
         history: Vec::new(),
+        stage: None,
         begun: None,
     }
 }

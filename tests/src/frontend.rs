@@ -137,6 +137,7 @@ pub fn config(python: &Path) -> Config {
             cell_timeout: Duration::from_secs(60),
             max_new_tokens: 512,
             max_turn_tokens: 4096,
+            max_sections: 8,
         },
         sampling: None,
         seed: 0,

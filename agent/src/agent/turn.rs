@@ -66,6 +66,8 @@ pub(super) struct OpenTurn<'t, 'a, 'm> {
     n_asked: usize,
     /// The first answer, where it stated numbers that no step had printed.
     withdrawn: Option<Outcome>,
+    /// Whether the model was told that its answer is no plan.
+    told_no_plan: bool,
 }
 
 /// Goes on with a value, or ends the turn.
@@ -111,6 +113,7 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
             asked: task.begun.as_ref().map_or_else(Vec::new, |begun| begun.asked.clone()),
             n_asked: 0,
             withdrawn: None,
+            told_no_plan: false,
         })
     }
 

@@ -35,6 +35,7 @@ fn task() -> Task {
         variables: (0..6).map(|n| frame(&format!("df{n}"), 1)).collect(),
         data: DataNotes::default(),
         history: Vec::new(),
+        stage: None,
         begun: None,
     }
 }
@@ -91,6 +92,7 @@ fn every_template_renders() {
         cell_timeout: Duration::from_secs(60),
         max_new_tokens: 2_048,
         max_turn_tokens: 30_000,
+        max_sections: 8,
     };
     let namespaces = [Namespace::Kept, Namespace::Fresh];
     for namespace in namespaces {

@@ -23,6 +23,7 @@ fn settings(profile: Profile) -> Settings {
         cell_timeout: Duration::from_secs(60),
         max_new_tokens: 1024,
         max_turn_tokens: 16_384,
+        max_sections: 8,
     };
     Settings { profile, dialect: Dialect::Datarus, limits }
 }

@@ -1,9 +1,10 @@
 //! Links the numbers of an answer to the cells that printed them, and marks those that no cell did.
 
 use datarus_agent::grounding::{Number, Origin, ground};
+use serde::{Deserialize, Serialize};
 
 /// What one cell printed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// The cell to link to.
     pub cell_id: String,
@@ -21,6 +22,9 @@ pub struct Linked {
     /// Numbers of the answer that no cell printed, as written.
     pub missing: Vec<String>,
 }
+
+/// In a link between its words and the cell.
+const TARGET: &str = "](#cell-id=";
 
 /// Behind a number that no cell printed.
 pub(crate) const UNFOUND: &str = "<sup>?</sup>";
@@ -61,6 +65,27 @@ pub fn link_numbers(answer: &str, sources: &[Source], given: &[&str]) -> Linked 
     linked
 }
 
+/// The numbers of an answer that `sources` printed: each with the first cell that did, as all of its text.
+pub(crate) fn numbers_of(answer: &str, sources: &[Source]) -> Vec<Source> {
+    let outputs: Vec<_> = sources.iter().map(|source| source.text.as_str()).collect();
+    let of = |number: Number| {
+        let Origin::Printed(at) = number.origin else { return None };
+        let text = as_printed(answer.get(number.range)?);
+        Some(Source { text, ..sources.get(at)?.clone() })
+    };
+    ground(answer, &outputs, &[]).into_iter().filter_map(of).collect()
+}
+
+/// A number as Python prints it, which has no minus sign of typography.
+pub(crate) fn as_printed(number: &str) -> String {
+    number.replace('\u{2212}', "-")
+}
+
+/// The cells that the numbers of an answer link to.
+pub(crate) fn linked_cells(answer: &str) -> impl Iterator<Item = &str> {
+    answer.split(TARGET).skip(1).filter_map(|rest| rest.get(..rest.find([' ', ')'])?))
+}
+
 /// A number of an answer that stands in a notebook.
 pub(crate) struct Known {
     /// As it is written.
@@ -88,12 +113,11 @@ pub(crate) fn in_outputs(source: &str, outputs: &[String], given: &[String]) -> 
 
 fn link(number: &str, source: &Source, how: &str) -> String {
     let title = source.execution_count.map(|n| format!(" \"{how} {n}\"")).unwrap_or_default();
-    format!("[{number}](#cell-id={}{title})", source.cell_id)
+    format!("[{number}{TARGET}{}{title})", source.cell_id)
 }
 
 /// An answer without the links to cells and the marks that were made of its numbers.
 pub(crate) fn unlinked(answer: &str) -> String {
-    const TARGET: &str = "](#cell-id=";
     let mut text = String::with_capacity(answer.len());
     let answer = answer.replace(UNFOUND, "");
     let mut rest = answer.as_str();

@@ -1,10 +1,13 @@
 //! Reads thoughts and answers back from the sources of their cells, as a user may have edited them. Pure.
 
 use datarus_agent::agent::Outcome;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::link::unlinked;
-use super::{NO_ANSWER, STOPPED};
+use super::{NO_ANSWER, STOPPED, datarus, is_answer, turn_below};
 use crate::markdown::restored;
+use crate::route::{Prompt, Role, Route, route};
 
 /// The thought in the source of its cell: without the fold and its title.
 pub(crate) fn thought_in(source: &str) -> String {
@@ -29,6 +32,42 @@ pub(crate) fn outcome_in(source: &str, understanding: String, thought: String) -
         Some(reason) => Outcome::GaveUp { reason: reason.trim().to_owned() },
         None => Outcome::Answered { understanding, thought, answer: restored(&unlinked(source)) },
     }
+}
+
+/// A question of a notebook with its answer as it stands, as a client without a page tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The cell that asked.
+    pub(crate) id: String,
+    /// The question.
+    pub(crate) question: String,
+    /// Its answer, as somebody may have edited it.
+    pub(crate) answer: String,
+}
+
+/// The questions of a notebook that have an answer.
+pub(crate) fn told(cells: &[Value]) -> Vec<Told> {
+    let text = |cell: &Value, field: &str| cell[field].as_str().unwrap_or_default().to_owned();
+    let told = |(at, cell): (usize, &Value)| {
+        let Route::Prompt(Prompt { text: question, .. }) =
+            route(cell["source"].as_str()?, Some(Role::Prompt))
+        else {
+            return None;
+        };
+        let mut below = cells.get(turn_below(cells, at))?.iter();
+        let answer = text(below.find(|cell| is_answer(cell))?, "source");
+        match outcome_in(&answer, String::new(), String::new()) {
+            Outcome::Answered { answer, .. } => {
+                Some(Told { id: text(cell, "id"), question, answer })
+            }
+            Outcome::Interrupted | Outcome::GaveUp { .. } => None,
+        }
+    };
+    let prompts = cells.iter().enumerate();
+    prompts
+        .filter(|(_, cell)| datarus(cell, "role").is_some_and(|role| role == "prompt"))
+        .filter_map(told)
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use datarus_agent::agent::{Mode, Outcome, Step};
 use datarus_agent::executor::Output;
 use datarus_agent::llm::Usage;
+use datarus_agent::plan::Stage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::link::Source;
 use super::{AskedRecord, STEP_MIME};
 use crate::display::without_escapes;
 
@@ -114,6 +116,12 @@ pub struct End {
     /// Numbers of the answer that the notebook above had printed.
     #[serde(default)]
     pub seen_above: Vec<String>,
+    /// Where these stand: a source for each, whose text is the number.
+    #[serde(default)]
+    pub above: Vec<Source>,
+    /// Which part of a research run it is.
+    #[serde(default)]
+    pub stage: Option<Stage>,
     /// What each step found when it began: `kept` or `fresh`.
     #[serde(default)]
     pub namespace: Value,

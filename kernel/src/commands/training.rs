@@ -169,6 +169,7 @@ fn hand_on(args: ExportArgs) -> Result<u8> {
         cell_timeout: Duration::from_secs(300),
         max_new_tokens: 4_096,
         max_turn_tokens: 65_536,
+        max_sections: 8,
     };
     let profile = match args.profile {
         RowProfile::Full => Profile::Full,

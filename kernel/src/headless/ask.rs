@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::safe::{Safe, Saved, ends_step};
 use super::{
     Ending, HeadlessError, Kernel, Progress, facts, folder_of, note_facts, request_metadata,
+    sources,
 };
 use crate::cells::{self, TurnRecord};
 use crate::client::{ExecuteRequest, Outputs};
@@ -66,7 +67,7 @@ pub async fn ask(
     question: &Question,
 ) -> Result<Answer, HeadlessError> {
     let mut progress = Progress::on_stderr();
-    let data = question.data.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
+    let data = sources(&question.data)?;
     let folder = folder_of(&question.output)?;
     let output = folder.join(question.output.file_name().unwrap_or_default());
     let mut safe = Safe::begin(&output, config.state.as_deref(), &mut progress)?;
@@ -191,13 +192,8 @@ pub(super) fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer
     }
 }
 
-fn existing(path: &Path) -> Result<PathBuf, HeadlessError> {
-    let real = std::fs::canonicalize(path).ok().filter(|real| real.is_file());
-    real.ok_or_else(|| HeadlessError::NoFile { path: path.to_owned() })
-}
-
 /// The way from a folder to a file, both absolute and without links.
-fn relative(folder: &Path, file: &Path) -> String {
+pub(super) fn relative(folder: &Path, file: &Path) -> String {
     let common = folder.components().zip(file.components()).take_while(|(a, b)| a == b).count();
     let up = folder.components().skip(common).map(|_| Component::ParentDir);
     let way: PathBuf = up.chain(file.components().skip(common)).collect();

@@ -10,11 +10,13 @@ use super::{
     Ending, HeadlessError, Kernel, Progress, facts, folder_of, instructions, note_facts,
     request_metadata,
 };
+use crate::cells::reading::told;
 use crate::cells::{self, TurnRecord, answer_stands, datarus, has_tag, turn_below};
 use crate::client::{ExecuteReply, ExecuteRequest, Outputs, Update};
 use crate::config::Config;
 use crate::notebook::Notebook;
 use crate::prompt::Loader;
+use crate::research;
 use crate::terminal::terminal_line;
 
 /// What is to be run.
@@ -149,7 +151,7 @@ pub(super) struct Runner {
     pub(super) notebook: Notebook,
     pub(super) progress: Progress,
     /// Where what is done is safe; none where nothing is to be kept.
-    safe: Option<Safe>,
+    pub(super) safe: Option<Safe>,
     /// Outputs of the cells that ran, by cell id: a later cell may update a display of an earlier one.
     shown: Vec<(String, Outputs)>,
     pub(super) ran: Ran,
@@ -168,14 +170,15 @@ impl Runner {
         Self { kernel, notebook, progress, safe, shown, ran, reached: 0 }
     }
 
-    fn tell_kept(&mut self) {
+    pub(super) fn tell_kept(&mut self) {
         if let Some(safe) = &self.safe {
             safe.tell_kept(&mut self.progress);
         }
     }
 
+    /// Runs the cells from the one that was reached on.
     pub(super) async fn run_all(&mut self, allow_errors: bool) -> Result<(), HeadlessError> {
-        let mut at = 0;
+        let mut at = self.reached;
         loop {
             self.reached = at;
             let Some(cell) = self.notebook.cells.get(at) else { return Ok(()) };
@@ -249,7 +252,11 @@ impl Runner {
             }
         };
         let request = ExecuteRequest::cell(source);
-        let metadata = request_metadata(cell, instructions(notebook));
+        let mut metadata = request_metadata(cell, instructions(notebook));
+        if let Some(facts) = metadata.get_mut("datarus").filter(|_| research::stage(cell).is_some())
+        {
+            facts["above"] = json!(told(notebook.cells.get(..at).unwrap_or_default()));
+        }
         let reply = self.kernel.execute(&request, &metadata, &mut outputs, &mut see).await?;
         for update in std::mem::take(&mut outputs.elsewhere) {
             self.update_earlier(&update);

@@ -81,6 +81,14 @@ impl Safe {
         }
     }
 
+    /// Takes the draft away: nothing worth keeping was done.
+    pub(super) fn discard(&self) {
+        if let Some(draft) = &self.draft {
+            // There may be none.
+            let _ = std::fs::remove_file(draft);
+        }
+    }
+
     /// Says where what was done is, when the notebook cannot be made.
     pub(super) fn tell_kept(&self, progress: &mut Progress) {
         if let Some(draft) = self.draft.as_ref().filter(|draft| draft.exists()) {
@@ -93,7 +101,20 @@ impl Safe {
     /// # Errors
     /// When it cannot be written anywhere.
     pub(super) fn save(
-        self,
+        mut self,
+        notebook: &Notebook,
+        progress: &mut Progress,
+    ) -> Result<Saved, HeadlessError> {
+        let saved = self.save_so_far(notebook, progress)?;
+        if saved.unsaved.is_none() {
+            progress.tell(&format!("wrote {}", self.output.display()));
+        }
+        Ok(saved)
+    }
+
+    /// As [`Safe::save`], of a notebook that grows on.
+    pub(super) fn save_so_far(
+        &mut self,
         notebook: &Notebook,
         progress: &mut Progress,
     ) -> Result<Saved, HeadlessError> {
@@ -106,8 +127,8 @@ impl Safe {
                     // There is none of a notebook without a finished cell.
                     let _ = std::fs::remove_file(draft);
                 }
-                progress.tell(&format!("wrote {}", self.output.display()));
-                Ok(Saved { path: self.output, unsaved: None })
+                self.seen = Seen::of(bytes.as_bytes());
+                Ok(Saved { path: self.output.clone(), unsaved: None })
             }
             Kept::Elsewhere { path, why } => {
                 let (output, safe) = (self.output.display(), path.display());
@@ -115,6 +136,16 @@ impl Safe {
                 Ok(Saved { path, unsaved: Some(why) })
             }
         }
+    }
+
+    /// The notebook that is there now, if it is not the one that was seen or saved last: somebody edited it. From now on
+    /// it counts as seen. One that cannot be read as a notebook stays unseen, and is not written over.
+    pub(super) fn edited(&mut self) -> Option<Notebook> {
+        let text = std::fs::read_to_string(&self.output).ok()?;
+        let seen = Seen::of(text.as_bytes());
+        let notebook = Notebook::parse(&text).ok().filter(|_| seen != self.seen)?;
+        self.seen = seen;
+        Some(notebook)
     }
 }
 

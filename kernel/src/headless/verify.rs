@@ -4,6 +4,7 @@
 //! Python, in the sandbox, and what it puts out is compared with what stands in the notebook. Last, the numbers of each
 //! answer are looked up in the new outputs as they were in the old ones. No model is asked, nothing is written.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use datarus_agent::llm::ModelError;
@@ -234,15 +235,21 @@ struct Numbers {
 /// Looks up the numbers of all answers in what their steps put out now.
 fn numbers(was: &[Value], is: &[Value]) -> Numbers {
     let mut numbers = Numbers::default();
-    let prompts = was.iter().enumerate().filter(|(_, cell)| asks(cell));
-    for (question, (at, _)) in prompts.enumerate() {
+    // What a plan says is yet to be found out.
+    let plans = |cell: &Value| datarus(cell, "stage") == Some(&json!("plan"));
+    let prompts = was.iter().enumerate().filter(|(_, cell)| asks(cell)).enumerate();
+    for (question, (at, _)) in prompts.filter(|(_, (_, cell))| !plans(cell)) {
         let below = turn_below(was, at);
         let (Some(old), Some(new)) = (was.get(below.clone()), is.get(below)) else { continue };
         let answer = old.iter().find(|cell| datarus(cell, "role") == Some(&json!("answer")));
         let Some(source) = answer.and_then(|cell| cell["source"].as_str()) else { continue };
         let given = given(was.get(at), old);
-        let before = link::in_outputs(source, &printed(old), &given);
-        let now = link::in_outputs(source, &printed(new), &given);
+        let printed = |all: &[Value], own: &[Value]| {
+            let above = all.get(..at).unwrap_or_default();
+            [printed(own), printed_above(source, above)].concat()
+        };
+        let before = link::in_outputs(source, &printed(was, old), &given);
+        let now = link::in_outputs(source, &printed(is, new), &given);
         for (before, now) in before.into_iter().zip(now) {
             match (before.is_found, now.is_found) {
                 (_, Some(true)) => numbers.held += 1,
@@ -263,6 +270,13 @@ fn printed(cells: &[Value]) -> Vec<String> {
     steps
         .map(|cell| crate::cells::record::printed(cell["outputs"].as_array().into_iter().flatten()))
         .collect()
+}
+
+/// What the cells above put out that an answer links to.
+fn printed_above(answer: &str, cells: &[Value]) -> Vec<String> {
+    let linked: HashSet<_> = link::linked_cells(answer).collect();
+    let is_linked = |cell: &&Value| cell["id"].as_str().is_some_and(|id| linked.contains(id));
+    printed(&cells.iter().filter(is_linked).cloned().collect::<Vec<_>>())
 }
 
 /// The question, and the code of the steps.

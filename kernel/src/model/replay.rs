@@ -147,6 +147,7 @@ impl Episode {
             variables: Vec::new(),
             data: DataNotes::default(),
             history: Vec::new(),
+            stage: None,
             begun: None,
         }
     }
@@ -159,6 +160,7 @@ impl Episode {
             cell_timeout: Duration::from_secs(120),
             max_new_tokens: usize::MAX,
             max_turn_tokens: usize::MAX,
+            max_sections: 8,
         }
     }
 

@@ -33,13 +33,14 @@ pub(super) fn summary(notebook: &Notebook, turns: &[Turn<'_>]) -> Vec<Block> {
         let items = turns.iter().map(item).collect();
         blocks.push(Block::List { start: Some(1), items });
     }
-    let mut facts = Vec::new();
-    facts.extend(data_line(notebook));
-    facts.extend(numbers_line(turns));
-    if !facts.is_empty() {
-        blocks.push(Block::Note(words(&facts.join(" "))));
-    }
+    blocks.extend(facts(notebook, turns));
     blocks
+}
+
+/// What it was made from, and how many of its numbers were printed.
+pub(super) fn facts(notebook: &Notebook, turns: &[Turn<'_>]) -> Option<Block> {
+    let facts: Vec<_> = [data_line(notebook), numbers_line(turns)].into_iter().flatten().collect();
+    (!facts.is_empty()).then(|| Block::Note(words(&facts.join(" "))))
 }
 
 fn item(turn: &Turn<'_>) -> Vec<Block> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use datarus_agent::plan::Stage;
 use serde_json::Value;
 
 use super::outputs::{self, Source};
@@ -17,19 +18,82 @@ const SHORT: usize = 280;
 /// Makes the report of a notebook. `language` is a BCP 47 tag; without it the script of the text decides.
 pub fn report(notebook: &Notebook, audience: Audience, language: Option<&str>) -> Report {
     let turns = turns(&notebook.cells);
-    let mut writer = Writer { audience, n_figures: 0 };
-    let (title, mut blocks) = writer.cells(&notebook.cells, &turns);
-    let mut summary = appendix::summary(notebook, &turns);
-    summary.append(&mut blocks);
-    if audience == Audience::Reviewer {
-        summary.extend(appendix::appendix(notebook, &turns));
+    let frame = Frame::of(&turns);
+    let mut writer = Writer { audience, n_figures: 0, is_framed: frame.is_some() };
+    let (mut title, mut inside) = writer.cells(&notebook.cells, &turns);
+    let mut blocks = Vec::new();
+    match frame {
+        Some(frame) => {
+            title = title.or(frame.title);
+            match audience {
+                Audience::Reader => {
+                    blocks.extend(frame.before);
+                    blocks.extend(appendix::facts(notebook, &turns));
+                    blocks.append(&mut inside);
+                    blocks.extend(frame.after);
+                    blocks.extend(writer.for_reader(frame.turn));
+                    blocks.extend(plan(&turns));
+                }
+                Audience::Reviewer => blocks.extend(appendix::summary(notebook, &turns)),
+            }
+        }
+        None => blocks.extend(appendix::summary(notebook, &turns)),
     }
-    in_order(&mut summary, &mut 1);
-    settle(&mut summary);
+    blocks.append(&mut inside);
+    if audience == Audience::Reviewer {
+        blocks.extend(appendix::appendix(notebook, &turns));
+    }
+    in_order(&mut blocks, &mut 1);
+    settle(&mut blocks);
     let title = title.or_else(|| turns.first().map(Turn::title));
     let title = title.unwrap_or_else(|| words("Report"));
     let language = language.map_or_else(|| language_of(&title, &turns).to_owned(), str::to_owned);
-    Report { title, language, blocks: summary }
+    Report { title, language, blocks }
+}
+
+/// What the last turn of a research run says around its sections.
+struct Frame<'a> {
+    turn: &'a Turn<'a>,
+    title: Option<Vec<Inline>>,
+    /// Its first part, which is the summary.
+    before: Vec<Block>,
+    /// The rest: limits, what to do next.
+    after: Vec<Block>,
+}
+
+impl<'a> Frame<'a> {
+    /// Of the last report, if it was written.
+    fn of(turns: &'a [Turn<'a>]) -> Option<Self> {
+        let turn = turns.iter().rfind(|turn| turn.stage == Some(Stage::Report))?;
+        let mut before = answer_at(Some(turn).filter(|turn| turn.is_answered())?, 1);
+        let level = |block: &Block| match block {
+            Block::Heading { level, .. } => Some(*level),
+            _ => None,
+        };
+        let n_highest = before.iter().filter(|block| level(block) == Some(1)).count();
+        let title = match before.first() {
+            Some(Block::Heading { level: 1, words, .. }) if n_highest == 1 => Some(words.clone()),
+            _ => None,
+        };
+        if title.is_some() {
+            before.remove(0);
+        }
+        let part = before.iter().filter_map(level).min();
+        let mut parts = (0..before.len()).filter(|at| before.get(*at).and_then(level) == part);
+        let after = match (part, parts.nth(1)) {
+            (Some(_), Some(second)) => before.split_off(second),
+            _ => Vec::new(),
+        };
+        Some(Self { turn, title, before, after })
+    }
+}
+
+/// The plan of a research run, folded: the sections are the report.
+fn plan(turns: &[Turn<'_>]) -> Option<Block> {
+    let turn = turns.iter().find(|turn| turn.stage == Some(Stage::Plan))?;
+    let question = vec![Block::Paragraph(turn.title())];
+    let blocks = question.into_iter().chain(turn.answer(3)).collect();
+    Some(Block::Fold { summary: words("The question, and the plan that was worked on"), blocks })
 }
 
 /// The beginning of an answer, if it is short: what a summary can say of it.
@@ -43,6 +107,8 @@ pub(super) fn beginning(turn: &Turn<'_>) -> Option<Vec<Inline>> {
 struct Writer {
     audience: Audience,
     n_figures: usize,
+    /// Whether a reader is given plan and report apart from the sections.
+    is_framed: bool,
 }
 
 impl Writer {
@@ -109,6 +175,10 @@ impl Writer {
     }
 
     fn turn(&mut self, turn: &Turn<'_>) -> Vec<Block> {
+        let frames = matches!(turn.stage, Some(Stage::Plan | Stage::Report));
+        if self.is_framed && frames && self.audience == Audience::Reader {
+            return Vec::new();
+        }
         let anchor = Some(turn.anchor());
         let mut blocks = vec![Block::Heading { level: 2, words: turn.title(), anchor }];
         match self.audience {
@@ -131,7 +201,7 @@ impl Writer {
         let (mut shown, mut last_tables, mut folded) = (Vec::new(), Vec::new(), Vec::new());
         let worked: Vec<_> = turn.steps.iter().filter(|step| step.worked()).collect();
         for step in &worked {
-            let outputs = self.outputs(step.cell, step.title());
+            let outputs = self.outputs(step.cell, step.caption());
             let is_figure = |block: &Block| matches!(block, Block::Figure(_));
             let is_table = |block: &Block| matches!(block, Block::Table(_) | Block::Markup { .. });
             let (mut figures, rest): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_figure);
@@ -160,7 +230,7 @@ impl Writer {
         let number = datarus(step.cell, "step").and_then(Value::as_u64).unwrap_or_default();
         let code = Block::Code { language: "python".into(), text: source(step.cell).to_owned() };
         let mut inside = vec![code];
-        inside.extend(self.outputs(step.cell, step.title()));
+        inside.extend(self.outputs(step.cell, step.caption()));
         let place = place(step.cell, inside);
         let is_said = step.thought.trim().trim_end_matches('.') == step.title();
         let thought = if is_said { "" } else { step.thought.as_str() };
@@ -177,7 +247,12 @@ impl Writer {
 
 /// The answer, and how much of it was printed.
 fn answer(turn: &Turn<'_>) -> Vec<Block> {
-    let mut blocks = turn.answer(3);
+    answer_at(turn, 3)
+}
+
+/// The same, its highest heading being of `level`.
+fn answer_at(turn: &Turn<'_>, level: u8) -> Vec<Block> {
+    let mut blocks = turn.answer(level);
     if blocks.is_empty() {
         blocks.push(Block::Note(words("This question has not been answered.")));
     }

@@ -12,7 +12,7 @@ use crate::notebook::Notebook;
 /// What of the notebook's metadata and of a cell's is kept: `datarus verify` looks up data, versions and numbers of
 /// answers by it. To other kernels it says nothing.
 const OF_NOTEBOOK: [&str; 2] = ["datasets", "env"];
-const OF_CELL: [&str; 4] = ["role", "turn", "status", "numbers_not_found"];
+const OF_CELL: [&str; 5] = ["role", "turn", "stage", "status", "numbers_not_found"];
 
 /// A notebook whose code cells replay: questions are headings, thoughts are left out for a reader, and steps that
 /// failed too.
@@ -56,6 +56,7 @@ fn own_cell(cell: &Value) -> Option<Value> {
 
 fn turn_cells(turn: &Turn<'_>, audience: Audience) -> Vec<Value> {
     let question = match turn.question.as_str() {
+        _ if turn.stage.is_some() => plain(&turn.title()),
         "" => plain(&turn.title()),
         question => sanitized(question).replace('\n', " "),
     };

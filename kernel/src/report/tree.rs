@@ -3,6 +3,8 @@
 //! Whatever is foreign (a user's Markdown, a model's answer, an output) becomes values of these types, so a writer
 //! escapes text in one place and can neither load nor run anything that a notebook names.
 
+use std::collections::HashSet;
+
 /// A report: what all formats say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -264,13 +266,13 @@ pub fn each_words(blocks: &mut [Block], change: &mut dyn FnMut(&mut Vec<Inline>)
 }
 
 /// How many links to one of `anchors` there are in the words of the blocks.
-pub fn n_links(blocks: &mut [Block], anchors: &[String]) -> usize {
+pub fn n_links(blocks: &mut [Block], anchors: &HashSet<String>) -> usize {
     let mut n_links = 0;
     each_words(blocks, &mut |words| n_links += links_in(words, anchors));
     n_links
 }
 
-fn links_in(words: &[Inline], anchors: &[String]) -> usize {
+fn links_in(words: &[Inline], anchors: &HashSet<String>) -> usize {
     let links = words.iter().map(|word| match word {
         Inline::Styled(_, words) => links_in(words, anchors),
         Inline::Link { target: Target::Here(anchor), .. } => usize::from(anchors.contains(anchor)),

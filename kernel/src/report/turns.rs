@@ -1,6 +1,10 @@
 //! The turns of a notebook as its cells hold them. Pure.
 
+use std::collections::HashSet;
+
 use datarus_agent::agent::Asked;
+use datarus_agent::plan::Stage;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::build::words;
@@ -9,7 +13,8 @@ use super::tree::{Block, Inline, is_blank, n_links};
 use crate::cells::asked::asked_in;
 use crate::cells::{asks, datarus, reading, turn_below};
 use crate::markdown::restored;
-use crate::route::{Role, Route, route};
+use crate::research;
+use crate::route::{Prompt, Role, Route, route};
 
 /// A prompt and the cells made of it.
 pub(super) struct Turn<'a> {
@@ -19,6 +24,8 @@ pub(super) struct Turn<'a> {
     pub(super) prompt: &'a Value,
     /// The question, freed from its mark and flags.
     pub(super) question: String,
+    /// Which part of a research run it is, if it is one.
+    pub(super) stage: Option<Stage>,
     /// Its steps in order.
     pub(super) steps: Vec<Step<'a>>,
     /// What the last outputs meant, where that was said.
@@ -27,6 +34,8 @@ pub(super) struct Turn<'a> {
     pub(super) last_thought: String,
     /// The cell with the answer.
     pub(super) answer: Option<&'a Value>,
+    /// The cells down to the answer.
+    cells: &'a [Value],
 }
 
 /// One step of a turn.
@@ -56,24 +65,30 @@ pub(crate) struct Numbers {
 pub(super) fn turns(cells: &[Value]) -> Vec<Turn<'_>> {
     let prompts = cells.iter().enumerate().filter(|(_, cell)| asks(cell));
     let turn = |(number, (at, prompt)): (usize, (usize, _))| {
-        let below = cells.get(turn_below(cells, at)).unwrap_or_default();
-        turn(number + 1, prompt, below)
+        let below = turn_below(cells, at);
+        let down_to = cells.get(..below.end).unwrap_or_default();
+        turn(number + 1, prompt, cells.get(below).unwrap_or_default(), down_to)
     };
     prompts.enumerate().map(turn).collect()
 }
 
-fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value]) -> Turn<'a> {
+fn turn<'a>(number: usize, prompt: &'a Value, below: &'a [Value], cells: &'a [Value]) -> Turn<'a> {
+    let typed = match route(source(prompt), Some(Role::Prompt)) {
+        Route::Prompt(prompt) => prompt,
+        _ => Prompt::default(),
+    };
     let mut turn = Turn {
         number,
         prompt,
-        question: match route(source(prompt), Some(Role::Prompt)) {
-            Route::Prompt(prompt) => prompt.text,
-            _ => String::new(),
-        },
+        question: typed.text,
+        stage: datarus(prompt, "stage")
+            .and_then(|stage| Stage::deserialize(stage).ok())
+            .or(typed.flags.stage),
         steps: Vec::new(),
         last_understanding: String::new(),
         last_thought: String::new(),
         answer: None,
+        cells,
     };
     for cell in below {
         match role(cell) {
@@ -103,7 +118,11 @@ fn asked(source: &str) -> String {
 impl Turn<'_> {
     /// The question in one line; its number, if it says nothing.
     pub(super) fn title(&self) -> Vec<Inline> {
-        let title = markdown::words(&self.question);
+        let title = match self.stage {
+            Some(Stage::Section) => markdown::words(&research::title(&self.question)),
+            Some(Stage::Report) => words("Report"),
+            Some(Stage::Plan) | None => markdown::words(&self.question),
+        };
         if is_blank(&title) { words(&format!("Question {}", self.number)) } else { title }
     }
 
@@ -120,8 +139,8 @@ impl Turn<'_> {
 
     /// Its numbers.
     pub(super) fn numbers(&self) -> Numbers {
-        let ids = self.steps.iter().filter_map(|step| step.cell["id"].as_str());
-        let cells: Vec<_> = ids.map(super::anchor_of_cell).collect();
+        let ids = self.cells.iter().filter_map(|cell| cell["id"].as_str());
+        let cells: HashSet<_> = ids.map(super::anchor_of_cell).collect();
         let linked = n_links(&mut self.answer(3), &cells);
         let missing = self.answer.and_then(|cell| datarus(cell, "numbers_not_found")?.as_array());
         let missing = missing.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
@@ -139,6 +158,11 @@ impl Step<'_> {
     /// Whether it ran to its end. What was kept of a failed one did.
     pub(super) fn worked(&self) -> bool {
         !crate::cells::has_tag(self.cell, "datarus-failed")
+    }
+
+    /// What its figure shows: the title that the code gives it, else the title of the step.
+    pub(super) fn caption(&self) -> String {
+        quoted(source(self.cell), "title").unwrap_or_else(|| self.title())
     }
 
     /// The first sentence of why it was made, else the last line of its code.

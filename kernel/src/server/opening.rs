@@ -41,7 +41,8 @@ impl Server {
         let Some(prompt) = &mut self.prompt else { return };
         let page = self.pages.of_session(&prompt.request.header.session);
         let (Some(page), Some(cell_id)) = (page, prompt.request.cell().cell_id) else {
-            return self.start_agent(numbered, self.history.pasts(), None);
+            let history = self.history.told(&prompt.request.cell().above());
+            return self.start_agent(numbered, history, None);
         };
         let turn = prompt.view.turn().to_owned();
         let opening = Opening { numbered, cells: None, until: Instant::now() + STATE };
@@ -65,7 +66,8 @@ impl Server {
         let from =
             prompt.go_on.as_ref().and_then(|go_on| cells.iter().position(|cell| cell.id == *go_on));
         let seen = cells.get(..from.map_or(at, |from| from + 1)).unwrap_or_default();
-        let ids = self.history.unknown(seen);
+        let mut ids = self.history.unknown(seen);
+        ids.extend(self.cells_of_research(seen));
         if ids.is_empty() {
             return self.begin_turn(numbered, Standing { cells, texts: Vec::new() });
         }
@@ -93,6 +95,14 @@ impl Server {
             let history = self.history.above(&notebook, "");
             return self.start_agent(numbered, history, None);
         };
+        if let Err(failure) = self.name_section(&notebook, at) {
+            return self.fail_turn(&failure);
+        }
+        let below = notebook.cells.get(at + 1..).unwrap_or_default();
+        if let Some(prompt) = &mut self.prompt {
+            prompt.is_last = !below.iter().any(|cell| cell.role.as_deref() == Some("prompt"));
+        }
+        let Some(prompt) = &self.prompt else { return };
         let id = notebook.cells.get(at).map(|cell| cell.id.clone()).unwrap_or_default();
         let history = self.history.above(&notebook, &id);
         let (kept, remove) = match &prompt.go_on {

@@ -13,11 +13,13 @@ use super::live::Live;
 use super::question::Question;
 use super::request::Request;
 use super::step::RunningStep;
+use crate::cells::Naming;
 use crate::display::TurnView;
 use crate::message::content::ErrorContent;
 use crate::page::GoOn;
 use crate::page::view::Kept;
-use crate::route::Prompt;
+use crate::research;
+use crate::route::{Flags, Prompt};
 use crate::sources::Snapshot;
 
 /// The most of a notebook's instructions that a model is told, in characters.
@@ -42,6 +44,10 @@ pub(super) struct PromptCell {
     pub(super) number: u64,
     /// What is asked.
     pub(super) prompt: Prompt,
+    /// The cell's source, where another one was put into it since it was sent.
+    pub(super) source: Option<String>,
+    /// Whether no other question stands below it in its page.
+    pub(super) is_last: bool,
     /// The cell of the step that its turn is to go on from.
     pub(super) go_on: Option<String>,
     /// What the agent was told of besides the question.
@@ -99,6 +105,8 @@ impl PromptCell {
             variables: None,
             number,
             prompt,
+            source: None,
+            is_last: false,
             go_on,
             given: Given::default(),
             files: Snapshot::default(),
@@ -121,6 +129,14 @@ impl PromptCell {
         self.steps.clone_from(&kept.begun.done);
         if let Some(live) = &mut self.live {
             live.turn.go_on(kept);
+        }
+    }
+
+    /// The id of a step's cell in a notebook.
+    pub(super) fn cell_of(&self, number: usize) -> String {
+        match &self.live {
+            Some(live) => live.turn.cell_of(number),
+            None => Naming { turn: self.view.turn(), pass: 0 }.step(number),
         }
     }
 
@@ -154,9 +170,12 @@ impl PromptCell {
         Some(text.chars().take(MAX_INSTRUCTIONS).collect())
     }
 
-    /// What a ready prompt asks for besides the words.
-    pub(super) fn brief(&self) -> String {
-        self.prompt.flags.preset.map(|preset| preset.brief().to_owned()).unwrap_or_default()
+    /// What a ready prompt, or a part of a research run, asks for besides the words.
+    pub(super) fn brief(&self, max_sections: usize) -> String {
+        let Flags { stage, preset, .. } = self.prompt.flags;
+        let of_stage = stage.map(|stage| research::brief(stage, max_sections));
+        let of_preset = preset.map(|preset| preset.brief().to_owned());
+        [of_stage, of_preset].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 
     /// How it is to be answered.
@@ -167,7 +186,8 @@ impl PromptCell {
     /// The cell as a notebook holds it, as far as the request tells.
     pub(super) fn as_cell(&self) -> Value {
         let sent = self.request.frames.metadata::<Map<String, Value>>().unwrap_or_default();
-        let source = self.request.execute().map(|content| content.code).unwrap_or_default();
+        let sent_source = || self.request.execute().map(|content| content.code);
+        let source = self.source.clone().or_else(sent_source).unwrap_or_default();
         let fields = ["tags", "datarus"].into_iter();
         let metadata: Map<_, _> =
             fields.filter_map(|field| Some((field.to_owned(), sent.get(field)?.clone()))).collect();

@@ -7,6 +7,7 @@ use datarus_agent::agent::FileInfo;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::cells::reading::Told;
 use crate::connection::Channel;
 use crate::message::content::ErrorContent;
 use crate::page::GoOn;
@@ -165,6 +166,12 @@ impl CellMetadata {
     /// The notebook's standing instructions, where the client tells them with the cell.
     pub(super) fn instructions(&self) -> Option<String> {
         Some(self.datarus.as_ref()?.get("instructions")?.as_str()?.to_owned())
+    }
+
+    /// What the notebook above asks and answers, where the client tells it with the cell.
+    pub(super) fn above(&self) -> Vec<Told> {
+        let above = self.datarus.as_ref().and_then(|facts| facts.get("above").cloned());
+        above.and_then(|above| serde_json::from_value(above).ok()).unwrap_or_default()
     }
 
     /// The files that the question is about, as paths from `folder`, the working folder, where the client names them.

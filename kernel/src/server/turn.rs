@@ -19,6 +19,7 @@ use crate::page::Phase;
 use crate::page::view::Kept;
 use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
+use crate::session::PastTurn;
 use crate::sources::{Snapshot, learnt_files};
 
 /// How long text is gathered before it is shown: the server between kernel and page drops messages above 1,000 a
@@ -110,7 +111,7 @@ impl Server {
         prompt.given = before.unwrap_or_else(|| Given {
             files: named.unwrap_or_else(|| learnt_files(&self.config.folder)),
             variables: numbered.variables,
-            brief: prompt.brief(),
+            brief: prompt.brief(self.config.limits.max_sections),
             data: DataNotes::default(),
         });
         prompt.files = Snapshot::of(&self.config.folder);
@@ -126,6 +127,7 @@ impl Server {
             prompt: prompt.prompt.text.clone(),
             brief,
             mode: prompt.mode(),
+            stage: prompt.prompt.flags.stage,
             instructions,
             files,
             variables,
@@ -304,6 +306,7 @@ impl Server {
         if !prompt.steps.is_empty() {
             turn.steps = std::mem::take(&mut prompt.steps);
         }
+        let cells = turn.steps.iter().map(|step| prompt.cell_of(step.number)).collect();
         let seconds = prompt.started_at.elapsed().as_secs_f64();
         let end = TurnEnd { outcome: &turn.outcome, usage: turn.usage, seconds, facts };
         let cell_id = prompt.request.cell().cell_id;
@@ -320,9 +323,10 @@ impl Server {
                 self.show(shown);
             }
         }
+        self.ask_next(&turn.outcome);
         let interrupted = turn.outcome == Outcome::Interrupted;
         if !undone {
-            self.history.add_turn(cell_id, name, turn);
+            self.history.add_turn(cell_id, PastTurn { name, cells, turn });
         }
         // So that a Run All stops.
         let error = ErrorContent::new("KeyboardInterrupt", "the turn was stopped");
@@ -392,6 +396,11 @@ impl Server {
             ("prompt".to_owned(), json!(turn.prompt)),
             ("mode".to_owned(), json!(turn.mode)),
             ("seen_above".to_owned(), json!(turn.seen_above)),
+            ("above".to_owned(), json!(self.history.printed(turn))),
+            (
+                "stage".to_owned(),
+                json!(self.prompt.as_ref().and_then(|prompt| prompt.prompt.flags.stage)),
+            ),
             ("namespace".to_owned(), json!(self.config.analyst.namespace)),
             ("sandbox".to_owned(), json!(self.companion.sandbox().map(|sandbox| sandbox.tier))),
         ])

@@ -283,7 +283,8 @@ mod tests {
         };
         let mut history = History::default();
         history.begin_cell("1", Some("c".into()), "mine");
-        history.add_turn(Some("p".into()), Some("t_1".into()), turn);
+        let cells = vec!["t_1-1c".into(), "t_1-2c".into()];
+        history.add_turn(Some("p".into()), PastTurn { name: Some("t_1".into()), cells, turn });
         history
     }
 

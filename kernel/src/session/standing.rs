@@ -24,7 +24,7 @@ impl Standing {
     }
 
     /// The source of a cell, where the page has told it: it was edited by hand, or asked for.
-    fn source<'a>(&'a self, cell: &'a CellState) -> Option<&'a str> {
+    pub(crate) fn source<'a>(&'a self, cell: &'a CellState) -> Option<&'a str> {
         cell.source.as_deref().or_else(|| Some(&*self.text(&cell.id)?.source))
     }
 

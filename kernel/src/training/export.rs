@@ -332,6 +332,7 @@ mod tests {
             cell_timeout: Duration::from_secs(60),
             max_new_tokens: 1024,
             max_turn_tokens: 16_384,
+            max_sections: 8,
         };
         Job {
             files: files.iter().map(|name| folder.join(name)).collect(),

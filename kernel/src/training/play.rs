@@ -232,6 +232,7 @@ fn agent_task(task: &Task, given: agent::Given, before: &[Trajectory]) -> agent:
         variables: given.variables,
         data: given.data,
         history: before.iter().map(|trajectory| Past::Turn(trajectory.as_turn())).collect(),
+        stage: None,
         begun: None,
     }
 }

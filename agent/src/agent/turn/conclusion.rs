@@ -1,13 +1,14 @@
-//! The end of a turn: an answer whose numbers were printed, or a second look at one whose were not.
+//! The end of a turn: an answer whose numbers were printed, or a second look at one whose were not; a plan that is one.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::OpenTurn;
+use super::{OpenTurn, gave_up};
 use crate::agent::{AgentError, AgentEvent, Mode, Outcome, Past};
 use crate::executor::{Execution, Output};
 use crate::grounding::missing;
 use crate::llm::Profile;
 use crate::observation::failed;
+use crate::plan::{self, NO_PLAN, Stage};
 use crate::prompt::Reply;
 
 /// Numbers that a model is told of at once.
@@ -17,6 +18,9 @@ impl OpenTurn<'_, '_, '_> {
     /// Ends the turn with an answer. If it states numbers that no step printed, a large model is told so, once, and
     /// may make steps and answer anew; a small one has not learnt to hear that.
     pub(super) fn conclude(&mut self, outcome: Outcome) -> ControlFlow<Outcome> {
+        if self.task.stage == Some(Stage::Plan) {
+            return self.conclude_plan(outcome);
+        }
         let may_correct = self.agent.second_look
             && self.style.profile == Profile::Full
             && self.task.mode == Mode::Agentic
@@ -38,6 +42,32 @@ impl OpenTurn<'_, '_, '_> {
         self.chat.reply(Reply::Ungrounded { numbers: &numbers.join(", ") });
         self.withdrawn = Some(outcome);
         Continue(())
+    }
+
+    /// Ends the turn with a plan; an answer that is none is told so, once. The numbers of a plan claim nothing.
+    fn conclude_plan(&mut self, outcome: Outcome) -> ControlFlow<Outcome> {
+        let Outcome::Answered { answer, .. } = &outcome else { return Break(outcome) };
+        let (found, most) = (plan::sections(answer).len(), self.agent.limits.max_sections);
+        if found == 0 && self.told_no_plan {
+            return gave_up(
+                "the model wrote no plan, although it was told what one looks like; ask in other words, or use a larger model",
+            );
+        }
+        if found == 0 {
+            self.told_no_plan = true;
+            (self.on_event)(AgentEvent::Withdrawn);
+            (self.on_event)(AgentEvent::Notice(String::from(
+                "The first answer was no plan. The model was told so.",
+            )));
+            self.chat.reply(Reply::Malformed { problem: NO_PLAN });
+            return Continue(());
+        }
+        if found > most {
+            (self.on_event)(AgentEvent::Notice(format!(
+                "The plan has {found} sections; the first {most} are worked on (`--max-sections` sets how many)."
+            )));
+        }
+        Break(outcome)
     }
 
     /// How the turn ended: an answer that was not made better stands.

@@ -53,6 +53,8 @@ fn end(answer: &str) -> End {
         prompt: String::new(),
         mode: Mode::Agentic,
         seen_above: Vec::new(),
+        above: Vec::new(),
+        stage: None,
         namespace: json!(null),
         sandbox: json!(null),
     }
