@@ -3,13 +3,14 @@
 //!
 //! A set ([`suite`]) is read from the user's copy ([`read`]) into sessions of questions; each session is a kernel of its
 //! own in a folder of its own, several at a time ([`work`]); an answer is graded by the rule that the set was published
-//! with ([`score`], or a check that Python runs). What came of a question is one line of a file ([`results`]), so that a
+//! with ([`score`], a check that Python runs, or what a [`reference`] does there). What came of a question is one line of a file ([`results`]), so that a
 //! run that is killed goes on where it was; [`summary`] counts, [`compare`] says whether two runs differ.
 //!
 //! No data of a set is part of this program.
 
 pub mod compare;
 pub mod read;
+pub mod reference;
 pub mod results;
 pub mod score;
 pub mod suite;
@@ -18,6 +19,7 @@ pub mod work;
 
 use std::path::PathBuf;
 
+use reference::Reference;
 use score::denotation::Target;
 
 /// Questions that share a kernel, in order.
@@ -40,8 +42,8 @@ pub struct Question {
     pub text: String,
     /// As the set tells how hard it is, or what it is about.
     pub level: String,
-    /// Python that runs before it, as a cell of the notebook.
-    pub setup: Option<String>,
+    /// Python that runs before it, as cells of the notebook.
+    pub setup: Vec<String>,
     /// How its answer is graded.
     pub rule: Rule,
 }
@@ -60,6 +62,8 @@ pub enum Rule {
     /// Python that runs behind the answer, in the kernel of the session, with `answer` as text; its last line says
     /// whether it is right.
     Check(String),
+    /// What the turn does to the namespace, compared with what this does.
+    Reference(Reference),
     /// Nobody but the publisher knows.
     Hidden,
 }

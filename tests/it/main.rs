@@ -10,6 +10,7 @@ mod ahead;
 mod analyst;
 mod asked;
 mod bench;
+mod bench_dseval;
 mod command_line;
 mod death;
 mod dialects;

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::Session;
 use super::suite::{Facts, Suite};
+use crate::cells::hex;
 use crate::disk::sha256;
 
 mod dabench;
 mod dabstep;
 mod ds1000;
+mod dseval;
 mod questions;
 mod wikitq;
 
@@ -100,6 +103,7 @@ pub fn read(suite: Suite, data: &Path, split: Option<&str>) -> Result<Set, ReadE
         Suite::Dabench => dabench::read(&mut source)?,
         Suite::Dabstep => dabstep::read(&mut source, split.unwrap_or_default())?,
         Suite::Ds1000 => ds1000::read(&mut source)?,
+        Suite::Dseval => dseval::read(&mut source, split.unwrap_or_default())?,
         Suite::Wikitq => wikitq::read(&mut source, split.unwrap_or_default())?,
         Suite::Questions => questions::read(&mut source)?,
     };
@@ -165,6 +169,31 @@ impl Source<'_> {
         let lines: Result<Vec<_>, io::Error> = lines.collect();
         let full = |(_, line): &(usize, String)| !line.trim().is_empty();
         Ok(lines.map_err(&failed)?.into_iter().filter(full).collect())
+    }
+
+    /// The texts of all files in a folder with this ending, but for those whose names begin with `_`, in the order of
+    /// their names. The hash of all together is noted.
+    fn texts(&mut self, folder: &str, ending: &str) -> Result<Vec<(PathBuf, String)>, ReadError> {
+        let path = self.data.join(folder);
+        let failed = self.failed(&path);
+        let entries: Result<Vec<_>, io::Error> =
+            std::fs::read_dir(&path).map_err(&failed)?.collect();
+        let mut paths: Vec<PathBuf> =
+            entries.map_err(&failed)?.iter().map(std::fs::DirEntry::path).collect();
+        let is_wanted = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            path.extension().is_some_and(|found| found == ending) && !name.starts_with('_')
+        };
+        paths.retain(is_wanted);
+        paths.sort();
+        let (mut texts, mut all) = (Vec::new(), Sha256::new());
+        for path in paths {
+            let text = std::fs::read_to_string(&path).map_err(self.failed(&path))?;
+            all.update(text.as_bytes());
+            texts.push((path, text));
+        }
+        self.read.push((format!("{folder}/*.{ending}"), hex(&all.finalize())));
+        Ok(texts)
     }
 
     /// The objects of a file with one in each line.

@@ -13,6 +13,8 @@ pub enum Suite {
     Dabstep,
     /// DS-1000: code for questions about seven libraries
     Ds1000,
+    /// DSEval: problems in sessions, graded by the variables that they leave
+    Dseval,
     /// WikiTableQuestions: questions about tables of Wikipedia
     Wikitq,
     /// A folder of your own with questions in `questions.jsonl`
@@ -50,6 +52,7 @@ impl Suite {
             Self::Dabench => DABENCH,
             Self::Dabstep => DABSTEP,
             Self::Ds1000 => DS1000,
+            Self::Dseval => DSEVAL,
             Self::Wikitq => WIKITQ,
             Self::Questions => QUESTIONS,
         }
@@ -90,6 +93,30 @@ const DS1000: Facts = Facts {
     split: None,
     hashes: &[],
     counts: &[("", 1000)],
+};
+
+const DSEVAL: Facts = Facts {
+    title: "DSEval",
+    published: "the repository MetaCopilot/dseval on GitHub, folder benchmarks",
+    licence: "MIT",
+    data: "the folder with exercise/, so/, leetcode/ and kaggle/, each with _inputs/ where it has data",
+    split: Some("kaggle"),
+    hashes: &[
+        ("exercise/*.py", "d98739827385e4b8a9d563981e45c2da4c58c3863a7cc4adf96006c6cc4f5e8b"),
+        ("so/*.py", "d966417bc1cc6a4f7ada59faef53d73ccb534856ef40b4469882b18ca03b08d7"),
+        ("leetcode/*.py", "63188516b922ce5f3b2247883d94b770a0b5106bbd90beafb2fa38c45bfebd2b"),
+        ("kaggle/*.py", "99b3fcbe3a3460bd1af1dee917b8622990dc4c6288d31c0fa598b35d19ca4e2a"),
+    ],
+    counts: &[
+        ("exercise", 187),
+        ("so", 202),
+        ("leetcode", 40),
+        ("kaggle", 396),
+        ("exercise-propagated", 187),
+        ("so-propagated", 202),
+        ("leetcode-propagated", 40),
+        ("kaggle-propagated", 396),
+    ],
 };
 
 const WIKITQ: Facts = Facts {

@@ -7,6 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::{JoinSet, LocalSet};
 
+use super::reference::Reference;
 use super::results::{Line, Results, ResultsError};
 use super::score::{Grade, answer_in, code_in, denotation, named, quasi};
 use super::{Question, Rule, Session};
@@ -153,18 +154,16 @@ impl Job {
     async fn run(self, session: Session) -> Result<Vec<Line>, WorkError> {
         let folder = work_folder()?;
         for (from, name) in &session.files {
-            std::fs::copy(from, folder.path().join(name))
+            let to = folder.path().join(name);
+            let made = to.parent().map_or(Ok(()), std::fs::create_dir_all);
+            made.and_then(|()| std::fs::copy(from, to))
                 .map_err(|source| WorkError::File { path: from.clone(), source })?;
         }
         let files: Vec<String> = session.files.iter().map(|(_, name)| name.clone()).collect();
         let mut kernel = self.kernel_in(&folder).await?;
         let mut lines = Vec::new();
         for question in &session.questions {
-            let prevented = match &question.setup {
-                Some(setup) => kernel.set_up(setup).await?,
-                None => None,
-            };
-            let asked = match prevented {
+            let asked = match prepared(question, &mut kernel).await? {
                 Some(asked) => asked,
                 None => kernel.ask(&question.text, &files, None, &mut |_, _| ()).await?,
             };
@@ -199,6 +198,9 @@ impl Job {
         kernel: &mut Kernel,
     ) -> Result<Option<Grade>, WorkError> {
         let answer = line.asked.answer.as_str();
+        if let Rule::Reference(_) = rule {
+            return Ok(Some(compared(kernel, line.asked.status == "done").await?));
+        }
         if line.asked.status != "done" || is_empty(rule, answer) {
             return Ok(unanswered(rule));
         }
@@ -214,7 +216,7 @@ impl Job {
                 Some(Grade::of(kernel.ask_python(&code).await?["right"] == true))
             }
             Rule::Program(program) => Some(self.tested(program, code_in(answer)).await?),
-            Rule::Hidden => None,
+            Rule::Reference(_) | Rule::Hidden => None,
         })
     }
 
@@ -229,10 +231,35 @@ impl Job {
     }
 }
 
+/// Runs what comes before a question; gives what has come of the question if that failed.
+async fn prepared(question: &Question, kernel: &mut Kernel) -> Result<Option<Asked>, WorkError> {
+    for setup in &question.setup {
+        if let Some(prevented) = kernel.set_up(setup).await? {
+            return Ok(Some(prevented));
+        }
+    }
+    let Rule::Reference(reference) = &question.rule else { return Ok(None) };
+    let said = kernel.ask_python(&reference.before()).await?;
+    let error =
+        said["error"].as_str().or(said.is_null().then_some("Python did not come to its end"));
+    Ok(error.map(|error| Asked::prevented("the reference", error)))
+}
+
+/// Compares what a turn did with the reference, after which the namespace is as the reference leaves it, and grades it if
+/// the turn was done.
+async fn compared(kernel: &mut Kernel, is_done: bool) -> Result<Grade, WorkError> {
+    let said = kernel.ask_python(&Reference::after()).await?;
+    let parts = said["parts"].as_array().into_iter().flatten();
+    let parts = parts.filter_map(|part| Some((part[0].as_str()?.to_owned(), part[1].as_bool()?)));
+    let parts: Vec<(String, bool)> = parts.collect();
+    let is_known = is_done && said["error"].is_null() && !parts.is_empty();
+    Ok(if is_known { Grade { parts } } else { Grade::of(false) })
+}
+
 /// Whether an answer says nothing where it is its words that are graded.
 fn is_empty(rule: &Rule, answer: &str) -> bool {
     match rule {
-        Rule::Named(_) | Rule::Check(_) | Rule::Hidden => false,
+        Rule::Named(_) | Rule::Check(_) | Rule::Reference(_) | Rule::Hidden => false,
         Rule::Quasi(_) | Rule::Denotation(_) => answer_in(answer).is_empty(),
         Rule::Program(_) => code_in(answer).trim().is_empty(),
     }
@@ -242,9 +269,11 @@ fn is_empty(rule: &Rule, answer: &str) -> bool {
 fn unanswered(rule: &Rule) -> Option<Grade> {
     match rule {
         Rule::Named(expected) => Some(named::grade("", expected)),
-        Rule::Quasi(_) | Rule::Denotation(_) | Rule::Program(_) | Rule::Check(_) => {
-            Some(Grade::of(false))
-        }
+        Rule::Quasi(_)
+        | Rule::Denotation(_)
+        | Rule::Program(_)
+        | Rule::Check(_)
+        | Rule::Reference(_) => Some(Grade::of(false)),
         Rule::Hidden => None,
     }
 }
@@ -329,7 +358,7 @@ mod tests {
             id: id.to_owned(),
             text: String::new(),
             level: String::new(),
-            setup: None,
+            setup: Vec::new(),
             rule: Rule::Hidden,
         };
         Session { id: id.to_owned(), files: Vec::new(), questions: vec![question] }

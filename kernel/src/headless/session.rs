@@ -42,7 +42,7 @@ pub struct Asked {
 
 impl Asked {
     /// Of a question that was not asked, because this exception came before it.
-    fn prevented(by: &str, message: &str) -> Self {
+    pub(crate) fn prevented(by: &str, message: &str) -> Self {
         let status = if by == "KeyboardInterrupt" { "interrupted" } else { "failed" };
         Self {
             status: status.to_owned(),

@@ -36,7 +36,7 @@ pub(super) fn read(source: &mut Source<'_>) -> Result<Vec<Session>, ReadError> {
                 id: id.clone(),
                 text,
                 level: asked.optional("level").unwrap_or_default(),
-                setup: None,
+                setup: Vec::new(),
                 rule: Rule::Named(expected),
             }],
             id,

@@ -26,7 +26,7 @@ pub(super) fn read(source: &mut Source<'_>) -> Result<Vec<Session>, ReadError> {
                 id: id.clone(),
                 text,
                 level: metadata["library"].as_str().unwrap_or_default().to_owned(),
-                setup: None,
+                setup: Vec::new(),
                 rule: Rule::Program(format!("{context}\ntest_execution(code){calls}\n")),
             }],
             id,

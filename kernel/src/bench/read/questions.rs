@@ -19,7 +19,7 @@ pub(super) fn read(source: &mut Source<'_>) -> Result<Vec<Session>, ReadError> {
             id: id.clone(),
             text: asked.text("question")?,
             level: asked.optional("level").unwrap_or_default(),
-            setup: asked.optional("setup"),
+            setup: asked.optional("setup").into_iter().collect(),
             rule: rule(&asked)?,
         };
         let is_shared = named.is_some();

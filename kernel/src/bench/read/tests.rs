@@ -130,7 +130,7 @@ fn own_questions_share_a_kernel_by_their_session_and_have_one_rule() {
     assert_eq!(shape, [("s", 2, 1), ("2", 1, 0), ("4", 1, 0)]);
     let first = &sessions[0].questions[0];
     assert_eq!(
-        (first.setup.as_deref(), &first.rule),
+        (first.setup.first().map(String::as_str), &first.rule),
         (Some("x = 1"), &Rule::Quasi(String::from("3")))
     );
     let named = vec![(String::from("n"), String::from("2.5"))];
@@ -185,4 +185,46 @@ fn a_copy_that_is_not_what_was_published_is_told() {
     let published = [("a", "0"), ("b", "1")].map(|(name, sha)| (name.to_owned(), sha.to_owned()));
     let facts = Facts { hashes: &[("a", "0")], counts: &[("", 7)], ..Suite::Questions.facts() };
     assert!(differs(&facts, None, &published, 7).is_empty());
+}
+
+const PROBLEMS: &str = "\"\"\"About it.\"\"\"\n\n# %%\nimport pandas as pd\n\n# %%\n\"\"\"\nquestion: |\n  Load it.\n\nvalidator:\n  namespace_check:\n    a:\ndata:\n  a.csv: https://example.org/a.csv\n\"\"\"\n\na = 1\n\n# %%\nb = 2\n\n# %%\n\"\"\"\nquestion: And now?\nexecution:\n  forbid_names: [b]\n  max_time: 9\n\"\"\"\n\na + 1\n";
+
+#[test]
+fn problems_of_dseval_stand_apart_behind_the_references_or_share_a_session() {
+    let files = [("so/x.py", PROBLEMS), ("so/_inputs/x/a.csv", "a\n1\n"), ("so/_y.py", "# %%\n1")];
+    let folder = copy(&files);
+    let set = read(Suite::Dseval, folder.path(), Some("so")).unwrap();
+    let ids: Vec<_> = set.sessions.iter().map(|session| session.id.as_str()).collect();
+    assert_eq!(ids, ["x-1", "x-2"]);
+    let (first, second) = (&set.sessions[0].questions[0], &set.sessions[1].questions[0]);
+    assert!(first.text.starts_with("Load it.\n\n"), "{}", first.text);
+    assert_eq!(first.setup, ["import pandas as pd"]);
+    assert_eq!(second.setup, ["import pandas as pd", "a = 1", "b = 2"]);
+    assert_eq!(set.sessions[0].files[0].1, "inputs/a.csv");
+    let Rule::Reference(reference) = &second.rule else { panic!("{:?}", second.rule) };
+    assert_eq!((&*reference.code, &reference.forbid), ("a + 1", &vec![String::from("b")]));
+    let Rule::Reference(reference) = &first.rule else { panic!("{:?}", first.rule) };
+    assert_eq!(reference.rules, serde_json::json!({"namespace_check": {"a": null}}));
+    let differs = set.copy.differs.join("; ");
+    assert!(differs.contains("`so/*.py`") && differs.contains("202 were published"), "{differs}");
+
+    let set = read(Suite::Dseval, folder.path(), Some("so-propagated")).unwrap();
+    assert_eq!(set.sessions.len(), 1);
+    let setups = |at: usize| set.sessions[0].questions[at].setup.clone();
+    assert_eq!((setups(0), setups(1)), (vec!["import pandas as pd".into()], vec!["b = 2".into()]));
+}
+
+#[test]
+fn a_problem_that_cannot_be_read_is_told_with_its_place() {
+    let refused = |problem: &str, words: &str| {
+        let folder = copy(&[("kaggle/x.py", problem)]);
+        let error = read(Suite::Dseval, folder.path(), None).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(PROBLEMS, "fetch it from https://example.org/a.csv");
+    refused(
+        "\n# %%\n\"\"\"\nquestion: [\n\"\"\"\n1\n",
+        "line 3: expected a problem as DSEval writes it",
+    );
+    refused("\n# %%\n\"\"\"\nquestoin: a\n\"\"\"\n1\n", "questoin");
 }

@@ -46,7 +46,7 @@ pub(super) fn read(source: &mut Source<'_>, split: &str) -> Result<Vec<Session>,
         let files = vec![(source.data.join(&table), file_name(&table))];
         let rule = Rule::Denotation(targets);
         let question =
-            Question { id: id.clone(), text: asked, level: String::new(), setup: None, rule };
+            Question { id: id.clone(), text: asked, level: String::new(), setup: Vec::new(), rule };
         sessions.push(Session { id, files, questions: vec![question] });
     }
     Ok(sessions)
