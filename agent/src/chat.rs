@@ -223,13 +223,12 @@ impl Chat {
         }
         let Asked { understanding, thought, question, answer, .. } = asked;
         let said = Said { understanding, thought };
-        match self.style.dialect.ask(said, question) {
-            Some(parts) => self.spelled(&parts),
+        if let Some(parts) = self.style.dialect.ask(said, question) {
+            self.spelled(&parts);
+        } else {
             // Another model has asked.
-            None => {
-                let told = format!("(The analyst was asked: {})", disarm(&plain(question)));
-                self.say(Role::User, Segment::Data(told));
-            }
+            let told = format!("(The analyst was asked: {})", disarm(&plain(question)));
+            self.say(Role::User, Segment::Data(told));
         }
         self.reply(Reply::Asked { answer: answer.as_deref() });
     }

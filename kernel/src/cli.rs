@@ -81,6 +81,7 @@ pub enum Command {
 
 /// Arguments of `datarus ask`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag by itself")]
 pub struct AskArgs {
     /// The question; with a ready prompt, or for research, it may be left out.
     #[arg(required_unless_present_any = ["preset", "research"])]

@@ -392,7 +392,13 @@ mod tests {
     use super::*;
 
     fn args() -> EngineArgs {
-        EngineArgs { max_steps: 1, max_errors: 1, cell_timeout: 1, ..EngineArgs::default() }
+        EngineArgs {
+            max_steps: 1,
+            max_sections: 1,
+            max_errors: 1,
+            cell_timeout: 1,
+            ..EngineArgs::default()
+        }
     }
 
     #[test]

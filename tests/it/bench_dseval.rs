@@ -1,4 +1,4 @@
-//! A set of our own in the form of DSEval (`fixtures/dseval`), whose right and wrong submissions are known, through the
+//! A set of our own in the form of `DSEval` (`fixtures/dseval`), whose right and wrong submissions are known, through the
 //! real program, kernel and Python.
 
 use std::collections::BTreeMap;

@@ -133,7 +133,7 @@ async fn a_plan_then_its_sections_then_a_report_whose_numbers_lead_to_the_sectio
     }
     let text = std::fs::read_to_string(project.path().join("r.md")).unwrap();
     let order =
-        ["# It adds up", "## Summary", "## Count", "## Sum", "## Limits", "## What to do next"];
+        ["# It adds up", "## Summary", "## Count", "## Sum\n", "## Limits", "## What to do next"];
     let places: Vec<_> = order.map(|heading| text.find(heading)).into_iter().collect();
     assert!(places.is_sorted() && places[0].is_some(), "{places:?}: {text}");
     assert!(!text.contains("Write the report."), "{text}");

@@ -13,7 +13,7 @@ pub enum Suite {
     Dabstep,
     /// DS-1000: code for questions about seven libraries
     Ds1000,
-    /// DSEval: problems in sessions, graded by the variables that they leave
+    /// `DSEval`: problems in sessions, graded by the variables that they leave
     Dseval,
     /// WikiTableQuestions: questions about tables of Wikipedia
     Wikitq,

@@ -266,7 +266,7 @@ pub fn each_words(blocks: &mut [Block], change: &mut dyn FnMut(&mut Vec<Inline>)
 }
 
 /// How many links to one of `anchors` there are in the words of the blocks.
-pub fn n_links(blocks: &mut [Block], anchors: &HashSet<String>) -> usize {
+pub(crate) fn n_links(blocks: &mut [Block], anchors: &HashSet<String>) -> usize {
     let mut n_links = 0;
     each_words(blocks, &mut |words| n_links += links_in(words, anchors));
     n_links

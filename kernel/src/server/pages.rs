@@ -167,7 +167,7 @@ impl Server {
                 self.on_choice(comm, &id, choice, source.as_deref());
             }
             Ok(ToKernel::Answer { turn, id, answer }) => {
-                self.on_answered(comm, &turn, &id, &answer)
+                self.on_answered(comm, &turn, &id, &answer);
             }
             Ok(ToKernel::Settings { settings }) => self.on_settings(comm, settings),
             Ok(ToKernel::Report { to }) => self.begin_report(comm, to),

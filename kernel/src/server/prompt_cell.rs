@@ -27,6 +27,7 @@ const MAX_INSTRUCTIONS: usize = 20_000;
 
 /// A prompt that runs.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "no two of them are states of one thing")]
 pub(super) struct PromptCell {
     /// The `execute_request`.
     pub(super) request: Request,

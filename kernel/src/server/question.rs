@@ -65,8 +65,8 @@ impl Server {
             return;
         }
         // Not to be taken for a question of Python's own.
-        let line = format!("The analyst asks: {} ", plain(&question.text));
-        let frames = self.session.input_request(prompt.request.parent(), &line, false);
+        let words = format!("The analyst asks: {} ", plain(&question.text));
+        let frames = self.session.input_request(prompt.request.parent(), &words, false);
         let msg_id = frames.header().map(|header| header.msg_id).unwrap_or_default();
         question.put = Put::Stdin(msg_id);
         let frames = frames.with_identities(prompt.request.frames.identities.clone());

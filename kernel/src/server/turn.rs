@@ -210,10 +210,8 @@ impl Server {
                 self.show_turn();
                 self.upsert_unseen(number);
             }
-            // It is shown when it is put.
-            AgentEvent::Asking(_) => {}
-            // Said at the end.
-            AgentEvent::Notice(_) => {}
+            // Shown when it is put, and said at the end.
+            AgentEvent::Asking(_) | AgentEvent::Notice(_) => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! DSEval: each file of a benchmark is a session of problems, cells of Python behind `# %%`. A cell that begins with a
+//! `DSEval`: each file of a benchmark is a session of problems, cells of Python behind `# %%`. A cell that begins with a
 //! text in triple quotes is a problem: the text is YAML with the question and the rules, what follows is the reference.
 //! The other cells are the context.
 //!
