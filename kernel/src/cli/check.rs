@@ -20,7 +20,7 @@ pub struct VerifyArgs {
 }
 
 /// Settings of the analyst and of its model: a command that asks none has no use for them.
-const OF_THE_ANALYST: [&str; 23] = [
+const OF_THE_ANALYST: [&str; 25] = [
     "model",
     "endpoint_model",
     "endpoint_timeout",
@@ -32,7 +32,9 @@ const OF_THE_ANALYST: [&str; 23] = [
     "dialect",
     "stateless",
     "instructions",
+    "no_profile",
     "max_steps",
+    "max_sections",
     "max_errors",
     "cell_timeout",
     "max_new_tokens",
