@@ -97,7 +97,7 @@ if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null
         (cd tests/browser && DATARUS_LAB_APP="$1" DATARUS_LAB_PYTHON="$browser/$2/bin/python" \
             node --test --test-concurrency=1 "${@:3}")
     }
-    scenes=(turn.test.mjs goon.test.mjs reader.test.mjs cells.test.mjs large.test.mjs tabs.test.mjs faults.test.mjs trust.test.mjs)
+    scenes=(turn.test.mjs goon.test.mjs question.test.mjs reader.test.mjs cells.test.mjs large.test.mjs tabs.test.mjs faults.test.mjs trust.test.mjs)
     in_browser lab newest contract.test.mjs product.test.mjs "${scenes[@]}"
     in_browser lab oldest "${scenes[@]}"
     in_browser lab together together.test.mjs

@@ -141,7 +141,7 @@ pub struct ReportArgs {
     /// What to write.
     #[arg(long, value_name = "FORMAT", env = "DATARUS_REPORT_TO", default_value = "html")]
     pub to: Format,
-    /// For whom it is: who wants the answer, or who checks the work.
+    /// For whom: a reader gets answers with folded code, a reviewer every step and how it was made.
     #[arg(long, value_name = "WHO", env = "DATARUS_AUDIENCE", default_value = "reader")]
     pub audience: Audience,
     /// The file to write [default: beside the notebook, such as `sales-report.html` for `sales.ipynb`].

@@ -149,6 +149,13 @@ export function question({ options }, onAnswer) {
   node.setAttribute("aria-label", text("asksYou"));
   // To a notebook two clicks on a text mean that it is to be edited.
   node.addEventListener("dblclick", (event) => event.stopPropagation());
+  node.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key !== "Enter" || event.isComposing) return;
+    // In a cell that is not edited JupyterLab keeps it from what has the focus.
+    event.preventDefault();
+    (event.target instanceof HTMLButtonElement ? event.target : send).click();
+  });
   return { node };
 }
 
