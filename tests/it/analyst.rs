@@ -1,7 +1,6 @@
 //! How the analyst works in a real kernel: its dialect, what each step finds, ready prompts, instructions, questions.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use datarus_agent::dialect::Dialect;
 use datarus_agent::executor::Namespace;
@@ -12,7 +11,7 @@ use datarus_kernel::connection::Channel;
 use datarus_kernel::prompt::Loader;
 use serde_json::{Value, json};
 use tests::doubles::ScriptedModel;
-use tests::frontend::{Ended, Frontend, binary, config, python};
+use tests::frontend::{Ended, Frontend, config, datarus, python};
 use tests::page::Page;
 use tests::stand_in::{StandIn, answer as lists, writes};
 
@@ -38,18 +37,6 @@ fn end(ended: &Ended) -> Value {
     let mut shown =
         ended.published.iter().filter_map(|message| message.content["data"].get(STEP_MIME));
     shown.rfind(|json| json["part"] == "end").unwrap().clone()
-}
-
-/// Runs the program in `folder`.
-fn datarus(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary())
-        .args(arguments)
-        .current_dir(folder)
-        .env("DATARUS_PYTHON", python())
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .env("XDG_CONFIG_HOME", folder.join("settings"))
-        .output()
-        .unwrap()
 }
 
 /// The notebook that the program wrote.

@@ -2,7 +2,6 @@
 //! somebody edits the plan, stops the run or goes on with it.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use datarus_agent::llm::{Model, Profile};
 use datarus_kernel::config::Config;
@@ -12,7 +11,7 @@ use datarus_kernel::notebook::Notebook;
 use datarus_kernel::prompt::Loader;
 use serde_json::{Value, json};
 use tests::doubles::ScriptedModel;
-use tests::frontend::{Frontend, binary, config, python};
+use tests::frontend::{Frontend, config, datarus, python};
 use tests::page::{Page, PageCell};
 use tests::stand_in::{StandIn, answer as lists, writes};
 
@@ -85,17 +84,6 @@ fn with_role<'a>(notebook: &'a Notebook, role: &'a str) -> Vec<&'a Value> {
 
 fn sources<'a>(notebook: &'a Notebook, role: &'a str) -> Vec<&'a str> {
     with_role(notebook, role).iter().map(|cell| cell["source"].as_str().unwrap()).collect()
-}
-
-fn datarus(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary())
-        .args(arguments)
-        .current_dir(folder)
-        .env("DATARUS_PYTHON", python())
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .env("XDG_CONFIG_HOME", folder.join("settings"))
-        .output()
-        .unwrap()
 }
 
 const COUNT_CELL: &str = "%%ask --section\n## 1. Count\nHow many rows?";

@@ -1,7 +1,7 @@
 //! What a model is told of the data: real files of each kind, read by a real companion.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use datarus_agent::llm::{Model, Profile};
 use datarus_kernel::config::Config;
@@ -9,7 +9,7 @@ use datarus_kernel::prompt::Loader;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::doubles::ScriptedModel;
-use tests::frontend::{Frontend, binary, config, python};
+use tests::frontend::{Frontend, config, datarus, python};
 use tests::stand_in::{StandIn, answer as lists, writes};
 
 /// Makes two tables that belong together, and a database.
@@ -130,17 +130,6 @@ fn asked(folder: &Path, n_questions: usize, arguments: &[&str]) -> Vec<String> {
 fn asked_once(folder: &Path, flags: &[&str]) -> String {
     write_notebook(folder, &["> What is there?"]);
     asked(folder, 1, &[&RUN[..], flags].concat()).remove(0)
-}
-
-fn datarus(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary())
-        .args(arguments)
-        .current_dir(folder)
-        .env("DATARUS_PYTHON", python())
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .env("XDG_CONFIG_HOME", folder.join("settings"))
-        .output()
-        .unwrap()
 }
 
 /// A notebook of these cells.

@@ -461,6 +461,18 @@ fn tcp_connection() -> ConnectionInfo {
     ConnectionInfo::from_json(&json.to_string()).expect("a valid connection")
 }
 
+/// Runs the program in `folder`, where it keeps its settings and what it remembers, too.
+pub fn datarus(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(binary())
+        .args(arguments)
+        .current_dir(folder)
+        .env("DATARUS_PYTHON", python())
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .env("XDG_CONFIG_HOME", folder.join("settings"))
+        .output()
+        .expect("the program of this build")
+}
+
 /// The binary of this build: `target/debug/datarus`, above `target/debug/deps/it-…` or beside another program.
 pub fn binary() -> PathBuf {
     let this = std::env::current_exe().expect("the path of the tests");
