@@ -76,6 +76,25 @@ fn what_was_not_there_is_not_counted_as_held() {
 }
 
 #[test]
+fn a_file_that_cells_may_not_read_is_named_with_what_lets_them() {
+    let missed = |file: &str| Failed {
+        id: String::from("a"),
+        execution_count: None,
+        ename: String::from("FileNotFoundError"),
+        evalue: format!("[Errno 2] No such file or directory: '{file}'"),
+    };
+    for (state, file, said) in [
+        (DataState::Same, "../x.csv", true),
+        (DataState::Same, "other.csv", false),
+        (DataState::Missing, "../x.csv", false),
+    ] {
+        let data = vec![DataFile { path: String::from("../x.csv"), state }];
+        let found = Verified { data, failed: vec![missed(file)], holds: false, ..nothing_found() };
+        assert_eq!(found.as_text().contains("`--readable`"), said, "{file}");
+    }
+}
+
+#[test]
 fn an_interrupted_check_does_not_say_that_it_holds() {
     let interrupted =
         Verified { ending: Ending::Interrupted, holds: false, unreached: 3, ..nothing_found() };

@@ -1,6 +1,6 @@
 //! What was found, for people. Pure.
 
-use super::{DataState, Ending, Verified};
+use super::{DataFile, DataState, Ending, Failed, Verified};
 use crate::cells::same::Difference;
 use crate::terminal::terminal_line;
 
@@ -20,6 +20,12 @@ impl Verified {
         for failed in &self.failed {
             lines
                 .push(format!("failed    cell {}: {}: {}", failed.id, failed.ename, failed.evalue));
+        }
+        for file in self.data.iter().filter(|file| self.is_out_of_reach(file)) {
+            lines.push(format!(
+                "data      {} lies where cells may not read: name its folder with `--readable`",
+                file.path
+            ));
         }
         let named = |id: &str, count: Option<u64>| {
             count.map_or_else(|| id.to_owned(), |count| count.to_string())
@@ -49,6 +55,14 @@ impl Verified {
         // Paths, ids and outputs are foreign.
         let lines: Vec<_> = lines.iter().map(|line| terminal_line(line)).collect();
         lines.join("\n")
+    }
+
+    /// Whether a file is there for us, and a cell says that it is not.
+    fn is_out_of_reach(&self, file: &DataFile) -> bool {
+        let is_missed = |failed: &Failed| {
+            failed.ename == "FileNotFoundError" && failed.evalue.contains(&file.path)
+        };
+        file.state == DataState::Same && self.failed.iter().any(is_missed)
     }
 
     fn verdict(&self) -> String {
