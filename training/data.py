@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from . import tokens
-from .episodes import WEIGHTS, Player
+from .episodes import WEIGHTS
+from .player import Player
 
 SHARD = 500
 KEPT = 0.25

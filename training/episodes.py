@@ -7,15 +7,13 @@ the grammar), `world` (written by the user or by the environment) and `mistake` 
 import keyword
 import os
 import pathlib
-import random
 import shutil
 
-import numpy as np
 import pandas as pd
 
-from . import cell, families as f, families_chat as chat, families_more as m, names
+from . import cell, families as f, families_chat as chat, families_models as models, families_more as m
+from . import families_spread as spread, families_time as times, names
 from .observation import observe
-from .tables import make_table
 from .tasks import Context
 
 WEIGHTS = {"model": 1.0, "forced": 0.02, "world": 0.1, "mistake": 0.0}
@@ -27,7 +25,8 @@ FAMILIES = [
     (f.load, 3), (f.columns, 2), (f.shape, 3), (f.describe, 4), (f.aggregate, 9), (f.nunique, 3), (f.extreme_date, 1), (f.lookup, 4), (f.unique, 1),
     (f.group, 15), (f.two_groups, 1.5), (f.top, 8), (f.count, 9), (f.filter_aggregate, 5), (f.missing, 6),
     (f.value_counts, 6), (f.share, 3.5), (f.correlation, 4.5), (m.histogram, 3), (m.bar, 4), (m.line, 8),
-    (m.scatter, 3), (m.regression, 4), (m.compare, 6), (m.period, 2.5), (m.absent, 6), (m.outside, 4), (m.greeting, 0.8),
+    (m.scatter, 3), (m.regression, 4), (m.compare, 6), (m.period, 2.5), (m.absent, 8), (m.outside, 4), (m.greeting, 0.8),
+    *spread.FAMILIES, *times.FAMILIES, *models.FAMILIES,
 ]
 GO_ON, FAILED = "Continue.", "That failed. Say why and try another way."
 
@@ -123,72 +122,6 @@ def _columns(frame):
     return ", ".join(cols[:24]) + (", …" if len(cols) > 24 else "")
 
 
-class Player:
-    """Generates episodes from seeds; one side of the words is used throughout."""
-
-    def __init__(self, folder, evaluation=False, loaded=0.3, pieces=()):
-        self.folder, self.loaded = Folder(folder), loaded
-        self.pools = names.Pools(evaluation, pieces)
-
-    def play(self, seed):
-        """The episode of a seed, with executed steps."""
-        rng, gen = random.Random(seed), np.random.default_rng(seed)
-        while True:
-            self.folder.clear()
-            episode = self._try(rng, gen)
-            if episode is not None:
-                return episode
-
-    def decide(self, seed):
-        """A short episode that ends with the deciding step: which columns, which code; for a table in memory.
-
-        It holds one decision in a third of the tokens of a whole episode. The code is executed all the same.
-        """
-        rng, gen = random.Random(seed), np.random.default_rng(seed)
-        while True:
-            table = make_table(rng, gen, self.pools)
-            scene = Scene(rng, gen, self.pools, table, rng.choice(["csv", "csv", "xlsx"]))
-            if scene.decide():
-                return scene.episode
-
-    def _try(self, rng, gen):
-        roll = rng.random()
-        if roll < 0.015:
-            return thinking(rng, self.pools.evaluation)
-        table = make_table(rng, gen, self.pools)
-        if roll < 0.03:
-            return nothing_there(rng, self.pools, table)
-        ext = rng.choices(["csv", "tsv", "xlsx", "parquet"], [80, 8, 6, 6])[0]
-        return Scene(rng, gen, self.pools, table, ext).play(rng.random() < self.loaded)
-
-
-def thinking(rng, evaluation):
-    """A question in the mode in which nothing is run."""
-    question, thought, answer = chat.think(rng, evaluation)
-    episode = Episode()
-    episode.user(f"{question}\nThink only.")
-    episode.add(f"<think>{thought}</think>", "model")
-    episode.add("\n<answer>", "forced")
-    episode.add(f"{answer}</answer>", "model")
-    episode.add("<|im_end|>\n", "world")
-    episode.tasks.append({"family": "think", "kind": "text", "question": question, "values": [], "answer": answer})
-    return episode
-
-
-def nothing_there(rng, pools, table):
-    """A question about data where neither a file nor a table is."""
-    makers, weights = zip(*FAMILIES)
-    task = rng.choices(makers, weights)[0](Context(rng, pools, table, table.frame()))
-    if task is None or task.steps is None:
-        return None
-    answer = "There is no data yet. Put a file such as CSV or Excel into this folder and name it."
-    episode = Episode()
-    episode.user(task.question)
-    episode.stop("No file and no table.", answer)
-    episode.tasks.append({"family": "cannot", "kind": "refusal", "question": task.question, "values": ["no data"], "answer": answer})
-    return episode
-
-
 class Scene:
     """One table in one folder, and the chat about it."""
 
@@ -197,7 +130,7 @@ class Scene:
         self.name, self.ext = f"{table.stem}.{ext}", ext
         self.listed = None  # All files of the folder.
         self.namespace = {"__name__": "__main__"}
-        self.v = "df"
+        self.v, self.dirty = "df", None
         self.episode = Episode()
         self.episode.kinds = {column.text: column.kind for column in table.columns}
 
@@ -208,6 +141,7 @@ class Scene:
         task = self._task(seen=not loaded)
         if task is None:
             return None
+        self.dirty = self._spoil(task) if self.rng.random() < 0.05 else None
         self.sep = ";" if self.ext == "csv" and not loaded and self.rng.random() < 0.02 else None
         if not loaded and self.rng.random() < 0.1:
             self._move()
@@ -219,10 +153,11 @@ class Scene:
             self._neighbours()
         if not self._turn(task, loaded):
             return None
-        if self.v in self.namespace and self.rng.random() < (0.2 if "agg" in task.memory else 0.08):
+        while self.v in self.namespace and len(self.episode.tasks) < 3 and self.rng.random() < (0.4 if "agg" in task.memory else 0.25):
             second = self._follow(task)
             if second is not None and second.steps and not self._turn(second, True):
                 return None
+            task = second or task
         return self.episode
 
     def decide(self):
@@ -244,11 +179,35 @@ class Scene:
         self.episode.propose(thought, code, "model")
         return True
 
-    def single(self, maker):
+    def _spoil(self, task):
+        """Makes numbers of a column that the task uses into texts, such as `$1,200.50`; the column, if there is one."""
+        usable = [c for c in self.table.of("number") if any(c.quoted in code for _, code in task.steps or ())]
+        if not usable or self.ext == "parquet":
+            return None
+        column = self.rng.choice(usable)
+        form = self.rng.choice(["${:,.2f}", "{:,.1f} kg", "{:.1f} %", "EUR {:,.2f}", "{:.2f} km", "~{:.1f}", "{:,.2f}€"])
+        column.values = [None if pd.isna(x) else form.format(float(x)) for x in column.values]
+        return column
+
+    def _clean(self, task):
+        """The step that makes a spoilt column a number again, sometimes after its lack was noticed."""
+        thought, code = task.steps[0]
+        if self.rng.random() < 0.25 and task.kind != "figure":
+            outputs = cell.run(code, dict(self.namespace))
+            if cell.failed(outputs):
+                self.episode.step(thought, code, observe(outputs), FAILED, "mistake")
+        quoted = self.dirty.quoted
+        code = f"{self.v}[{quoted}] = {self.v}[{quoted}].str.replace(r'[^0-9.-]', '', regex=True).astype(float)\n{self.v}.head(3)"
+        self._run(f"Make {quoted} a number.", code, GO_ON)
+
+    def single(self, maker, spoilt=False):
         """A chat of one question of a family about a file, or none when the table does not fit."""
         context = Context(self.rng, self.pools, self.table, self.table.frame())
         task, self.sep = maker(context), None
         if task is None:
+            return None
+        self.dirty = self._spoil(task) if spoilt else None
+        if spoilt and self.dirty is None:
             return None
         write(self.table.frame(), self.name, self.ext)
         self.named = self.rng.random() < 0.25
@@ -296,7 +255,7 @@ class Scene:
 
     def _follow(self, before):
         context = Context(self.rng, self.pools, self.table, self.namespace[self.v], self.v)
-        task = chat.follow(context, before) if self.rng.random() < 0.6 else None
+        task = chat.follow(context, before) if self.rng.random() < 0.5 else None
         return task or self._task()
 
     def _turn(self, task, loaded):
@@ -311,6 +270,9 @@ class Scene:
         if loaded and task.family in ("load", "columns") and not task.steps:
             if task.family == "load":
                 task.steps = [("First rows.", f"{self.v}.head(3)")]
+        if self.dirty is not None and task.steps:
+            self._clean(task)
+            self.dirty = None
         for thought, code in task.steps or ():
             if self.rng.random() < 0.035:
                 self._slip(thought, code)
@@ -321,7 +283,10 @@ class Scene:
             if "nan" in texts[-1] or "characters left out" in texts[-1]:
                 return False
             self.episode.step(thought, code, texts[-1], GO_ON)
-        thought, answer, values = task.read(texts)
+        try:
+            thought, answer, values = task.read(texts)
+        except (IndexError, ValueError):  # Nothing was found: a text that a file gives back as another kind of value.
+            return False
         self.episode.stop(thought, answer)
         self.episode.tasks.append({"family": task.family, "kind": task.kind, "question": question, "values": values, "answer": answer})
         return True

@@ -16,6 +16,11 @@ def _one(text):
     return text.strip().split("\n")[-1].strip()
 
 
+def there_are(count, rows="rows"):
+    """`There are 3 rows.`, or of one: `There is 1 row.`"""
+    return f"There is 1 {rows.removesuffix('s')}." if count == "1" else f"There are {count} {rows}."
+
+
 def load(c):
     """The first rows of the table; the load step itself shows them."""
     cols = listed(c.frame.columns[:6])
@@ -37,7 +42,7 @@ def shape(c):
     if c.rng.random() < 0.5:
         noun = plural(c.rng.choice(c.pools.entities))
         noun = noun if not any(noun[:4] in plain(n.text) for n in c.table.names) and c.rng.random() < 0.4 else "rows"
-        read = lambda t: (PRINTED, f"There are {_one(t[-1])} rows.", [_one(t[-1])])
+        read = lambda t: (PRINTED, there_are(_one(t[-1])), [_one(t[-1])])
         return Task("shape", c.ask("rows", e=noun), [("Number of rows.", f"print(len({c.v}))")], read)
 
     def read(texts):
@@ -148,6 +153,11 @@ def group(c):
 
 def _group_top(c, g, x, agg, word):
     n = c.rng.choice([2, 3, 3])
+    return top_groups(c, c.ask("group_top", g=g, x=x, agg=word, n=n), g, x, agg, n)
+
+
+def top_groups(c, question, g, x, agg, n, family="group"):
+    """The groups with the highest aggregates."""
     step = (f"{n} largest {agg} of {x.quoted} by {g.quoted}.",
             f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().round(3).nlargest({n})')
 
@@ -155,7 +165,7 @@ def _group_top(c, g, x, agg, word):
         rows = pairs(texts[-1])
         return LISTED, f"The {n} highest by {NAMES[agg]} of {x.quoted}: {ranked(rows)}.", [*rows[0], rows[-1][0]]
 
-    return Task("group", c.ask("group_top", g=g, x=x, agg=word, n=n), [step], read, "text")
+    return Task(family, question, [step], read, "text")
 
 
 def two_groups(c):
@@ -171,6 +181,8 @@ def two_groups(c):
 
     def read(texts):
         rows = table_rows(texts[-1])
+        if rows[1][1] == "NaN":
+            raise ValueError("no such rows")
         return LISTED, f"{NAMES[agg].capitalize()} of {x.quoted}: {quote(rows[1][0])} and {quote(rows[0][1])} {rows[1][1]}.", [rows[1][1]]
 
     return Task("group", c.ask("two_groups", g=g, h=h, x=x, agg=word), [step], read)
@@ -221,7 +233,7 @@ def count(c):
     g, x = c.group(20), c.pick("number")
     if g is None or x is None:
         return None
-    read = lambda t: (PRINTED, f"There are {_one(t[-1])} such rows.", [_one(t[-1])])
+    read = lambda t: (PRINTED, there_are(_one(t[-1]), "such rows"), [_one(t[-1])])
     value, said = c.value(g)
     k = c.bound(x)
     roll = c.rng.random()
@@ -249,11 +261,16 @@ def filter_aggregate(c):
     code, said = c.value(g)
     if c.frame.loc[c.frame[g.text].astype(str) == said, x.text].notna().sum() < 1:
         return None
-    step = (f"{agg} of {x.quoted} where {g.quoted} == {code}.", f'print({c.v}[{c.v}["{g.text}"] == {code}]["{x.text}"].{agg}().round(3))')
-    read = lambda t: (PRINTED, f"The {NAMES[agg]} of {x.quoted} for {quote(said)} is {_one(t[-1])}.", [_one(t[-1])])
     bare = c.telling(g, said) and c.rng.random() < 0.6
     q = c.ask("filter_bare" if bare else "filter_agg", agg=word, x=x, c=g, v=said)
-    return Task("filter", q, [step], read)
+    return filtered(c, q, agg, x, g, code, said)
+
+
+def filtered(c, question, agg, x, g, code, said, family="filter"):
+    """An aggregate over the rows whose `g` is `code`, which a question says as `said`."""
+    step = (f"{agg} of {x.quoted} where {g.quoted} == {code}.", f'print({c.v}[{c.v}["{g.text}"] == {code}]["{x.text}"].{agg}().round(3))')
+    read = lambda t: (PRINTED, f"The {NAMES[agg]} of {x.quoted} for {quote(said)} is {_one(t[-1])}.", [_one(t[-1])])
+    return Task(family, question, [step], read, memory={"agg": agg, "x": x, "filter": g})
 
 
 def missing(c):

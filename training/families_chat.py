@@ -2,6 +2,7 @@
 
 from . import families as f
 from . import families_more as m
+from . import families_spread as spread
 from . import phrases
 from .tasks import Task, noise
 
@@ -24,10 +25,14 @@ ASK = ["What is {a} <z>?", "Explain {the |}<z>{.|}", "What does <z> mean?", "Def
 
 def follow(c, before):
     """A short question that is only clear after the task before; none if that task gives no hold."""
+    if "filter" in before.memory:
+        return _other_value(c, **before.memory)
     agg, x, g = (before.memory.get(k) for k in ("agg", "x", "g"))
     if x is None or agg is None:
         return None
-    options = [_other_aggregate, _other_column, _plot if g else _by]
+    options = [_other_aggregate, _other_column, *((_plot, _why, _top) if g else (_by, _by, _month))]
+    if g and agg == "sum":
+        options.append(_percent)
     return c.rng.choice(options)(c, agg, x, g)
 
 
@@ -68,8 +73,54 @@ def _by(c, agg, x, g):
     return _task(c, _ask(c, "by", g=new), agg, x, new) if new else None
 
 
+def _other_value(c, agg, x, filter):
+    """The same of another part of the rows."""
+    code, said = c.value(filter)
+    if c.frame.loc[c.frame[filter.text].astype(str) == said, x.text].notna().sum() < 1:
+        return None
+    return f.filtered(c, _ask(c, "value", v=said), agg, x, filter, code, said, "follow")
+
+
+def _month(c, agg, x, g):
+    days = [t for t in c.table.of("date") if len(str(t.values[0])) == 10]
+    return m.by_period(c, _ask(c, "month"), agg, x, c.rng.choice(days), "M", "month", "follow") if days else None
+
+
+def _top(c, agg, x, g):
+    n = c.rng.choice([2, 3, 3])
+    if c.frame[g.text].nunique() <= n:
+        return None
+    return f.top_groups(c, _ask(c, "top", n=str(n)), g, x, agg, n, "follow")
+
+
+def _percent(c, agg, x, g):
+    if c.frame.groupby(g.text)[x.text].sum().min() <= 0:
+        return None
+    return spread.shares_of_total(c, _ask(c, "percent"), g, x, False, "follow")
+
+
+def _why(c, agg, x, g):
+    """What stands behind the highest group: the same by another column."""
+    h = c.group(exclude=(g,))
+    best = c.frame.groupby(g.text)[x.text].agg(agg).idxmax() if h else None
+    if not isinstance(best, str):
+        return None
+    rows = c.frame[c.frame[g.text] == best]
+    if rows.groupby(h.text)[x.text].count().min() < 1 or rows[h.text].nunique() < 2:
+        return None
+    code = (f'{c.v}[{c.v}["{g.text}"] == "{best}"].groupby("{h.text}")["{x.text}"].{agg}().round(3)'
+            ".sort_values(ascending=False)")
+
+    def read(texts):
+        found = f.pairs(texts[-1])
+        return f.LISTED, f"{f.NAMES[agg].capitalize()} of {x.quoted} by {h.quoted} there: {f.ranked(found)}.", [*found[0]]
+
+    step = (f'{agg} of {x.quoted} by {h.quoted} where {g.quoted} == "{best}".', code)
+    return Task("follow", _ask(c, "why", v=best, g=h), [step], read, "text")
+
+
 def _plot(c, agg, x, g):
-    code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().plot.bar(ylabel="{x.text}")'
+    code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().plot.bar(ylabel="{x.text}", title="{agg} of {x.text} by {g.text}")'
     read = lambda t: (m.DRAWN, f"The bar chart of {x.quoted} by {g.quoted} is drawn.", ["bar", g.text, x.text])
     return Task("follow", _ask(c, "plot"), [(f"Bars of {agg} {x.quoted} by {g.quoted}.", code)], read, "figure")
 

@@ -15,7 +15,7 @@ def histogram(c):
     x = c.pick("number")
     bins = c.rng.choice([None, None, None, None, 5, 8, 12, 15, 20, 25, 30])
     more = f", bins={bins}" if bins else ""
-    step = (f"Histogram of {x.quoted}.", f'{c.v}["{x.text}"].plot.hist(xlabel="{x.text}"{more})')
+    step = (f"Histogram of {x.quoted}.", f'{c.v}["{x.text}"].plot.hist(xlabel="{x.text}", title="Distribution of {x.text}"{more})')
     read = lambda t: (DRAWN, f"The histogram of {x.quoted} is drawn.", ["hist", x.text])
     q = c.ask("hist", x=x)
     q = q.rstrip(".?") + f" with {bins} bins" if bins else q
@@ -29,11 +29,11 @@ def bar(c):
     if g is None or x is None:
         return None
     if c.rng.random() < 0.3:
-        step = (f"Bars of the counts of {g.quoted}.", f'{c.v}["{g.text}"].value_counts().plot.bar()')
+        step = (f"Bars of the counts of {g.quoted}.", f'{c.v}["{g.text}"].value_counts().plot.bar(ylabel="{g.text}", title="Rows by {g.text}")')
         read = lambda t: (DRAWN, f"The bar chart of {g.quoted} is drawn.", ["bar", g.text])
         return Task("bar", c.ask("bar_counts", g=g), [step], read, "figure")
     agg, word = c.aggregate(("mean", "mean", "sum", "median"))
-    code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().plot.bar(ylabel="{x.text}")'
+    code = f'{c.v}.groupby("{g.text}")["{x.text}"].{agg}().plot.bar(ylabel="{x.text}", title="{agg} of {x.text} by {g.text}")'
     read = lambda t: (DRAWN, f"The bar chart of {x.quoted} by {g.quoted} is drawn.", ["bar", g.text, x.text])
     return Task("bar", c.ask("bar", g=g, x=x, agg=word), [(f"Bars of {agg} {x.quoted} by {g.quoted}.", code)], read, "figure")
 
@@ -43,7 +43,7 @@ def line(c):
     t, x = c.pick("date"), c.pick("number")
     if t is None or x is None:
         return None
-    code = f'{c.v}.groupby("{t.text}")["{x.text}"].mean().plot.line(ylabel="{x.text}")'
+    code = f'{c.v}.groupby("{t.text}")["{x.text}"].mean().plot.line(ylabel="{x.text}", title="{x.text} over {t.text}")'
     read = lambda texts: (DRAWN, f"The line of {x.quoted} over {t.quoted} is drawn.", ["line", t.text, x.text])
     return Task("line", c.ask("line", t=t, x=x), [(f"Line of {x.quoted} over {t.quoted}.", code)], read, "figure")
 
@@ -54,7 +54,7 @@ def scatter(c):
     if both is None:
         return None
     x, y = both
-    step = (f"Scatter of {y.quoted} against {x.quoted}.", f'{c.v}.plot.scatter(x="{x.text}", y="{y.text}")')
+    step = (f"Scatter of {y.quoted} against {x.quoted}.", f'{c.v}.plot.scatter(x="{x.text}", y="{y.text}", title="{y.text} against {x.text}")')
     read = lambda t: (DRAWN, f"The scatter plot of {y.quoted} against {x.quoted} is drawn.", ["scatter", x.text, y.text])
     return Task("scatter", c.ask("scatter", x=x, y=y), [step], read, "figure")
 
@@ -117,6 +117,11 @@ def period(c):
         return None
     agg, word = c.aggregate(("mean", "sum", "sum"))
     letter, said = c.rng.choice([("M", "month"), ("M", "month"), ("Y", "year")])
+    return by_period(c, c.ask("period", x=x, p=said, agg=word), agg, x, t, letter, said)
+
+
+def by_period(c, question, agg, x, t, letter, said, family="period"):
+    """An aggregate by a period of pandas, such as `M`."""
     code = f'import pandas as pd\n{c.v}.groupby(pd.to_datetime({c.v}["{t.text}"]).dt.to_period("{letter}"))["{x.text}"].{agg}().round(3)'
 
     def read(texts):
@@ -124,7 +129,7 @@ def period(c):
         return LISTED, f"{x.quoted} by {said}: {ranked(rows)}.", [*rows[0]]
 
     step = (f"{agg} of {x.quoted} by {said} of {t.quoted}.", code)
-    return Task("period", c.ask("period", x=x, p=said, agg=word), [step], read, "text")
+    return Task(family, question, [step], read, "text")
 
 
 def absent(c):

@@ -9,7 +9,7 @@ import json
 import pathlib
 import re
 
-from .episodes import Player
+from .player import Player
 from .tasks import listed
 
 NAME, NUMBER, VARIABLE, SEPARATOR = "\ue000", "\ue001", "\ue002", "\x1f"
@@ -23,13 +23,17 @@ MEASURE, GROUP, DATE = "\ue007", "\ue008", "\ue009"  # A numeric column; a colum
 DIGITS = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 FIRST = 10**9  # Seeds that no shard uses.
 IN_TEXT = re.compile(rf"(?<![\w.]){DIGITS}(?![\w])")
-IN_CODE = re.compile(rf"(?<=[<>] ){DIGITS}|(?<=== ){DIGITS}|(?<=est\(){DIGITS}|(?<=bins=){DIGITS}")
+IN_CODE = re.compile("|".join(rf"(?<={before}){DIGITS}" for before in (
+    "[<>] ", "[<>]= ", "== ", r"est\(", "bins=", r"KMeans\(", r"rolling\(")) + rf"|(?<=quantile\(){DIGITS}(?= / 100)")
 OPTIONS = re.compile(r'(?<=sep=)"[^"]*"|(?<=aggfunc=)"[^"]*"|(?<=to_period\()"[^"]*"')
+TITLE = re.compile(r'(?<=title=)"([^"]*)"')
+BEGINNINGS = ("", "Distribution of ", "Rows by ", *(f"{agg} of " for agg in ("mean", "sum", "median", "min", "max")))
+JOINERS = (" by ", " over ", " against ")
 
 
 def parts_of(text, in_code=False):
     """The quoted names and the numbers outside of quotes, in order."""
-    text = OPTIONS.sub("", text)
+    text = TITLE.sub("", OPTIONS.sub("", text))
     numbers = IN_CODE if in_code else IN_TEXT
     return re.findall(r'"([^"]*)"', text), numbers.findall(re.sub(r'"[^"]*"', '""', text))
 
@@ -54,11 +58,26 @@ def with_kinds(thought, kinds):
     return re.sub(NAME, lambda _: marks.pop(0), thought)
 
 
+def of_title(title, names):
+    """The form of a figure's title, which repeats names of the thought."""
+    for begin in BEGINNINGS:
+        for one, first in enumerate(names):
+            if title == begin + first:
+                return f"{begin}{chr(SAME_NAME + one)}"
+            for joiner in JOINERS:
+                for two, second in enumerate(names):
+                    if title == f"{begin}{first}{joiner}{second}":
+                        return f"{begin}{chr(SAME_NAME + one)}{joiner}{chr(SAME_NAME + two)}"
+    return NAME
+
+
 def of_code(code, variable, before=((), ())):
     """The form of code; options such as separators stay, and `.round(3)` and the like are no places."""
     names, numbers = before
-    kept = OPTIONS.findall(code)
-    code = OPTIONS.sub("\x00", code)
+    if not code.startswith("both = ") and re.search(r"\bboth\b", code):
+        variable = "both"
+    kept = [found[0] for found in OPTIONS.finditer(code)] + [f'"{of_title(t, names)}"' for t in TITLE.findall(code)]
+    code = TITLE.sub("\x00", OPTIONS.sub("\x00", code))
     code = IN_CODE.sub(lambda m: mark(m[0], numbers, SAME_NUMBER, NUMBER), code)
     code = re.sub(r'"([^"]*)"', lambda m: f'"{mark(m[1], names, SAME_NAME, NAME)}"', code)
     code = re.sub(rf"(?<![\w.\"]){re.escape(variable)}(?![\w\"])", VARIABLE, code)
@@ -156,7 +175,7 @@ def of_episode(episode, kinds):
             if move == "step":
                 form = of_text(thought)
                 for seen, name in zip(kinds.setdefault(form, [set() for _ in range(9)]), parts_of(thought)[0]):
-                    seen.add(episode.kinds.get(name))
+                    seen.add("text" if thought.startswith("Make ") else episode.kinds.get(name))
                 yield SEPARATOR.join((form, of_code(text, variable, parts_of(thought))))
             code = text
 

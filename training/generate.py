@@ -4,7 +4,7 @@ import argparse
 import pathlib
 
 from . import data, tokens
-from .episodes import Player
+from .player import Player
 
 
 def main():

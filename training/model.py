@@ -39,8 +39,7 @@ class Norm(nn.Module):
         self.eps = eps
 
     def forward(self, x):
-        x = x.float()
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps)
 
 
 def rope_table(shape, length):
@@ -77,6 +76,7 @@ class Attention(nn.Module):
         q = rotate(split(self.q(x), self.heads), cos, sin)
         k = rotate(split(self.k(x), self.kv_heads), cos, sin)
         v = split(self.v(x), self.kv_heads)
+        q, k = q.to(v.dtype), k.to(v.dtype)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         groups = self.heads // self.kv_heads

@@ -9,7 +9,7 @@ import json
 import pathlib
 import re
 
-from .episodes import Player
+from .player import Player
 
 
 def files_of(episode, folder, kept, name):

@@ -2,11 +2,12 @@
 
 import re
 
-from . import wordings, wordings_more
-from .requests import FOLLOW, GREETINGS, OUTSIDE  # noqa: F401
+from . import wordings, wordings_deep, wordings_more
+from .requests import FOLLOW as FOLLOW_FIRST, GREETINGS, OUTSIDE  # noqa: F401
 from .wordings import AGGREGATES
 
-QUESTIONS = {**wordings.QUESTIONS, **wordings_more.QUESTIONS}
+QUESTIONS = {**wordings.QUESTIONS, **wordings_more.QUESTIONS, **wordings_deep.QUESTIONS}
+FOLLOW = {**FOLLOW_FIRST, **wordings_deep.FOLLOW}
 
 # Words that say nothing about data in any sentence; those that may be a value (no, on, other) are left out.
 ORDINARY = """

@@ -12,24 +12,38 @@ import shutil
 
 import numpy as np
 
-from . import check, families as f, families_more as m, public
-from .episodes import Player, Scene
+from . import check, families as f, families_models as models, families_more as m, families_spread as spread
+from . import families_time as times, public
+from .episodes import Scene
 from .episodes import write as save
+from .player import Player
 from .tables import make_table
+from .two_files import Pair
 
 MAKERS = {
     "load": [f.load, f.columns], "overview": [f.describe, f.shape], "aggregate": [f.aggregate, f.aggregate, f.nunique],
     "group": [f.group], "top": [f.top], "count": [f.count], "filter": [f.filter_aggregate, f.lookup],
     "missing": [f.missing], "value_counts": [f.value_counts], "share": [f.share], "correlation": [f.correlation],
     "histogram": [m.histogram], "bar": [m.bar], "line": [m.line], "scatter": [m.scatter],
-    "regression": [m.regression], "compare": [m.compare], "cannot": [m.absent, m.outside],
+    "regression": [m.regression], "compare": [m.compare], "cannot": [m.absent, m.outside], "period": [m.period],
+    "quantile": [spread.percentile, spread.quartiles], "outliers": [spread.outliers], "range": [spread.spread],
+    "between": [spread.between], "ratio": [spread.ratio], "duplicates": [spread.duplicates],
+    "clean": [spread.complete, spread.fill], "group where": [spread.group_where], "group share": [spread.group_share],
+    "groups above": [spread.groups_above], "difference": [spread.difference], "top where": [spread.top_where],
+    "best of each": [spread.best_each], "change": [times.change, times.change_by], "part of date": [times.part_of_date],
+    "trend": [times.trend], "span": [times.span], "moving average": [times.moving], "running total": [times.running],
+    "lines": [times.lines], "anova": [models.anova], "chi-square": [models.dependent], "crosstab": [models.crosstab],
+    "strongest": [models.strongest], "predict": [models.predict], "classify": [models.classify],
+    "clusters": [models.clusters], "box": [models.box], "pie": [models.pie],
+    "number as text": [f.aggregate, f.group, f.correlation, f.filter_aggregate],
 }
+TWO_FILES = {"join": "join", "stack": "stack", "unmatched": "unmatched", "which file": "second"}
 SHARES = {"aggregate": 2, "group": 3, "top": 2, "count": 2}
 
 
 def plan(count):
     """The family of each question: each in turn, some more often."""
-    order = [family for family in MAKERS for _ in range(SHARES.get(family, 1))]
+    order = [family for family in [*MAKERS, *TWO_FILES] for _ in range(SHARES.get(family, 1))]
     return [order[i % len(order)] for i in range(count)]
 
 
@@ -38,10 +52,15 @@ def make(player, family, seed):
     rng, gen = random.Random(seed), np.random.default_rng(seed)
     while True:
         player.folder.clear()
+        if family in TWO_FILES:
+            episode = Pair(rng, gen, player.pools).play(TWO_FILES[family], most=1)
+            if episode is not None:
+                return episode
+            continue
         table = make_table(rng, gen, player.pools)
         ext = rng.choices(["csv", "tsv", "xlsx", "parquet"], [70, 10, 10, 10])[0]
         scene = Scene(rng, gen, player.pools, table, ext)
-        episode = scene.single(rng.choice(MAKERS[family]))
+        episode = scene.single(rng.choice(MAKERS[family]), spoilt=family == "number as text")
         if episode is not None:
             return episode
 

@@ -5,8 +5,11 @@ speed the machine gave.
 """
 
 import argparse
+import contextlib
 import pathlib
+import queue
 import random
+import threading
 import time
 
 import torch
@@ -68,6 +71,46 @@ class Stream:
         return path.exists()
 
 
+class Ahead:
+    """What an iterator gives, made ready by another thread: a GPU should not wait for a processor."""
+
+    def __init__(self, items, device, depth=8):
+        self.items, self.device, self.ready = items, device, queue.Queue(depth)
+        threading.Thread(target=self._fill, daemon=True).start()
+
+    def _fill(self):
+        for item in self.items:
+            self.ready.put([tensor.pin_memory().to(self.device, non_blocking=True) for tensor in item])
+
+    def __iter__(self):
+        while True:
+            yield self.ready.get()
+
+
+class Newest(Stream):
+    """Batches out of several shards at a time: those that nobody has read yet, or else some at random.
+
+    For a machine that reads faster than episodes are made.
+    """
+
+    TOGETHER = 6
+
+    def __iter__(self):
+        read, chance = set(), random.Random(self.position)
+        while True:
+            found = {int(path.stem) for path in self.folder.glob("*.npz") if path.stem.isdigit()}
+            fresh = sorted(found - read)[: self.TOGETHER]
+            rest = sorted(found & read)
+            chosen = fresh + chance.sample(rest, min(self.TOGETHER - len(fresh), len(rest)))
+            if len(chosen) < self.TOGETHER:
+                time.sleep(0.2)
+                continue
+            read.update(fresh)
+            self.position += 1
+            shards = [data.read_shard(self.folder / f"{n:05d}.npz", self.position) for n in chosen]
+            yield from data.batches([e for shard in shards for e in shard], self.budget, random.Random(self.position))
+
+
 class Log:
     """Means over the steps since the last line."""
 
@@ -100,6 +143,10 @@ class Trainer:
         shape = Shape(width=args.width, layers=args.layers, heads=args.heads, kv_heads=args.heads, hidden=args.hidden)
         self.model = Model(shape)
         wire(self.model)
+        self.model.to(args.device)
+        self.on_gpu = args.device != "cpu"
+        # Norms, losses and optimizers stay in float32; matrices are multiplied in bfloat16 where there are units for it.
+        self.narrow = torch.autocast(args.device, torch.bfloat16) if self.on_gpu else contextlib.nullcontext()
         self.optimizers = make_optimizers(self.model, args.optimizer, args.rate, args.muon_rate)
         self.state = {"spent": 0.0, "step": 0, "tokens": 0, "shard": 0,
                       "base": [[g["lr"] for g in o.param_groups] for o in self.optimizers]}
@@ -110,7 +157,7 @@ class Trainer:
         self.chance, self.log = random.Random(args.seed + self.state["step"]), Log()
 
     def _resume(self):
-        saved = torch.load(self.checkpoint, weights_only=False)
+        saved = torch.load(self.checkpoint, weights_only=False, map_location=self.args.device)
         self.model.load_state_dict(saved["model"])
         if "optimizers" not in saved:  # Weights alone, out of a GGUF file.
             return
@@ -127,8 +174,9 @@ class Trainer:
 
     def run(self):
         """Trains until the time is over."""
-        stream = Stream(self.args.data / "data", self.args.batch, self.state["shard"])
-        short = Stream(self.args.data / "decisions", self.args.batch, self.state.setdefault("short", 0))
+        kind = Newest if self.on_gpu else Stream
+        stream = kind(self.args.data / "data", self.args.batch, self.state["shard"])
+        short = kind(self.args.data / "decisions", self.args.batch, self.state.setdefault("short", 0))
         begun, kept = time.time() - self.state["spent"], time.time()
         for ids, weights in self._mixed(stream, short):
             share = (time.time() - begun) / (self.args.minutes * 60)
@@ -145,7 +193,7 @@ class Trainer:
 
     def _mixed(self, whole, short):
         """Batches of whole episodes and of short ones, by chance."""
-        whole, short = iter(whole), iter(short)
+        whole, short = ([iter(Ahead(s, self.args.device)) for s in (whole, short)] if self.on_gpu else [iter(whole), iter(short)])
         while True:
             yield next(short if self.chance.random() < self.args.decisions else whole)
 
@@ -153,11 +201,14 @@ class Trainer:
         for optimizer, rates in zip(self.optimizers, self.state["base"]):
             for group, base in zip(optimizer.param_groups, rates):
                 group["lr"] = base * rate(share)
-        total, own, own_count, weight = loss_of(self.model, ids, weights)
+        with self.narrow:
+            total, own, own_count, weight = loss_of(self.model, ids, weights)
         (total / weight).backward()
         self.log.add("loss", own.item(), own_count.item())
         if share < self.args.drill_until and self.chance.random() < self.args.drill:
-            copied, _, _, copies = loss_of(self.model, *self.drill.batch())
+            exercise = [tensor.to(self.args.device) for tensor in self.drill.batch(64 if self.on_gpu else 16)]
+            with self.narrow:
+                copied, _, _, copies = loss_of(self.model, *exercise)
             (copied / copies * 0.5).backward()
             self.log.add("drill", copied.item(), copies.item())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -178,6 +229,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--keep", type=float, default=5, help="minutes between checkpoints")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--batch", type=int, default=2500, help="tokens a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="of AdamW, for vectors and the embedding")
     parser.add_argument("--muon-rate", type=float, default=0.02)

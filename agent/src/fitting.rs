@@ -3,7 +3,7 @@
 //! A small model is told names of files alone, and takes the one whose name looks right: "which store sold most?" is then
 //! put to `stores.csv`, though `orders.csv` has what was sold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agent::{FileInfo, Task};
 use crate::mention::Question;
@@ -14,8 +14,9 @@ pub(crate) fn is_open(task: &Task) -> bool {
     task.files.len() > 1 && task.variables.is_empty() && !task.files.iter().any(is_named)
 }
 
-/// The files of which most words of the question tell, in their order; all, where none does. `held` has the columns and
-/// values of files by their names; `common` are words that questions ask with, whatever they are about.
+/// The files of which most words of the question tell, and those that tell of others of its words, in their order; all,
+/// where none does. `held` has the columns and values of files by their names; `common` are words that questions ask
+/// with, whatever they are about.
 pub(crate) fn fitting(
     task: &Task,
     held: &BTreeMap<String, Vec<String>>,
@@ -27,12 +28,15 @@ pub(crate) fn fitting(
         let held = held.get(&file.name).into_iter().flatten().map(String::as_str);
         question.told_by(held.chain([stem]))
     };
-    let told: Vec<usize> = task.files.iter().map(told).collect();
-    let most = told.iter().copied().max().unwrap_or_default();
+    let told: Vec<BTreeSet<usize>> = task.files.iter().map(told).collect();
+    let most = told.iter().map(BTreeSet::len).max().unwrap_or_default();
+    let by_most: BTreeSet<usize> =
+        told.iter().filter(|told| told.len() == most).flatten().copied().collect();
+    let is_told = |told: &BTreeSet<usize>| told.len() == most || !told.is_subset(&by_most);
     task.files
         .iter()
-        .zip(told)
-        .filter(|(_, told)| *told == most)
+        .zip(&told)
+        .filter(|(_, told)| is_told(told))
         .map(|(file, _)| file.clone())
         .collect()
 }
@@ -75,6 +79,7 @@ mod tests {
         for (prompt, files) in [
             ("Which store sold the most units?", &["orders.csv"][..]),
             ("Which manager is in Halle?", &["stores.csv"]),
+            ("Units of Toys by manager", &["orders.csv", "stores.csv"]),
             ("Toys", &["orders.csv"]),
             ("How many orders?", &["orders.csv"]),
             ("Halle?", &["orders.csv", "stores.csv"]),

@@ -79,10 +79,10 @@ impl Question {
         found.iter().map(share).collect()
     }
 
-    /// How many words of the question that are not common are words of one of `names`.
-    pub(crate) fn told_by<'n>(&self, names: impl Iterator<Item = &'n str>) -> usize {
+    /// Places of the words of the question that are not common and are words of one of `names`.
+    pub(crate) fn told_by<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeSet<usize> {
         let told: BTreeSet<usize> = names.flat_map(|name| self.mention(name).places).collect();
-        told.difference(&self.common).count()
+        told.difference(&self.common).copied().collect()
     }
 
     /// Whether `text` stands in the question, word by word, and is more than common words.

@@ -6,7 +6,8 @@ import tempfile
 import unittest
 
 from training import check, data, names, tokens
-from training.episodes import FAMILIES, Player
+from training.episodes import FAMILIES
+from training.player import Player
 from training.questions import MAKERS, make
 
 

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 from training import orders
-from training.episodes import Player
+from training.player import Player
 
 
 class Orders(unittest.TestCase):

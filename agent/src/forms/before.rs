@@ -29,8 +29,8 @@ const ALL: char = '\u{e006}';
 /// A zero that is told only where the place after it was read as one.
 const ZERO: char = '\u{e00c}';
 
-/// What stands before a string that is an option, not a name.
-const OPTIONS: [&str; 3] = ["sep=", "aggfunc=", "to_period("];
+/// What stands before a string that is an option or a title, not a name.
+const OPTIONS: [&str; 4] = ["sep=", "aggfunc=", "to_period(", "title="];
 
 /// Names and numbers of a text, which may stand again in what follows it.
 #[derive(Default)]

@@ -28,6 +28,8 @@ pub(crate) enum Value {
     Printed,
 }
 
+/// How thoughts begin that only bring data together: the question does not speak of that.
+const PREPARING: [&str; 4] = ["Load ", "Join ", "Stack ", "Make "];
 /// For each column that the question mentions and the thought would not.
 const COLUMN_LOST: f32 = -8.0;
 /// For each column that the thought would name besides those that the question mentions.
@@ -48,6 +50,9 @@ impl Demand {
     /// How well the places of a thought's form fit, 0 at best; nothing where the form asks for a value, a number or
     /// a column of true and false, and the question gives none.
     pub(super) fn fit(self, form: &str) -> Option<f32> {
+        if PREPARING.iter().any(|start| form.starts_with(start)) {
+            return Some(0.0);
+        }
         let is_compared = form.contains("== \"");
         let is_flag = form.contains("== True") || form.contains("== False");
         let lacks_number = form.contains(NUMBER) && !self.number;
@@ -84,6 +89,7 @@ mod tests {
         assert_eq!(fit("mean of \"N\" where \"N\" == \"N\""), None);
         let by = fit("mean of \"N\" by \"N\".");
         assert!(by > fit("mean of \"N\"."));
+        assert_eq!(fit("Join both on \"N\"."), Some(0.0));
         let known = Demand { value: Value::Printed, ..demand };
         assert!(known.fit("rows") < demand.fit("rows"));
     }

@@ -21,8 +21,14 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    /// Learns from the table in an observation.
+    /// Learns from the table in an observation. What it shows of a column counts, not what was seen before: a step may
+    /// have made numbers out of texts.
     pub(super) fn learn(&mut self, observation: &str) {
+        for (column, _) in table_cells(observation) {
+            for known in [&mut self.texts, &mut self.decimals, &mut self.flags, &mut self.undated] {
+                known.remove(column);
+            }
+        }
         for (column, cell) in table_cells(observation) {
             learn(&mut self.seen, column);
             if cell != "NaN" && cell.parse::<f64>().is_err() {
@@ -76,6 +82,16 @@ fn is_date(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_was_made_a_number_is_one() {
+        let mut kinds = Kinds::default();
+        kinds.learn("city|price\nRome|$3.50\nOslo|$4.00");
+        assert!(!kinds.may_be("price", Kind::Measure));
+        kinds.learn("city|price\nRome|3.5\nOslo|4.0");
+        assert!(kinds.may_be("price", Kind::Measure));
+        assert!(!kinds.may_be("city", Kind::Measure));
+    }
 
     #[test]
     fn the_first_values_tell_what_a_column_may_be() {

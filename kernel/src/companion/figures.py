@@ -31,8 +31,13 @@ def _content(axes):
     dots = [c for c in axes.collections if _is_scatter(c) and len(c.get_offsets()) > 0]
     if dots and not any(len(line.get_xdata()) > len(dots[0].get_offsets()) for line in lines):
         return "scatter", _points([y for c in dots for y in _plain(c.get_offsets()[:, 1])])
+    if any(_is_box(line) for line in lines):
+        return "box", [f"{sum(_is_box(line) for line in lines)} boxes"]
     if lines:
         return "line", _points([y for line in lines for y in _plain(line.get_ydata())])
+    wedges = [patch for patch in axes.patches if type(patch).__name__ == "Wedge"]
+    if wedges:
+        return "pie", [f"{len(wedges)} parts"]
     if axes.collections or axes.images or axes.patches or axes.texts:
         return "other", []
     return None, []
@@ -50,6 +55,12 @@ def _bars(bars):
     lying = len({round(b.get_height(), 9) for b in upright}) == 1 and len({round(b.get_y(), 9) for b in upright}) > 1
     sizes = _plain([(b.get_width() if lying else b.get_height()) for b in bars])
     return "bar", [f"{len(bars)} bars", *_range(sizes)]
+
+
+def _is_box(line):
+    """Whether a line goes around a box of a box plot: four corners, and back to the first."""
+    x, y = list(line.get_xdata()), list(line.get_ydata())
+    return len(x) == 5 and (x[0], y[0]) == (x[4], y[4]) and len(set(x)) == 2
 
 
 def _is_scatter(collection):
