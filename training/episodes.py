@@ -130,7 +130,7 @@ class Scene:
         self.name, self.ext = f"{table.stem}.{ext}", ext
         self.listed = None  # All files of the folder.
         self.namespace = {"__name__": "__main__"}
-        self.v, self.dirty = "df", None
+        self.v, self.dirty, self.misnamed = "df", None, False
         self.episode = Episode()
         self.episode.kinds = {column.text: column.kind for column in table.columns}
 
@@ -200,17 +200,21 @@ class Scene:
         code = f"{self.v}[{quoted}] = {self.v}[{quoted}].str.replace(r'[^0-9.-]', '', regex=True).astype(float)\n{self.v}.head(3)"
         self._run(f"Make {quoted} a number.", code, GO_ON)
 
-    def single(self, maker, spoilt=False):
-        """A chat of one question of a family about a file, or none when the table does not fit."""
+    def single(self, maker, planted=None):
+        """A chat of one question of a family about a file, or none when the table does not fit.
+
+        `planted` is what goes wrong: numbers are `texts`, the file is `misnamed`, its separator is a `semicolon`.
+        """
         context = Context(self.rng, self.pools, self.table, self.table.frame())
-        task, self.sep = maker(context), None
+        task, self.sep = maker(context), ";" if planted == "semicolon" else None
         if task is None:
             return None
-        self.dirty = self._spoil(task) if spoilt else None
-        if spoilt and self.dirty is None:
+        self.dirty = self._spoil(task) if planted == "texts" else None
+        if planted == "texts" and self.dirty is None:
             return None
-        write(self.table.frame(), self.name, self.ext)
-        self.named = self.rng.random() < 0.25
+        write(self.table.frame(), self.name, self.ext, self.sep)
+        self.misnamed = planted == "misnamed"
+        self.named = self.misnamed or self.rng.random() < 0.25
         if self.rng.random() < 0.15:
             self._neighbours()
         return self.episode if self._turn(task, False) else None
@@ -294,7 +298,7 @@ class Scene:
     def _name_file(self, question):
         """Says in the question which file is meant; sometimes with a name that does not exist."""
         stem, name = self.table.stem, self.name
-        if self.rng.random() < 0.12:
+        if self.misnamed or self.rng.random() < 0.12:
             wrong = self._misname()
             if not os.path.exists(wrong):
                 return self._said(question, wrong), wrong

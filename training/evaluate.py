@@ -23,7 +23,8 @@ def read(folder):
 
 
 def ask(program, model, folder, record):
-    """The answer of `datarus ask`, what the code it wrote shows, and the code itself."""
+    """The answer of `datarus ask`, what the code it wrote shows, the code itself, and how many numbers of the answer
+    have a source and have none."""
     with tempfile.TemporaryDirectory() as place:
         command = [program, "ask", record["question"], "-o", "out.ipynb", "--json"]
         command += ["--model", str(model)] if model else []
@@ -32,11 +33,11 @@ def ask(program, model, folder, record):
             command += ["--data", name]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600)
         if not done.stdout.startswith("{"):
-            return "", [], done.stderr
+            return "", [], done.stderr, [0, 0]
         told = json.loads(done.stdout)
         answer = told["answer"] if told["status"] == "done" else ""
         seen = replay(place) if record["expected"]["kind"] == "figure" else []
-        return answer, seen, "\n\n".join(steps(place)) + f"\n\n{told['answer']}"
+        return answer, seen, "\n\n".join(steps(place)) + f"\n\n{told['answer']}", told["numbers"]
 
 
 def steps(place):
@@ -63,11 +64,12 @@ def run(folder, records, answer, log):
     with open(log, "w", encoding="utf-8") as file:
         for record in records:
             begun = time.time()
-            said, seen, chat = answer(folder / record["id"], record)
+            said, seen, chat, numbers = answer(folder / record["id"], record)
             good = check.right(record["expected"], said, seen)
             counts[record["family"]][0] += good
             counts[record["family"]][1] += 1
-            entry = {**record, "right": good, "answer": said, "seconds": round(time.time() - begun, 2), "chat": chat}
+            entry = {**record, "right": good, "answer": said, "numbers": numbers,
+                     "seconds": round(time.time() - begun, 2), "chat": chat}
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
     return counts

@@ -126,7 +126,7 @@ def clusters(c):
             f'd = {c.v}[["{x.text}", "{y.text}"]].dropna()\n'
             f"pd.Series(KMeans({k}, random_state=0).fit_predict(scale(d))).value_counts()")
     read = lambda t: (PRINTED, f"Rows of each of the {k} clusters by {x.quoted} and {y.quoted}: {ranked(pairs(t[-1]))}.",
-                      [b for _, b in pairs(t[-1])])
+                      [b for _, b in (*pairs(t[-1])[:3], pairs(t[-1])[-1])])
     step = (f"{k} clusters by {x.quoted} and {y.quoted}.", code)
     return Task("clusters", c.ask("clusters", x=x, y=y, k=str(k)), [step], read)
 

@@ -29,7 +29,7 @@ CODES = [
     'df["x"].plot.hist(xlabel="x")', 'df.plot.scatter(x="x", y="y")', 'df.groupby("city")["x"].sum().plot.bar(ylabel="x")',
     'df.groupby("x")["y"].mean().plot.line(ylabel="y")', 'df["city"].value_counts().plot.bar(title="Cities")',
     'df[["x", "y"]].plot(subplots=True)', 'df["city"].value_counts().plot.barh()', 'df["city"].value_counts().plot.pie()',
-    'print("first")\ndf["x"].plot.box()', "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.imshow([[1, 2]])\nax",
+    'print("first")\ndf["x"].plot.box()', 'df.plot.box(column="x", by="city", xlabel="city", ylabel="x")', "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.imshow([[1, 2]])\nax",
     "import matplotlib.pyplot as plt\nplt.plot([1, 2, 3], [1.123456789, 2e-7, 1e9])\nplt.title('t')", "pd.Series([True, False])",
     "df['x'].tolist() * 60", "print(*df.columns, sep='\\n')",
 ]

@@ -170,6 +170,8 @@ PUBLIC_COLUMNS = {
               "worst perimeter|worst area|radius error|texture error|perimeter error|area error",
     "titanic": "survived|pclass|name|sex|age|sibsp|parch|ticket|fare|cabin|embarked|class|who|deck|alone",
     "cars": "name|miles_per_gallon|cylinders|displacement|horsepower|weight_in_lbs|acceleration|year|origin|mpg",
+    "statecrime": "violent|murder|hs_grad|poverty|single|white|urban",
+    "sunspots": "year|sunactivity",
     "gapminder": "country|continent|year|lifeexp|pop|gdppercap|iso_alpha|iso_num",
 }
 

@@ -8,7 +8,7 @@ import unittest
 from training import check, data, names, tokens
 from training.episodes import FAMILIES
 from training.player import Player
-from training.questions import MAKERS, make
+from training.questions import MAKERS, TWO_FILES, make
 
 
 class Episodes(unittest.TestCase):
@@ -25,7 +25,7 @@ class Episodes(unittest.TestCase):
 
     def test_every_family_is_executed_and_its_answer_is_accepted(self):
         player = Player(self.place, evaluation=True)
-        for at, family in enumerate(MAKERS):
+        for at, family in enumerate([*MAKERS, *TWO_FILES]):
             task = make(player, family, at).tasks[0]
             seen = [make(player, family, at).text]
             expected = {"kind": task["kind"], "values": task["values"]}
@@ -34,8 +34,22 @@ class Episodes(unittest.TestCase):
     def test_every_maker_makes_a_question(self):
         player = Player(self.place)
         made = {task["family"] for seed in range(150) for task in player.play(seed).tasks}
-        self.assertGreater(len(made), 18)
-        self.assertGreater(len(FAMILIES), 25)
+        self.assertGreater(len(made), 40)
+        self.assertGreater(len(FAMILIES), 55)
+
+    def test_two_files_are_joined_on_a_column_of_both(self):
+        episode = make(Player(self.place), "join", 5)
+        heads = [seen.split("\n")[0].split("|") for move, seen, _ in episode.moves if move == "seen"]
+        key = next(code for _, _, code in episode.moves if ".merge(" in code).split('on="')[1].split('"')[0]
+        self.assertIn(key, heads[0])
+        self.assertIn(key, heads[1])
+        self.assertLess(max(len(heads[0]), len(heads[1])), len(heads[2]))
+
+    def test_numbers_as_texts_are_made_numbers_before_they_are_used(self):
+        episode = make(Player(self.place), "number as text", 5)
+        steps = [thought for move, thought, _ in episode.moves if move == "step"]
+        self.assertTrue(steps[1].startswith("Make "), steps)
+        self.assertGreater(len(steps), 2)
 
     def test_the_parts_of_an_episode_close_what_they_open(self):
         player = Player(self.place)

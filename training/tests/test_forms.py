@@ -18,6 +18,18 @@ class Forms(unittest.TestCase):
                   f'{VARIABLE}.nlargest({chr(SAME_NUMBER)}, "{chr(SAME_NAME)}").round(2)')
         self.assertEqual(forms.of_code(code, "df", before), wanted)
 
+    def test_a_title_repeats_names_and_is_none_itself(self):
+        before = forms.parts_of('Scatter of "mass" against "age".')
+        code = 'df.plot.scatter(x="age", y="mass", title="mass against age")'
+        first, second = chr(SAME_NAME), chr(SAME_NAME + 1)
+        self.assertEqual(forms.of_code(code, "df", before),
+                         f'{VARIABLE}.plot.scatter(x="{second}", y="{first}", title="{first} against {second}")')
+        self.assertEqual(forms.parts_of(code)[0], ["age", "mass"])
+
+    def test_joined_tables_are_the_table_once_they_are_joined(self):
+        self.assertEqual(forms.of_code('both["n"]', "df", (["n"], [])), f'{VARIABLE}["{chr(SAME_NAME)}"]')
+        self.assertTrue(forms.of_code("both = df.merge(other)", "df").startswith(f"both = {VARIABLE}"))
+
     def test_an_answer_reads_columns_and_cells(self):
         table = Reader('df.nlargest(2, "n")', "", Output("city|n\nRome|9\nOslo|7"))
         self.assertEqual(table.form("The 2 largest: 9, 7."),
