@@ -37,7 +37,7 @@ def ask(program, model, folder, record):
         told = json.loads(done.stdout)
         answer = told["answer"] if told["status"] == "done" else ""
         seen = replay(place) if record["expected"]["kind"] == "figure" else []
-        return answer, seen, "\n\n".join(steps(place)) + f"\n\n{told['answer']}", told["numbers"]
+        return answer, seen, "\n\n".join(steps(place)) + f"\n\n{told['answer']}", numbers(place)
 
 
 def steps(place):
@@ -45,6 +45,14 @@ def steps(place):
     notebook = json.loads((pathlib.Path(place) / "out.ipynb").read_text(encoding="utf-8"))
     made = [c for c in notebook["cells"] if c["cell_type"] == "code"]
     return ["".join(c["source"]) for c in made if c["metadata"].get("datarus", {}).get("role") != "prompt"]
+
+
+def numbers(place):
+    """How many numbers of the answer have a source and how many have none, as the program has marked them."""
+    notebook = json.loads((pathlib.Path(place) / "out.ipynb").read_text(encoding="utf-8"))
+    answers = [c for c in notebook["cells"] if c["metadata"].get("datarus", {}).get("role") == "answer"]
+    lacking = sum(len(c["metadata"]["datarus"].get("numbers_not_found", [])) for c in answers)
+    return [sum("".join(c["source"]).count("](#") for c in answers), lacking]
 
 
 def replay(place):

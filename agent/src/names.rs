@@ -33,6 +33,10 @@ const SMALL: usize = 10;
 /// Numbers as questions spell them out, from two on.
 const SPELLED: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
+/// Variables of a second table and of two that were put together, as the model was taught to name them.
+const SECOND: &str = "other";
+const JOINED: &str = "both";
+
 /// What Python says of a file that is not there, before its name.
 const NO_FILE: &str = "No such file or directory: ";
 
@@ -58,6 +62,8 @@ pub struct Names {
     asked: BTreeSet<String>,
     /// `DataFrames`.
     variables: BTreeSet<String>,
+    /// Columns that the table [`SECOND`] has, and another one.
+    shared: BTreeSet<String>,
     question: Question,
     /// The newest output.
     newest: String,
@@ -82,6 +88,12 @@ impl Names {
         for column in variables.iter().flat_map(|variable| &variable.columns) {
             learn(&mut self.columns, column);
         }
+        let (second, others): (Vec<&Variable>, Vec<&Variable>) =
+            variables.iter().partition(|variable| variable.name == SECOND);
+        let is_elsewhere =
+            |column: &&String| others.iter().any(|other| other.columns.contains(column));
+        let shared = second.iter().flat_map(|variable| &variable.columns).filter(is_elsewhere);
+        shared.for_each(|column| learn(&mut self.shared, column));
     }
 
     /// Learns the question that is to be answered, after the files; `words` are those that questions ask with, whatever
@@ -202,6 +214,9 @@ impl Names {
                 Value::No
             },
             number: !self.asked.is_empty(),
+            spoilt: self.kinds.has_spoilt(),
+            two_files: self.files.len() > 1,
+            joinable: !self.shared.is_empty() && !self.variables.contains(JOINED),
             flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
             nothing: mentions.iter().all(|mention| *mention == 0.0),
         })
@@ -276,7 +291,10 @@ impl Names {
     /// compared with a column that holds it.
     pub(crate) fn may_be(&self, name: &str, kind: Kind) -> bool {
         let is_elsewhere = || !self.holding.is_empty() && !self.holding.contains(name);
-        self.kinds.may_be(name, kind) && !(kind == Kind::Compared && is_elsewhere())
+        match kind {
+            Kind::Key => self.shared.contains(name),
+            _ => self.kinds.may_be(name, kind) && !(kind == Kind::Compared && is_elsewhere()),
+        }
     }
 
     fn learn_paths(&mut self, text: &str) {

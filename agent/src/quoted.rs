@@ -32,7 +32,9 @@ pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Ca
         let (known, asked): (Vec<String>, Vec<f32>) = meant.unzip();
         return candidates(&known, asked.into_iter().map(|asked| ASKED * asked).collect(), written);
     }
-    let bonuses = asked.into_iter().map(|asked| ASKED * asked).collect();
+    // Which column two tables share is nothing that a question asks for.
+    let weight = if kinds == [Kind::Key] { 0.0 } else { ASKED };
+    let bonuses = asked.into_iter().map(|asked| weight * asked).collect();
     candidates(&known, bonuses, written)
 }
 

@@ -13,6 +13,12 @@ pub(crate) struct Demand {
     pub(crate) number: bool,
     /// Whether it mentions a column of true and false.
     pub(crate) flag: bool,
+    /// Whether a column holds numbers as texts.
+    pub(crate) spoilt: bool,
+    /// Whether there is more than one file.
+    pub(crate) two_files: bool,
+    /// Whether two tables were read that share a column, and were not put together yet.
+    pub(crate) joinable: bool,
     /// Whether it mentions no column, not even a part of one's name.
     pub(crate) nothing: bool,
 }
@@ -28,8 +34,6 @@ pub(crate) enum Value {
     Printed,
 }
 
-/// How thoughts begin that only bring data together: the question does not speak of that.
-const PREPARING: [&str; 4] = ["Load ", "Join ", "Stack ", "Make "];
 /// For each column that the question mentions and the thought would not.
 const COLUMN_LOST: f32 = -8.0;
 /// For each column that the thought would name besides those that the question mentions.
@@ -47,11 +51,25 @@ impl Demand {
         self.nothing && self.value == Value::Perhaps
     }
 
+    /// Whether there is cause for a thought that only brings data together, of which the question does not speak;
+    /// nothing for other thoughts.
+    fn prepares(self, form: &str) -> Option<bool> {
+        if form.starts_with("Make ") {
+            Some(self.spoilt)
+        } else if form.starts_with("Join ") || form.starts_with("Stack ") {
+            Some(self.joinable)
+        } else if form.ends_with(" as other.") {
+            Some(self.two_files)
+        } else {
+            form.starts_with("Load ").then_some(true)
+        }
+    }
+
     /// How well the places of a thought's form fit, 0 at best; nothing where the form asks for a value, a number or
     /// a column of true and false, and the question gives none.
     pub(super) fn fit(self, form: &str) -> Option<f32> {
-        if PREPARING.iter().any(|start| form.starts_with(start)) {
-            return Some(0.0);
+        if let Some(fits) = self.prepares(form) {
+            return fits.then_some(0.0);
         }
         let is_compared = form.contains("== \"");
         let is_flag = form.contains("== True") || form.contains("== False");
@@ -82,14 +100,23 @@ mod tests {
 
     #[test]
     fn a_thought_takes_up_what_the_question_holds() {
-        let demand =
-            Demand { columns: 2, value: Value::No, number: false, flag: false, nothing: false };
+        let demand = Demand {
+            columns: 2,
+            value: Value::No,
+            number: false,
+            flag: false,
+            spoilt: false,
+            two_files: true,
+            joinable: true,
+            nothing: false,
+        };
         let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));
         assert_eq!(fit("\"N\" and \"N\" > #"), None);
         assert_eq!(fit("mean of \"N\" where \"N\" == \"N\""), None);
         let by = fit("mean of \"N\" by \"N\".");
         assert!(by > fit("mean of \"N\"."));
         assert_eq!(fit("Join both on \"N\"."), Some(0.0));
+        assert_eq!(fit("Make \"N\" a number."), None);
         let known = Demand { value: Value::Printed, ..demand };
         assert!(known.fit("rows") < demand.fit("rows"));
     }

@@ -24,7 +24,32 @@ pub(crate) enum Kind {
     Date,
     /// A column that is compared with a text.
     Compared,
+    /// A column that two tables have.
+    Key,
+    /// A column whose texts are numbers with something around them.
+    Spoilt,
 }
+
+impl Kind {
+    /// Of the place between `before` and `after`; `place` has the mark of it.
+    fn at(place: char, before: &str, after: &str) -> Option<Self> {
+        let kind = kind_of(place)?;
+        Some(if after.starts_with(COMPARED) {
+            Self::Compared
+        } else if KEYS.iter().any(|start| before.ends_with(start)) {
+            Self::Key
+        } else if before == SPOILT {
+            Self::Spoilt
+        } else {
+            kind
+        })
+    }
+}
+
+/// What stands before the column that two tables have.
+const KEYS: [&str; 2] = ["Join both on \"", " whose \""];
+/// What stands before a column that is to be made a number.
+const SPOILT: &str = "Make \"";
 
 /// What stands between the places of a column and of a text that it is compared with.
 const COMPARED: &str = "\" == \"";
@@ -57,8 +82,7 @@ pub(super) fn rest<'f, 'w>(
         let Some(place) = place else {
             return written.is_empty().then_some(Rest::Text { text: "", then: None });
         };
-        if let Some(kind) = kind_of(place) {
-            let kind = if after.starts_with(COMPARED) { Kind::Compared } else { kind };
+        if let Some(kind) = Kind::at(place, text, after) {
             let Some(len) = name_len(written) else { return Some(Rest::Name(kind)) };
             let (name, rest) = written.split_at_checked(len)?;
             if !fits(kind, name) {

@@ -18,6 +18,8 @@ pub(super) struct Kinds {
     flags: BTreeSet<String>,
     /// Those with a value that is no date.
     undated: BTreeSet<String>,
+    /// Those with a text that holds no number.
+    words: BTreeSet<String>,
 }
 
 impl Kinds {
@@ -25,7 +27,8 @@ impl Kinds {
     /// have made numbers out of texts.
     pub(super) fn learn(&mut self, observation: &str) {
         for (column, _) in table_cells(observation) {
-            for known in [&mut self.texts, &mut self.decimals, &mut self.flags, &mut self.undated] {
+            let Self { texts, decimals, flags, undated, words, .. } = self;
+            for known in [texts, decimals, flags, undated, words] {
                 known.remove(column);
             }
         }
@@ -35,6 +38,9 @@ impl Kinds {
                 learn(&mut self.texts, column);
             } else if cell.contains('.') {
                 learn(&mut self.decimals, column);
+            }
+            if cell != "NaN" && !holds_number(cell) {
+                learn(&mut self.words, column);
             }
             if matches!(cell, "True" | "False") {
                 learn(&mut self.flags, column);
@@ -52,11 +58,23 @@ impl Kinds {
             Kind::Measure => !self.texts.contains(column),
             Kind::Group => !self.decimals.contains(column),
             Kind::Date => !self.undated.contains(column),
+            Kind::Key => false,
+            Kind::Spoilt => self.is_spoilt(column),
             Kind::Compared => {
                 let is_text = self.texts.contains(column) && !self.flags.contains(column);
                 is_text || !self.seen.contains(column)
             }
         }
+    }
+
+    /// Whether all texts of a column are numbers with something around them, such as `$3.50`.
+    fn is_spoilt(&self, column: &str) -> bool {
+        self.texts.contains(column) && !self.words.contains(column) && self.undated.contains(column)
+    }
+
+    /// Whether some column is so.
+    pub(super) fn has_spoilt(&self) -> bool {
+        self.texts.iter().any(|column| self.is_spoilt(column))
     }
 
     /// Whether a column holds true and false.
@@ -70,6 +88,12 @@ pub(super) fn table_cells(observation: &str) -> impl Iterator<Item = (&str, &str
     let mut rows = observation.lines().filter(|line| line.contains('|'));
     let header = rows.next().unwrap_or_default();
     rows.flat_map(move |row| header.split('|').zip(row.split('|')))
+}
+
+/// Whether a text is a number once all but digits, dots and minus signs is left out.
+fn holds_number(text: &str) -> bool {
+    let number: String = text.chars().filter(|c| matches!(c, '0'..='9' | '.' | '-')).collect();
+    number.parse::<f64>().is_ok()
 }
 
 /// A year, a month or a day as ISO writes it.
@@ -88,8 +112,9 @@ mod tests {
         let mut kinds = Kinds::default();
         kinds.learn("city|price\nRome|$3.50\nOslo|$4.00");
         assert!(!kinds.may_be("price", Kind::Measure));
+        assert!(kinds.may_be("price", Kind::Spoilt) && !kinds.may_be("city", Kind::Spoilt));
         kinds.learn("city|price\nRome|3.5\nOslo|4.0");
-        assert!(kinds.may_be("price", Kind::Measure));
+        assert!(kinds.may_be("price", Kind::Measure) && !kinds.has_spoilt());
         assert!(!kinds.may_be("city", Kind::Measure));
     }
 
