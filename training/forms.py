@@ -19,6 +19,8 @@ LISTS = [("\ue003", None), ("\ue005", 8), ("\ue004", 6)]  # Header cells, all or
 ALL = "\ue006"  # All cells.
 NOTHING = "\ue00b"  # What is followed where neither a file nor a table is.
 ZERO = "\ue00c"  # A zero that the mark after it must have read.
+SMALL, LARGE = "\ue00d", "\ue00e"  # The mark after it must have read a number below 0.05, or none such.
+FALLING, RISING = "\ue00f", "\ue00a"  # The mark after it must have read a negative number, or none such.
 MEASURE, GROUP, DATE = "\ue007", "\ue008", "\ue009"  # A numeric column; a column that is none; one of dates.
 DIGITS = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 FIRST = 10**9  # Seeds that no shard uses.
@@ -110,6 +112,15 @@ class Output:
         return [] if at is None else [row[at] for row in self.rows if len(row) > at]
 
 
+def with_verdict(form):
+    """The form of an answer whose words follow from a number: a p value below 0.05, the sign of a slope."""
+    is_large = any(said in form for said in ("not significant", "no clear trend", "no dependence"))
+    form = re.sub(r"(?<=\(p = )(?=.\))", LARGE if is_large else SMALL, form)
+    for said, mark_of_sign in (("a falling trend: ", FALLING), ("a rising trend: ", RISING)):
+        form = form.replace(said, said + mark_of_sign)
+    return form
+
+
 class Reader:
     """Replaces what an answer tells by marks of where it was read."""
 
@@ -167,7 +178,7 @@ def of_episode(episode, kinds):
             last = Reader(code, "", Output(seen)).form(thought)
             if thought.endswith(" 0."):
                 last = f"{last[:-2]}{ZERO}{last[-2:]}"
-            answer = Reader(code, thought, Output(seen)).form(answer)
+            answer = with_verdict(Reader(code, thought, Output(seen)).form(answer))
             after = of_code(code, variable) if code or episode.kinds else NOTHING
             yield SEPARATOR.join((after, last, answer))
             code = seen = ""

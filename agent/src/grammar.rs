@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::agent::Mode;
 use crate::dialect::Dialect;
-use crate::forms::{Demand, Done, Following, Forms, Kind};
+use crate::forms::{Done, Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -28,11 +28,15 @@ const CODE_TAIL: &str = "\n</action_input>";
 const THINK: &str = "<think>";
 const THINK_END: &str = "</think>";
 
-/// For one more step, or against it, where a table was only read so far.
+/// For one more step where a table was only read so far and the question mentions columns of it.
 const GOES_ON: f32 = 4.0;
 
-/// For saying that a column is not there, where the question is only about things that are not.
-const LACKING: f32 = 4.0;
+/// Against one where it is only about things that are not there.
+const STAYS: f32 = 6.0;
+
+/// For saying that a column is not there, where the question is only about things that are not; against it, where it
+/// mentions columns that are.
+const LACKING: f32 = 8.0;
 
 /// The form of one message. Markdown has none that could be held: any text is a message in it.
 #[derive(Debug)]
@@ -124,7 +128,7 @@ impl<'a> Known<'a> {
         let demand = self.names.demand().filter(|_| self.code.contains(".read_"));
         match demand {
             Some(demand) if demand.columns > 0 => GOES_ON,
-            Some(demand) if demand.is_elsewhere() => -GOES_ON,
+            Some(demand) if demand.is_elsewhere() => -STAYS,
             _ => 0.0,
         }
     }
@@ -148,8 +152,11 @@ impl<'a> Known<'a> {
     }
 
     fn last_thought(&self, written: &str) -> Next {
-        let is_elsewhere = self.names.demand().is_some_and(Demand::is_elsewhere);
-        let lacking = if is_elsewhere { LACKING } else { 0.0 };
+        let lacking = match self.names.demand() {
+            Some(demand) if demand.is_elsewhere() => LACKING,
+            Some(demand) if demand.columns > 0 => -LACKING,
+            _ => 0.0,
+        };
         let following = self.forms.last_thought(self.done(), written, THOUGHT_END, lacking);
         next(following, THOUGHT_END, |_| quoted::in_answer(self.names, "", written))
     }

@@ -37,8 +37,9 @@ const SPELLED: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eig
 const SECOND: &str = "other";
 const JOINED: &str = "both";
 
-/// What Python says of a file that is not there, before its name.
+/// What Python says of a file that is not there, before its name in quotes; and before its name alone, as pyarrow does.
 const NO_FILE: &str = "No such file or directory: ";
+const NO_FILE_BARE: &str = "FileNotFoundError: ";
 
 /// Longest name, in characters: longer text in a table is prose, not a name.
 const MAX_CHARACTERS: usize = 80;
@@ -135,6 +136,9 @@ impl Names {
                 line.split_whitespace().for_each(|word| learn(&mut self.cells, &bare(word)));
                 line.split(", ").for_each(|part| learn(&mut self.cells, part));
             }
+            if let Some(file) = line.strip_prefix(NO_FILE_BARE) {
+                learn(&mut self.absent, file);
+            }
             // `['a', 'b']`: a list of columns, as Python prints it.
             let set = if line.contains(NO_FILE) {
                 &mut self.absent
@@ -204,8 +208,15 @@ impl Names {
         let told = usize::from(
             !self.holding.is_empty() && !mentioned.iter().any(|name| self.holding.contains(*name)),
         );
+        let only = |kind: Kind, other: Kind| {
+            let is_only =
+                |name: &&&str| self.kinds.may_be(name, kind) && !self.kinds.may_be(name, other);
+            mentioned.iter().filter(is_only).count()
+        };
         (!columns.is_empty()).then(|| Demand {
             columns: mentioned.len() + told,
+            measures: only(Kind::Measure, Kind::Group),
+            groups: only(Kind::Group, Kind::Measure) + told,
             value: if is_printed {
                 Value::Printed
             } else if self.phrases.iter().any(|phrase| left.holds(phrase)) {
@@ -280,6 +291,11 @@ impl Names {
     /// The newest output.
     pub(crate) fn newest(&self) -> &str {
         &self.newest
+    }
+
+    /// Whether a table has a column of this name.
+    pub(crate) fn is_column(&self, name: &str) -> bool {
+        self.columns.contains(name)
     }
 
     /// Whether a text stands in the newest output.

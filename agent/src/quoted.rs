@@ -14,6 +14,9 @@ const ASKED: f32 = 20.0;
 /// For a name that the thought before has settled.
 const PLANNED: f32 = 6.0;
 
+/// What stands before a name that no column has.
+const LACKING: &str = "o column for ";
+
 /// For a name in the newest output.
 const NEW: f32 = 3.0;
 
@@ -52,7 +55,10 @@ pub(crate) fn in_code(names: &Names, thought: &str, code: &str) -> Vec<Candidate
 /// In an answer that follows `thought`, or in the thought before it, which follows none.
 pub(crate) fn in_answer(names: &Names, thought: &str, answer: &str) -> Vec<Candidate> {
     let Some((before, written)) = open(answer) else { return Vec::new() };
-    let known = unused(names.beginning(written, Place::Any), before);
+    let mut known = unused(names.beginning(written, Place::Any), before);
+    if before.ends_with(LACKING) {
+        known.retain(|name| !names.is_column(name));
+    }
     let asked = names.asked(&known, Place::Any);
     let bonus = |(name, asked): (&String, f32)| {
         let new = if names.is_new(name) { NEW } else { 0.0 };

@@ -1,7 +1,5 @@
 //! What a form follows, and the places that it fills again.
 
-use std::mem;
-
 use super::output::Output;
 use super::pattern::{name_len, numbers};
 
@@ -26,8 +24,28 @@ const HEADER_6: char = '\u{e004}';
 const HEADER_8: char = '\u{e005}';
 const ALL: char = '\u{e006}';
 
-/// A zero that is told only where the place after it was read as one.
+/// What must hold of the number that the place after it was read as: that it is zero, that it is below 0.05 or not, that
+/// it is negative or not. So the words of a verdict follow from what was printed.
 const ZERO: char = '\u{e00c}';
+const SMALL: char = '\u{e00d}';
+const LARGE: char = '\u{e00e}';
+const FALLING: char = '\u{e00f}';
+const RISING: char = '\u{e00a}';
+
+/// A p value below this is called significant, as is usual.
+const SIGNIFICANT: f64 = 0.05;
+
+/// Whether a number is what a mark before its place asks for; nothing for other marks.
+fn condition(mark: char) -> Option<fn(f64) -> bool> {
+    match mark {
+        ZERO => Some(|number| number == 0.0),
+        SMALL => Some(|number| number < SIGNIFICANT),
+        LARGE => Some(|number| number >= SIGNIFICANT),
+        FALLING => Some(|number| number < 0.0),
+        RISING => Some(|number| number >= 0.0),
+        _ => None,
+    }
+}
 
 /// What stands before a string that is an option or a title, not a name.
 const OPTIONS: [&str; 4] = ["sep=", "aggfunc=", "to_period(", "title="];
@@ -71,7 +89,7 @@ impl<'t> Before<'t> {
         Self { code: Parts::of(code), output: Output::of(output), thought: Parts::default() }
     }
 
-    /// The form with all put in that stands before; none where it is not there or not the zero that it should be, or
+    /// The form with all put in that stands before; none where it is not there or not the number that it should be, or
     /// where a list that ends without `…` leaves rows of a table out.
     pub(super) fn put(&self, form: &str) -> Option<String> {
         let rows = form.chars().filter(|c| index(*c, COLUMNS[0], MAX_ROWS).is_some()).count();
@@ -79,15 +97,16 @@ impl<'t> Before<'t> {
             return None;
         }
         let mut made = String::with_capacity(form.len());
-        let mut wants_zero = false;
+        let mut asked = None;
         for c in form.chars() {
-            if c == ZERO {
-                wants_zero = true;
+            if let Some(condition) = condition(c) {
+                asked = Some(condition);
                 continue;
             }
             let filled = self.filled(c);
-            if mem::take(&mut wants_zero) && !matches!(filled, Filled::With(Some("0"))) {
-                return None;
+            if let Some(holds) = asked.take() {
+                let Filled::With(Some(number)) = filled else { return None };
+                number.parse().ok().filter(|number| holds(*number))?;
             }
             match filled {
                 Filled::Text => made.push(c),
@@ -185,6 +204,28 @@ mod tests {
         assert!(!leaves_out(two, "mass  9\ncity  7\nyear  0\nname  0"));
         assert!(!leaves_out(two, "mass  9\ncity  7"));
         assert!(!leaves_out("\"\u{e200}\" has \u{e201}.", "mass  9\ncity  7"));
+    }
+
+    #[test]
+    fn a_verdict_follows_from_what_was_printed() {
+        let told = |form: &str, output| Before::step("", output).put(form);
+        let (rises, falls) = (
+            "rising: \u{e00a}\u{e200} (\u{e00d}\u{e201})",
+            "falling: \u{e00f}\u{e200} (\u{e00d}\u{e201})",
+        );
+        let unclear = "unclear (\u{e00e}\u{e201})";
+        for (output, expected) in [
+            ("1.6 0.0", [true, false, false]),
+            ("-2.5 0.04", [false, true, false]),
+            ("1.6 0.05", [false, false, true]),
+        ] {
+            assert_eq!(
+                [rises, falls, unclear].map(|form| told(form, output).is_some()),
+                expected,
+                "{output}"
+            );
+        }
+        assert_eq!(told(rises, "nan nan"), None);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! How well a form fits what a question holds.
 
-use super::pattern::{DATE, NUMBER, kind_of};
+use super::pattern::{DATE, GROUP, MEASURE, NAME, NUMBER, kind_of};
 
 /// What a question holds that the places of a thought should take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Demand {
     /// Columns that it mentions.
     pub(crate) columns: usize,
+    /// Of these, those that can only be numeric, and those that cannot be.
+    pub(crate) measures: usize,
+    pub(crate) groups: usize,
     /// Whether it holds a value.
     pub(crate) value: Value,
     /// Whether a number stands in it.
@@ -51,6 +54,20 @@ impl Demand {
         self.nothing && self.value == Value::Perhaps
     }
 
+    /// How many of the columns that the question mentions no place of a form can name.
+    fn lost(self, form: &str) -> usize {
+        // A place beside `==` holds a value, which is no column.
+        let form = form.replace("== \"\u{e000}\"", "").replace("== \"\u{e008}\"", "");
+        let count = |marks: &[char]| form.chars().filter(|c| marks.contains(c)).count();
+        let (measures, groups, any) = (count(&[MEASURE]), count(&[GROUP, DATE]), count(&[NAME]));
+        let without = self.measures.saturating_sub(measures) + self.groups.saturating_sub(groups);
+        let left = measures.saturating_sub(self.measures)
+            + groups.saturating_sub(self.groups)
+            + any.saturating_sub(without);
+        let either = self.columns.saturating_sub(self.measures + self.groups);
+        without.saturating_sub(any) + either.saturating_sub(left)
+    }
+
     /// Whether there is cause for a thought that only brings data together, of which the question does not speak;
     /// nothing for other thoughts.
     fn prepares(self, form: &str) -> Option<bool> {
@@ -81,7 +98,7 @@ impl Demand {
         let most = n_names.saturating_sub(form.match_indices("== \"").count());
         // "Over time" mentions no column.
         let least = most.saturating_sub(form.matches(DATE).count());
-        let (lost, more) = (self.columns.saturating_sub(most), least.saturating_sub(self.columns));
+        let (lost, more) = (self.lost(form), least.saturating_sub(self.columns));
         let more_of = if self.columns == 0 { COLUMN_UNSAID } else { COLUMN_MORE };
         #[expect(clippy::cast_precision_loss, reason = "a form has few places")]
         let columns = COLUMN_LOST * lost as f32 + more_of * more as f32;
@@ -102,6 +119,8 @@ mod tests {
     fn a_thought_takes_up_what_the_question_holds() {
         let demand = Demand {
             columns: 2,
+            measures: 1,
+            groups: 0,
             value: Value::No,
             number: false,
             flag: false,
@@ -117,6 +136,10 @@ mod tests {
         assert!(by > fit("mean of \"N\"."));
         assert_eq!(fit("Join both on \"N\"."), Some(0.0));
         assert_eq!(fit("Make \"N\" a number."), None);
+        let measure = Demand { columns: 1, ..demand };
+        let kinds =
+            |form: &str| measure.fit(&form.replace('M', "\u{e007}").replace('G', "\u{e008}"));
+        assert!(kinds("model \"M\".") > kinds("classify \"G\"."));
         let known = Demand { value: Value::Printed, ..demand };
         assert!(known.fit("rows") < demand.fit("rows"));
     }
