@@ -204,7 +204,7 @@ fn full_question(namespace: Namespace, task: &Task, told: &BTreeSet<String>) -> 
 fn data_notes(task: &Task, told: &BTreeSet<String>) -> String {
     let profiles = task.data.profiles.iter().filter(|profile| !told.contains(*profile));
     let profiles: String = profiles.flat_map(|profile| ["\n- ", profile]).collect();
-    let heading = if profiles.is_empty() { "" } else { "What the files hold:" };
+    let heading = if profiles.is_empty() { "" } else { "What the data hold:" };
     let parts = [task.data.changes.clone(), format!("{heading}{profiles}")];
     let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n\n")

@@ -7,6 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
+use crate::database::Typed;
 use crate::preset::Preset;
 use crate::report::{Audience, Format};
 use crate::sandbox::{Mode, Network};
@@ -328,6 +329,17 @@ pub struct EngineArgs {
         hide_short_help = true
     )]
     pub pass_env: Vec<String>,
+    /// A database that cells reach, as `NAME=postgresql://USER:PASSWORD@HOST/DATABASE` or `mysql://…`: in Python, NAME is
+    /// a SQLAlchemy engine, and the password stays here; may be given more than once. NAME alone is looked up in the file
+    /// `datarus/databases` of the user's configuration folder [default: all that stand there].
+    #[arg(
+        long,
+        value_name = "NAME[=URL]",
+        env = "DATARUS_DATABASE",
+        value_delimiter = ' ',
+        hide_env_values = true
+    )]
+    pub database: Vec<Typed>,
     /// Gigabytes of memory for each process of a cell [default: three quarters of the machine's].
     #[arg(long, value_name = "GB", env = "DATARUS_MEMORY", hide_short_help = true)]
     pub memory: Option<u64>,

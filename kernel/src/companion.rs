@@ -9,11 +9,13 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 
 use crate::connection::Channel;
+use crate::database::Database;
 use crate::event::Event;
 use crate::sandbox::{Inmate, Installer, Sandbox, Settings};
 use crate::wire::Frames;
 use crate::zmtp::Multipart;
 
+mod gate;
 mod link;
 mod process;
 mod proxy;
@@ -39,6 +41,8 @@ pub(crate) struct Launch {
     pub(crate) session_id: String,
     /// What it may reach.
     pub(crate) sandbox: Settings,
+    /// Databases that it reaches through the gate.
+    pub(crate) databases: Vec<Database>,
 }
 
 impl Launch {
@@ -125,7 +129,8 @@ impl Companion {
     }
 
     fn begin(&mut self, reporter: Reporter) -> Result<Signals, String> {
-        let folder = RuntimeFolder::create().map_err(|error| error.to_string())?;
+        let folder =
+            RuntimeFolder::create(&self.launch.databases).map_err(|error| error.to_string())?;
         let sandbox = if let Some(sandbox) = &self.sandbox {
             sandbox
         } else {

@@ -12,10 +12,12 @@ use datarus_agent::llm::local::{Shelf, WeightsCache};
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
+use crate::database::Database;
 use crate::model::registry::RegistryError;
 use crate::sandbox::Settings;
 
 mod analyst;
+mod databases;
 mod source;
 
 pub use analyst::Analyst;
@@ -26,6 +28,9 @@ pub const API_KEY: &str = "DATARUS_API_KEY";
 
 /// The variable that has the token of `datarus serve`. No cell gets it either.
 pub const TOKEN: &str = "DATARUS_TOKEN";
+
+/// The variable that names databases, with their passwords. No cell gets it either.
+pub const DATABASE: &str = "DATARUS_DATABASE";
 
 /// Tokens of a completion, and of one that a server makes, whose model may think first.
 const NEW_TOKENS: usize = 1_024;
@@ -65,6 +70,8 @@ pub struct Config {
     pub companion_args: Vec<String>,
     /// What cells may reach.
     pub sandbox: Settings,
+    /// Databases that cells get.
+    pub databases: Vec<Database>,
     /// How the analyst works.
     pub analyst: Analyst,
     /// Bounds of a turn.
@@ -123,6 +130,9 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A database that was named, or the user's file of them, cannot be used.
+    #[error("{0}")]
+    Database(String),
     /// A number is out of its range.
     #[error("expected `{flag}` {expected}, found {found}")]
     Range {
@@ -160,6 +170,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
+            databases: databases::databases(&args.database)?,
             analyst: Analyst::resolve(args)?,
             limits,
             sampling: sampling(args)?,
@@ -193,6 +204,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
+            databases: databases::databases(&args.database)?,
             analyst: Analyst::resolve(args)?,
             limits,
             sampling: sampling(args)?,

@@ -19,6 +19,7 @@ pub mod commands;
 mod companion;
 pub mod config;
 pub mod connection;
+pub mod database;
 pub mod disk;
 pub mod display;
 pub mod doctor;

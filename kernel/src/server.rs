@@ -117,6 +117,7 @@ pub async fn run_with(
         args: config.companion_args.clone(),
         session_id: session.id.clone(),
         sandbox: config.sandbox.clone(),
+        databases: config.databases.clone(),
     };
     let server = Server {
         sockets,

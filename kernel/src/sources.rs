@@ -1,4 +1,5 @@
-//! Data files beside a notebook: which there are, what they hold, what is new since the last question.
+//! Data files beside a notebook, and databases that the user named: which there are, what they hold, which files are new
+//! since the last question.
 //!
 //! The kernel itself looks at names, sizes and times alone. What is in a file is read in the companion
 //! (`companion/profile`), once: its profile is kept here, by the hash of its content, for as long as this kernel runs. It
@@ -9,6 +10,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use datarus_agent::agent::{DataNotes, FileInfo};
+
+use crate::database::Database;
 
 mod links;
 mod made;
@@ -116,8 +119,10 @@ pub(crate) struct Look {
     pub(crate) files: Vec<FileInfo>,
     stamps: BTreeMap<String, Stamp>,
     at: SystemTime,
-    /// Names of those to be read.
+    /// Names of those to be read, and of databases, which are asked each time whether they are the same.
     pub(crate) unread: Vec<String>,
+    /// Databases by name, with what is said of each whether it was read or not. No file has such a name: theirs end.
+    databases: BTreeMap<String, String>,
 }
 
 /// What this kernel knows of data files.
@@ -127,21 +132,26 @@ pub(crate) struct Sources {
     known: HashMap<String, Known>,
     /// Profiles by what tells a content; of what has no hash, by name.
     profiles: HashMap<String, Source>,
+    /// Where the profile of a database is, by its name.
+    of_databases: HashMap<String, String>,
     /// What was there at the last question.
     seen: Option<BTreeMap<String, Content>>,
 }
 
 impl Sources {
-    /// Looks at `files` in `folder` and says which of them are to be read.
-    pub(crate) fn look(&self, folder: &Path, files: Vec<FileInfo>) -> Look {
+    /// Looks at `files` in `folder` and says which of them, and of `databases`, are to be read.
+    pub(crate) fn look(&self, folder: &Path, files: Vec<FileInfo>, databases: &[Database]) -> Look {
         let stamp =
             |file: &FileInfo| Some((file.name.clone(), Stamp::of(&folder.join(&file.name))?));
         let stamps: BTreeMap<_, _> = files.iter().filter_map(stamp).collect();
         let is_unread = |(name, stamp): &(&String, &Stamp)| {
             !self.known.get(*name).is_some_and(|known| known.is_settled && known.stamp == **stamp)
         };
-        let unread = stamps.iter().filter(is_unread).map(|(name, _)| name.clone()).collect();
-        Look { files, stamps, at: SystemTime::now(), unread }
+        let unread = stamps.iter().filter(is_unread).map(|(name, _)| name.clone());
+        let names = databases.iter().map(|database| database.name.clone());
+        let unread = unread.chain(names).collect();
+        let databases = databases.iter().map(|all| (all.name.clone(), usage(all))).collect();
+        Look { files, stamps, at: SystemTime::now(), unread, databases }
     }
 
     /// The contents of which there is a profile.
@@ -152,8 +162,12 @@ impl Sources {
     /// Takes what was read, in the order of [`Look::unread`]; nothing where nobody read.
     pub(crate) fn learn(&mut self, look: &Look, read: Vec<Source>) {
         for (name, source) in look.unread.iter().zip(read) {
-            let Some(&stamp) = look.stamps.get(name) else { continue };
             let hash = source.content.clone();
+            if look.databases.contains_key(name) {
+                self.learn_database(name, hash, source);
+                continue;
+            }
+            let Some(&stamp) = look.stamps.get(name) else { continue };
             let place = hash.clone().unwrap_or_else(|| name.clone());
             if !source.is_empty() {
                 self.profiles.insert(place, source);
@@ -163,15 +177,27 @@ impl Sources {
             self.known.insert(name.clone(), Known { stamp, is_settled, content });
         }
         self.known.retain(|name, _| look.stamps.contains_key(name));
-        let used: Vec<_> =
-            self.known.iter().map(|(name, known)| place(name, &known.content)).collect();
+        self.of_databases.retain(|name, _| look.databases.contains_key(name));
+        let files = self.known.iter().map(|(name, known)| place(name, &known.content));
+        let used: Vec<_> = files.chain(self.of_databases.values().map(String::as_str)).collect();
         self.profiles.retain(|at, _| used.contains(&at.as_str()));
+    }
+
+    fn learn_database(&mut self, name: &str, hash: Option<String>, source: Source) {
+        let place = hash.unwrap_or_else(|| name.to_owned());
+        if !source.is_empty() {
+            self.profiles.insert(place.clone(), source);
+        }
+        self.of_databases.insert(name.to_owned(), place);
     }
 
     /// What a model is told of the files, and from then on is no news.
     pub(crate) fn notes(&mut self, look: &Look) -> DataNotes {
         let now = self.contents_of(look);
-        let profiles = told::profiles(&self.described(&now));
+        let databases = self.databases_of(look);
+        let databases = databases.iter().map(|(name, source)| (name.clone(), source));
+        let described: Vec<_> = self.described(&now).into_iter().chain(databases).collect();
+        let profiles = told::profiles(&described);
         let changes = self.seen.as_ref().map(|seen| changes(seen, &now)).unwrap_or_default();
         self.seen = Some(now);
         DataNotes { changes, profiles }
@@ -181,6 +207,16 @@ impl Sources {
     pub(crate) fn held(&self, look: &Look) -> BTreeMap<String, Vec<String>> {
         let described = self.described(&self.contents_of(look));
         described.into_iter().map(|(name, source)| (name, source.words())).collect()
+    }
+
+    /// The databases, with how Python reads them before all else.
+    fn databases_of(&self, look: &Look) -> Vec<(String, Source)> {
+        let database = |(name, usage): (&String, &String)| {
+            let profile = self.of_databases.get(name).and_then(|place| self.profiles.get(place));
+            let source = profile.cloned().unwrap_or_default();
+            (name.clone(), source.with_first_note(usage))
+        };
+        look.databases.iter().map(database).collect()
     }
 
     fn contents_of(&self, look: &Look) -> BTreeMap<String, Content> {
@@ -198,6 +234,15 @@ impl Sources {
         };
         contents.iter().filter_map(profile).collect()
     }
+}
+
+/// How Python reads a database, in fewer characters than a note may have.
+fn usage(database: &Database) -> String {
+    let Database { name, dialect, writable, .. } = database;
+    let rights = if *writable { "" } else { ", read only" };
+    format!(
+        "{dialect}{rights}; the SQLAlchemy engine `{name}` reads it: `pd.read_sql(\"SELECT …\", {name})`"
+    )
 }
 
 /// Where the profile of a file is kept.

@@ -85,7 +85,7 @@ fn a_served_deepanalyze_makes_a_notebook_in_which_understanding_has_cells_of_its
     assert_eq!(messages.len(), 3, "one message of the assistant's");
     assert_eq!(
         messages[1]["content"],
-        "# Instruction\nHow many?\n\nWhat the files hold:\n- x.csv: 1 row: a int 1\n\n# Data\nFile 1:\n{\"name\": \"x.csv\", \"size\": \"0.0KB\"}"
+        "# Instruction\nHow many?\n\nWhat the data hold:\n- x.csv: 1 row: a int 1\n\n# Data\nFile 1:\n{\"name\": \"x.csv\", \"size\": \"0.0KB\"}"
     );
     let said = messages[2]["content"].as_str().unwrap();
     assert!(said.contains("```\n</Code>\n<Execute>\n42 False\n</Execute>\n<Understand>"), "{said}");

@@ -41,6 +41,7 @@ fn config(python: &Path) -> Config {
         max_cell: MaxText::SOURCE,
         companion_args: vec![String::from("--HistoryManager.hist_file=:memory:")],
         sandbox: tests::frontend::sandbox(),
+        databases: Vec::new(),
         analyst: Analyst::default(),
         limits: Limits {
             max_steps: 5,

@@ -12,6 +12,7 @@ mod asked;
 mod bench;
 mod bench_dseval;
 mod command_line;
+mod databases;
 mod death;
 mod dialects;
 mod endpoint;

@@ -146,7 +146,7 @@ const RUN: [&str; 4] = ["run", "in.ipynb", "-o", "out.ipynb"];
 fn a_model_is_told_what_a_database_and_two_linked_tables_hold() {
     let folder = made_by(LINKED);
     let told = asked_once(folder.path(), &[]);
-    let data = told.split_once("What the files hold:\n").unwrap().1;
+    let data = told.split_once("What the data hold:\n").unwrap().1;
     let expected = [
         "- customers.csv: 300 rows: id int key 1…300; name text key (300 values: Name 1, Name 2, Name 3, …); \
          zip code key (300 values: 00001, 00002, 00003, …)",
@@ -253,7 +253,7 @@ fn what_is_new_or_changed_since_the_last_question_is_told_and_the_rest_not_again
     let told = asked(folder.path(), 2, &RUN);
     assert!(told[0].contains("- a.csv: 1 row: n int 1\n- b.csv: 1 row: n int 1"), "{}", told[0]);
     assert!(!told[0].contains("since the last question"), "{}", told[0]);
-    let news = "Files since the last question: new: c.csv; changed: a.csv.\n\nWhat the files hold:\n\
+    let news = "Files since the last question: new: c.csv; changed: a.csv.\n\nWhat the data hold:\n\
                 - a.csv: 2 rows: n int key 1…2\n- c.csv: 1 row: m int 5";
     assert!(told[1].ends_with(news), "{}", told[1]);
 }

@@ -130,6 +130,7 @@ pub fn config(python: &Path) -> Config {
         max_cell: MaxText::SOURCE,
         companion_args: vec!["--HistoryManager.hist_file=:memory:".into()],
         sandbox: sandbox(),
+        databases: Vec::new(),
         analyst: Analyst::default(),
         limits: Limits {
             max_steps: 8,

@@ -167,7 +167,7 @@ fn what_the_data_hold_is_told_to_a_large_model_and_once() {
     let files = vec![FileInfo { name: String::from("x.csv"), bytes: 10_854 }];
     let task = Task { files, variables: Vec::new(), data, ..task() };
     assert_eq!(question(COMPACT, &task), "How many?\nFiles: x.csv");
-    let told = "Files since the last question: new: y.db.\n\nWhat the files hold:\n\
+    let told = "Files since the last question: new: y.db.\n\nWhat the data hold:\n\
                 - x.csv: 2 rows: a int\n- y.db:\n  t: 1 row: b int";
     let markdown = question(style(Profile::Full, Dialect::Markdown), &task);
     let files = "How many?\n\nFiles in the working folder:\n- x.csv (10.9 kB)";

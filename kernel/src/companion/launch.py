@@ -87,6 +87,14 @@ def pack_quickly(session):
         session.pack = packing.packer(json_packer)
 
 
+def open_databases(shell):
+    """Gives the user an engine for each database, as a variable that is there before the first cell."""
+    from datarus_companion import databases
+
+    # Hidden, since it is not of the notebook's making: a fresh namespace has it, too.
+    shell.user_ns_hidden.update(dict.fromkeys(databases.open_in(shell.user_ns)))
+
+
 def wake_on_signals(loop):
     """Lets a signal wake the loop.
 
@@ -171,6 +179,7 @@ def main():
         app.initialize()
         pack_quickly(app.session)
         datarus_companion.attach(app.shell)
+        open_databases(app.shell)
         wake_on_signals(IOLoop.current().asyncio_loop)
         interrupt_once(app.kernel)
         reply_to_interrupted(app.kernel)

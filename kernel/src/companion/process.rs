@@ -15,6 +15,7 @@ use tokio::net::UnixListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 
+use super::gate::Gate;
 use super::link::{self, Readers};
 use super::proxy::Proxy;
 use super::runtime::RuntimeFolder;
@@ -54,6 +55,9 @@ pub(super) fn spawn(
         .map_err(|error| format!("cannot listen for the companion: {error}"))?;
     let proxy = sandbox.hosts().map(|hosts| Proxy::start(&proxy_in(folder.path()), hosts.clone()));
     let proxy = proxy.transpose().map_err(|error| format!("cannot start the proxy: {error}"))?;
+    let gate =
+        (!launch.databases.is_empty()).then(|| Gate::start(folder.path(), &launch.databases));
+    let gate = gate.transpose().map_err(|error| format!("cannot listen for databases: {error}"))?;
     let (command, private) =
         sandbox.prepare(launch.inmate(folder.path()), arguments(launch, &folder))?;
     let (child, talk) = start(command, private.is_some()).map_err(|error| {
@@ -67,7 +71,8 @@ pub(super) fn spawn(
     let hidden = sandbox.hides_processes();
     let left = Vec::new();
     let process = Process { child, group, hidden, inside: None, signals, left };
-    let watch = Watch { process, guard, talk, folder, private, up, _proxy: proxy, reporter };
+    let watch =
+        Watch { process, guard, talk, folder, private, up, _proxy: proxy, _gate: gate, reporter };
     tokio::spawn(watch.until_the_end());
     Ok(Signals(sender))
 }
@@ -181,6 +186,7 @@ struct Watch {
     private: Option<Private>,
     up: UnixListener,
     _proxy: Option<Proxy>,
+    _gate: Option<Gate>,
     reporter: Reporter,
 }
 

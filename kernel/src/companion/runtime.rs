@@ -5,19 +5,22 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::connection::{ConnectionError, ConnectionInfo};
+use crate::database::Database;
 
 const LAUNCH: &str = include_str!("launch.py");
 const INSIDE: &str = include_str!("inside.py");
+const DATABASES: &str = include_str!("databases.py");
 const FIGURES: &str = include_str!("figures.py");
 const FORWARD: &str = include_str!("forward.py");
 const PACKING: &str = include_str!("packing.py");
 const STREAMS: &str = include_str!("streams.py");
 
 /// What describes data files, as a package of its own.
-const PROFILE: [(&str, &str); 11] = [
+const PROFILE: [(&str, &str); 12] = [
     ("__init__.py", include_str!("profile/__init__.py")),
     ("archive.py", include_str!("profile/archive.py")),
     ("child.py", include_str!("profile/child.py")),
@@ -26,13 +29,14 @@ const PROFILE: [(&str, &str); 11] = [
     ("formats.py", include_str!("profile/formats.py")),
     ("lines.py", include_str!("profile/lines.py")),
     ("markup.py", include_str!("profile/markup.py")),
+    ("servers.py", include_str!("profile/servers.py")),
     ("tables.py", include_str!("profile/tables.py")),
     ("text.py", include_str!("profile/text.py")),
     ("trees.py", include_str!("profile/trees.py")),
 ];
 
-/// Longest folder whose socket files keep to the 107 bytes of Linux (103 of macOS).
-const LONGEST_FOLDER: usize = 85;
+/// Longest folder whose socket files keep to the 103 bytes of macOS (107 of Linux).
+const LONGEST_FOLDER: usize = 72;
 
 /// Why the folder cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +58,8 @@ pub(super) struct RuntimeFolder {
 }
 
 impl RuntimeFolder {
-    /// Makes the folder and all that the companion needs in it.
-    pub(super) fn create() -> Result<RuntimeFolder, RuntimeError> {
+    /// Makes the folder and all that the companion needs in it, names of `databases` included, and nothing secret.
+    pub(super) fn create(databases: &[Database]) -> Result<RuntimeFolder, RuntimeError> {
         let folder = tempfile::Builder::new()
             .prefix("datarus-")
             .permissions(Permissions::from_mode(0o700))
@@ -66,6 +70,8 @@ impl RuntimeFolder {
         let module = folder.path().join("datarus_companion");
         fs::create_dir(&module)?;
         fs::write(module.join("__init__.py"), INSIDE)?;
+        fs::write(module.join("databases.py"), DATABASES)?;
+        fs::write(module.join("databases.json"), described(databases, folder.path()).to_string())?;
         fs::write(module.join("figures.py"), FIGURES)?;
         fs::write(module.join("packing.py"), PACKING)?;
         fs::write(module.join("streams.py"), STREAMS)?;
@@ -84,6 +90,26 @@ impl RuntimeFolder {
     }
 }
 
+/// The socket of the gate to a database. Its name is the one that libpq looks for, which makes it of a folder and a port.
+pub(super) fn database_socket(runtime: &Path, at: usize) -> PathBuf {
+    runtime.join(format!(".s.PGSQL.{}", at + 1))
+}
+
+/// What Python is told of databases.
+fn described(databases: &[Database], runtime: &Path) -> Value {
+    let described = databases.iter().enumerate().map(|(at, database)| {
+        let socket = database_socket(runtime, at);
+        json!({
+            "name": database.name,
+            "dialect": database.dialect,
+            "writable": database.writable,
+            "socket": socket,
+            "port": at + 1,
+        })
+    });
+    described.collect()
+}
+
 /// The user's own runtime folder where there is one, since the sockets in it end with the login.
 fn base_folder() -> PathBuf {
     std::env::var_os("XDG_RUNTIME_DIR")
@@ -100,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_folder_is_private_short_and_removed() {
-        let runtime = RuntimeFolder::create().unwrap();
+        let runtime = RuntimeFolder::create(&[]).unwrap();
         let path = runtime.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(runtime.connection.endpoint(crate::connection::Channel::IoPub).len() < 113);

@@ -4,6 +4,7 @@
 //! user by `input_request`, and no client that cannot ask gets it. Steps of the analyst go to Python, which does not know
 //! the mark; one that the user runs again is refused.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -191,7 +192,11 @@ impl Server {
         }
         let Some(cell) = &mut self.setting else { return };
         let holds = self.companion.sandbox().map(Sandbox::in_words);
-        cell.stage = Stage::Numbering(format!("{}.{besides}\n", holds.unwrap_or_default()));
+        let mut said = format!("{}.{besides}\n", holds.unwrap_or_default());
+        for database in &self.config.databases {
+            let _ = writeln!(said, "Database: {}.", database.in_words());
+        }
+        cell.stage = Stage::Numbering(said);
         let source = cell.request.execute().map(|content| content.code).unwrap_or_default();
         self.ask_setting_number(&source);
     }

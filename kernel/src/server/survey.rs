@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::Server;
 use crate::sources::{Look, Source, data_files};
 
+/// How `companion/profile/servers.py` is asked for a database, in place of a path.
+const DATABASE: &str = "database:";
+
 /// Files that are being read.
 #[derive(Debug)]
 pub(super) struct Surveying {
@@ -25,13 +28,17 @@ impl Server {
         let Some(prompt) = &self.prompt else { return };
         let folder = &self.config.folder;
         let files = prompt.request.cell().files(folder).unwrap_or_else(|| data_files(folder));
-        let look = self.sources.look(folder, files);
+        let databases = &self.config.databases;
+        let look = self.sources.look(folder, files, databases);
         let surveying = Surveying { turn: prompt.number, look, answer };
         if self.config.analyst.no_profile || surveying.look.unread.is_empty() {
             return self.end_survey(surveying, Vec::new());
         }
-        let paths: Vec<_> =
-            surveying.look.unread.iter().map(|name| absolute(folder, name)).collect();
+        let path = |name: &String| {
+            let is_database = databases.iter().any(|database| database.name == *name);
+            if is_database { format!("{DATABASE}{name}") } else { absolute(folder, name) }
+        };
+        let paths: Vec<_> = surveying.look.unread.iter().map(path).collect();
         self.ask_sources(&json!({"paths": paths, "known": self.sources.contents()}), surveying);
     }
 

@@ -82,6 +82,12 @@ impl Source {
         columns.flat_map(words).collect()
     }
 
+    /// The same with a note before all others.
+    pub(super) fn with_first_note(mut self, note: &str) -> Source {
+        self.notes.insert(0, note.to_owned());
+        self
+    }
+
     /// Whether it says nothing: so does a file whose content is known.
     pub(super) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.texts.is_empty() && self.notes.is_empty()

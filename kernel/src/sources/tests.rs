@@ -53,7 +53,7 @@ impl Scene {
     /// Asks a question: which files are read, and what is told of changes. A content is its text.
     fn ask(&mut self) -> (Vec<String>, DataNotes) {
         let folder = self.folder.path();
-        let look = self.sources.look(folder, data_files(folder));
+        let look = self.sources.look(folder, data_files(folder), &[]);
         let contents: Vec<String> =
             self.sources.contents().into_iter().map(str::to_owned).collect();
         let read = |name: &String| {
@@ -114,7 +114,7 @@ fn without_profiles_files_are_told_apart_by_size_and_time() {
     scene.write("a.csv", "1", 1_000);
     let folder = scene.folder.path().to_owned();
     let mut ask = || {
-        let look = scene.sources.look(&folder, data_files(&folder));
+        let look = scene.sources.look(&folder, data_files(&folder), &[]);
         scene.sources.notes(&look)
     };
     assert_eq!(ask(), DataNotes::default());

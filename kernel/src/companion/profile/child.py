@@ -41,8 +41,10 @@ def main():
 
 
 def _source(path, known):
-    from . import formats
+    from . import formats, servers
 
+    if path.startswith(servers.PREFIX):
+        return servers.read(path, known)
     try:
         content = _content(path)
     except OSError as error:
