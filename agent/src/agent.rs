@@ -45,7 +45,7 @@ pub struct Task {
     pub files: Vec<FileInfo>,
     /// `DataFrames` in the namespace.
     pub variables: Vec<Variable>,
-    /// What the files hold, where that is known already; else a large model's turn begins with a
+    /// What the data hold, where that is known already; else a large model's turn begins with a
     /// [survey](Executor::survey).
     pub data: DataNotes,
     /// The notebook so far, oldest first.
@@ -119,7 +119,8 @@ pub struct DataNotes {
 }
 
 impl DataNotes {
-    fn is_empty(&self) -> bool {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.profiles.is_empty()
     }
 }

@@ -173,6 +173,9 @@ fn prompt_cell(prompt: &Value, record: &TurnRecord) -> Value {
         if !end.sandbox.is_null() {
             facts["sandbox"] = end.sandbox.clone();
         }
+        if !end.data.is_empty() {
+            facts["data"] = json!(end.data);
+        }
         if !end.notices.is_empty() {
             facts["notices"] = json!(end.notices);
         }

@@ -1,6 +1,6 @@
 //! Reads the outputs of a prompt cell.
 
-use datarus_agent::agent::{Mode, Outcome, Step};
+use datarus_agent::agent::{DataNotes, Mode, Outcome, Step};
 use datarus_agent::executor::Output;
 use datarus_agent::llm::Usage;
 use datarus_agent::plan::Stage;
@@ -119,6 +119,9 @@ pub struct End {
     /// Where these stand: a source for each, whose text is the number.
     #[serde(default)]
     pub above: Vec<Source>,
+    /// What the model was told of the data.
+    #[serde(default)]
+    pub data: DataNotes,
     /// Which part of a research run it is.
     #[serde(default)]
     pub stage: Option<Stage>,

@@ -93,6 +93,7 @@ pub(super) fn appendix(notebook: &Notebook, turns: &[Turn<'_>]) -> Vec<Block> {
         blocks.extend(notices(turns));
     }
     blocks.extend(data(notebook));
+    blocks.extend(profiles(turns));
     blocks.extend(environment(notebook));
     blocks
 }
@@ -202,6 +203,41 @@ fn data(notebook: &Notebook) -> Vec<Block> {
     let head =
         vec![["File", "Rows", "SHA-256"].iter().map(|name| TableCell::text(name, true)).collect()];
     vec![heading(3, "Data"), Block::Table(Table { head, body, ..Table::default() })]
+}
+
+/// What the models were told of the data: what each source held, once, and which files were new or changed at a question.
+fn profiles(turns: &[Turn<'_>]) -> Vec<Block> {
+    let told =
+        |turn: &Turn<'_>, field: &str| datarus(turn.prompt, "data").map(|data| data[field].clone());
+    let mut seen: Vec<String> = Vec::new();
+    let mut items = Vec::new();
+    for turn in turns {
+        let changes = told(turn, "changes").unwrap_or_default();
+        let changes = changes.as_str().filter(|changes| !changes.is_empty());
+        items.extend(changes.map(|said| format!("Question {}: {said}", turn.number)));
+        let profiles = told(turn, "profiles").unwrap_or_default();
+        for profile in profiles.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if !seen.iter().any(|known| known == profile) {
+                seen.push(profile.to_owned());
+                items.push(format!("Question {}: {profile}", turn.number));
+            }
+        }
+    }
+    if items.is_empty() {
+        return Vec::new();
+    }
+    let items = items.iter().map(|said| vec![Block::Paragraph(lines(said))]).collect();
+    vec![heading(3, "What models were told of the data"), Block::List { start: None, items }]
+}
+
+/// Text of several lines.
+fn lines(text: &str) -> Vec<Inline> {
+    let lines = text.lines().map(|line| Inline::Text(line.trim().to_owned()));
+    let broken = lines.enumerate().flat_map(|(at, line)| {
+        let before = (at > 0).then_some(Inline::Break);
+        before.into_iter().chain([line])
+    });
+    broken.collect()
 }
 
 fn environment(notebook: &Notebook) -> Vec<Block> {

@@ -23,7 +23,9 @@ fn of_turn(role: &str, more: Value) -> Value {
 fn notebook() -> Notebook {
     let mut notebook = Notebook::default();
     let facts = json!({"model": "mini", "model_sha256": "ab12", "seed": 7, "sampling": {"kind": "top_p", "p": 0.9},
-        "tokens": [120, 40], "status": "done", "prompt_sha": "cd34"});
+        "tokens": [120, 40], "status": "done", "prompt_sha": "cd34",
+        "data": {"changes": "Files since the last question: new: sales.csv.",
+            "profiles": ["sales.csv: 2 rows: region text (North)", "shop.db:\n  a: 1 row: id int"]}});
     let mut failed =
         cell("code", "t_1-1c", "df.nope", of_turn("code", json!({"step": 1, "status": "error"})));
     failed["metadata"]["tags"] = json!(["datarus-code", "datarus-failed", "skip-execution"]);

@@ -395,6 +395,7 @@ impl Server {
             ("mode".to_owned(), json!(turn.mode)),
             ("seen_above".to_owned(), json!(turn.seen_above)),
             ("above".to_owned(), json!(self.history.printed(turn))),
+            ("data".to_owned(), json!(turn.given.data)),
             (
                 "stage".to_owned(),
                 json!(self.prompt.as_ref().and_then(|prompt| prompt.prompt.flags.stage)),

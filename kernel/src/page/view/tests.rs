@@ -1,6 +1,6 @@
 //! Tests of a turn in a page.
 
-use datarus_agent::agent::{Asked, Begun, Draft, Outcome};
+use datarus_agent::agent::{Asked, Begun, DataNotes, Draft, Outcome};
 use datarus_agent::executor::{Execution, Output, Status};
 use datarus_agent::llm::Usage;
 
@@ -47,6 +47,7 @@ fn end(answer: &str) -> End {
         outcome: Outcome::Answered { understanding: String::new(), thought, answer },
         usage: Usage::default(),
         notices: Vec::new(),
+        data: DataNotes::default(),
         model: json!({}),
         seed: json!(0),
         sampling: json!(null),
