@@ -74,8 +74,7 @@ const MONTHS: &str = "jan feb mar apr may jun jul aug sep sept oct nov dec janua
     enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre";
 
 /// Words behind a level of confidence or significance.
-const LEVELS: &str =
-    "confidence confident ci cis credible level significance konfidenzintervall konfidenzniveau";
+const LEVELS: &str = "confidence confident ci cis credible interval intervals level significance konfidenzintervall konfidenzniveau";
 
 /// Words that say that a number is not exact.
 const ABOUT: &str = "about around roughly approximately nearly almost over under circa ca some ~ ≈ approx than above \
@@ -253,7 +252,8 @@ impl<'a> Around<'a> {
         let is_label = is_whole && digits.len() <= 3 && !self.after.starts_with('%');
         (is_day && (is_month(&self.word) || is_month(self.noun)) && !matches!(self.noun, "may"))
             || (is_label && is_among(&self.word, LABELS) && !self.before.trim_end().ends_with(':'))
-            || (is_day && matches!(self.noun, "am" | "pm" | "AM" | "PM"))
+            || (is_day && matches!(self.noun, "am" | "pm" | "AM" | "PM" | "Uhr"))
+            || (is_day && ["o'clock", "o’clock"].iter().any(|word| self.after.starts_with(word)))
             || (self.word == "python" || self.word == "version")
     }
 

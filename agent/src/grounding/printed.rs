@@ -1,5 +1,7 @@
 //! The numbers that an output shows, and whether one of them is that of an answer. Pure.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use super::claim::{Claim, Hedge, Precision};
 use super::markup::word_len;
 use super::scan::{digits_len, exponent_len, is_word, plain_digits};
@@ -48,6 +50,8 @@ struct Value {
     is_percent: bool,
     /// Whether it begins a line that goes on: a number of a row.
     is_index: bool,
+    /// What tells the word after it; 0 where none follows at once.
+    counted: u64,
 }
 
 impl Printed {
@@ -75,6 +79,7 @@ impl Printed {
             has_fraction: number.fract() != 0.0,
             is_percent: false,
             is_index: false,
+            counted: 0,
         };
         Printed { values: numbers.iter().map(value).collect(), n_rows: 0 }
     }
@@ -105,7 +110,15 @@ impl Printed {
                     n_before == 0 && rest.len() == len_unindented && !after.trim().is_empty();
                 let is_percent = after.starts_with('%');
                 let has_fraction = digits.contains(['.', 'e', 'E']);
-                self.values.push(Value { number, row, has_fraction, is_percent, is_index });
+                let counted = counted(after);
+                self.values.push(Value {
+                    number,
+                    row,
+                    has_fraction,
+                    is_percent,
+                    is_index,
+                    counted,
+                });
                 n_before += 1;
             }
             before = piece.chars().next_back();
@@ -117,8 +130,11 @@ impl Printed {
     /// unit.
     pub(crate) fn find(&self, claim: &Claim<'_>) -> Option<f64> {
         let fits = |value: &&Value| Self::states(claim, value);
-        // What stands in a table is meant rather than the number of its row.
-        let in_table = self.values.iter().filter(|value| !value.is_index).find(fits);
+        // What stands in a table is meant rather than the number of its row; `4 rows` begins no row.
+        let counted = told(claim.noun);
+        let is_meant =
+            |value: &&Value| !value.is_index || (counted != 0 && value.counted == counted);
+        let in_table = self.values.iter().filter(is_meant).find(fits);
         let is_small = claim.value.abs() <= 10.0 && claim.precision == Precision::Whole;
         let found = in_table
             .or_else(|| self.values.iter().filter(|value| value.is_index && !is_small).find(fits));
@@ -186,6 +202,23 @@ impl Printed {
         let rows = rows.filter(|row| row.len() <= MAX_ROW);
         tables.into_iter().flatten().chain(rows).filter(|values| values.len() > 1).collect()
     }
+}
+
+/// What tells the word that one blank parts from a number.
+fn counted(after: &str) -> u64 {
+    let word = after.strip_prefix(' ').unwrap_or_default();
+    let end = word.find(|c: char| !c.is_alphabetic()).unwrap_or(word.len());
+    told(word.get(..end).unwrap_or_default())
+}
+
+/// What tells a word, whatever its case; 0 for none.
+fn told(word: &str) -> u64 {
+    if word.is_empty() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    word.chars().flat_map(char::to_lowercase).for_each(|c| c.hash(&mut hasher));
+    hasher.finish().max(1)
 }
 
 /// A claim whose whole number may be a rounded one.

@@ -208,3 +208,32 @@ fn foreign_text_is_read_in_one_pass() {
         ground(&text, &["12.5"], &[]);
     }
 }
+
+#[test]
+fn a_count_that_begins_a_line_of_prose_is_no_number_of_a_row() {
+    check(
+        "4 rows\n7  North  12\n9 Ada",
+        &[
+            ("There are 4 rows.", "There are {4} rows."),
+            ("There are 4 Rows", "There are {4} Rows"),
+            ("There are 7 regions.", "There are <7> regions."),
+            ("There are 9 people.", "There are <9> people."),
+        ],
+    );
+}
+
+#[test]
+fn a_level_of_an_interval_and_an_hour_of_the_day_are_no_counts() {
+    check(
+        "95 seats in 6 days",
+        &[
+            (
+                "the 95% interval, a 95 % confidence interval",
+                "the 95% interval, a 95 % confidence interval",
+            ),
+            ("95 seats", "{95} seats"),
+            ("at 6 o'clock, 6 o’clock, um 6 Uhr", "at 6 o'clock, 6 o’clock, um 6 Uhr"),
+            ("after 6 days", "after {6} days"),
+        ],
+    );
+}
