@@ -64,7 +64,16 @@ struct Writer {
 
 impl Writer {
     fn blocks(&mut self, blocks: &[Block]) -> String {
-        blocks.iter().map(|block| self.block(block)).collect()
+        let following = blocks.iter().skip(1).map(Some).chain([None]);
+        let pairs: Vec<_> = blocks.iter().zip(following).collect();
+        let made = pairs.into_iter().map(|pair| match pair {
+            // At the foot of a page, what leads to code would stand alone.
+            (Block::Paragraph(words), Some(Block::Code { .. } | Block::Printed(_))) => {
+                turned(words, &format!("#lead({})", self.words(words)))
+            }
+            (block, _) => self.block(block),
+        });
+        made.collect()
     }
 
     fn block(&mut self, block: &Block) -> String {
