@@ -403,6 +403,8 @@ pub enum Phase {
     Asking,
     /// The model is being loaded.
     Loading,
+    /// The data are looked at, before the model is asked.
+    Looking,
     /// The model reads.
     Reading,
     /// A thought is being written.

@@ -76,7 +76,7 @@ export function bar(turn, onStop) {
 function phaseOf({ bar, stopping }) {
   if (stopping) return text("stopping");
   const phase = bar?.phase ?? "waiting";
-  const known = /** @type {const} */ (["asking", "loading", "reading", "thinking", "writing", "running", "answering"]);
+  const known = /** @type {const} */ (["asking", "loading", "looking", "reading", "thinking", "writing", "running", "answering"]);
   return text(known.find((name) => name === phase) ?? "waiting", { step: bar?.step ?? "" });
 }
 

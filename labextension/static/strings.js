@@ -13,6 +13,7 @@ const english = {
   waiting: "Waiting",
   asking: "Waiting for your answer",
   loading: "Loading the model",
+  looking: "Looking at the data",
   reading: "Reading",
   thinking: "Thinking",
   writing: "Writing code",

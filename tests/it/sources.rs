@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::doubles::ScriptedModel;
 use tests::frontend::{Frontend, config, datarus, python};
+use tests::page::Page;
 use tests::stand_in::{StandIn, answer as lists, writes};
+
+use crate::live::scripted;
+use crate::prompt_cell::answer;
 
 /// Makes two tables that belong together, and a database.
 const LINKED: &str = r#"
@@ -276,6 +280,19 @@ fn no_file_is_read_where_the_user_wants_none_read() {
     let told = asked_once(folder.path(), &["--no-profile"]);
     let names = "What is there?\n\nFiles in the working folder:\n- a.csv (4 B)\n- b.db (1 B)";
     assert_eq!(told, names);
+}
+
+#[tokio::test]
+async fn a_page_says_that_the_data_are_looked_at_before_the_model_reads() {
+    let folder = made_by("open('a.csv', 'w').write('n\\n1\\n')");
+    let config = Config { folder: folder.path().to_owned(), ..config(&python()) };
+    let mut client = Frontend::start(config, scripted(&[answer("One.")])).await;
+    let mut page = Page::open(&mut client, "a.ipynb", json!({})).await;
+    page.ask(&mut client, "p", "> How many?").await;
+    let told = page.told.iter().filter(|data| data["op"] == "bar");
+    let phases: Vec<_> = told.filter_map(|data| data["phase"].as_str()).collect();
+    let at = |phase: &str| phases.iter().rposition(|found| *found == phase);
+    assert!(at("looking").is_some() && at("looking") < at("reading"), "{phases:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use datarus_agent::executor::Survey;
 use serde_json::{Value, json};
 
 use super::Server;
+use crate::page::Phase;
 use crate::sources::{Look, Source, data_files};
 
 /// How `companion/profile/servers.py` is asked for a database, in place of a path.
@@ -39,6 +40,7 @@ impl Server {
             if is_database { format!("{DATABASE}{name}") } else { absolute(folder, name) }
         };
         let paths: Vec<_> = surveying.look.unread.iter().map(path).collect();
+        self.enter(Phase::Looking);
         self.ask_sources(&json!({"paths": paths, "known": self.sources.contents()}), surveying);
     }
 
@@ -61,6 +63,7 @@ impl Server {
         prompt.given.files.clone_from(&look.files);
         prompt.given.data = notes.clone();
         let _ = answer.send(Survey { files: look.files, notes, held });
+        self.enter(Phase::Reading);
     }
 
     /// Has the companion stop reading.
