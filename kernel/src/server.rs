@@ -144,6 +144,7 @@ pub async fn run_with(
         turns: 0,
         ladder: None,
         lost_variables: None,
+        study: research::Study::default(),
         history: History::default(),
         sources: Sources::default(),
         agent: AgentThread::start(config.clone(), loader, events.clone()),
@@ -191,6 +192,8 @@ struct Server {
     ladder: Option<Ladder>,
     /// Why the variables are lost, until a cell has been told.
     lost_variables: Option<String>,
+    /// A research run without a page.
+    study: research::Study,
     history: History,
     sources: Sources,
     agent: AgentThread,

@@ -91,6 +91,21 @@ const SUM_CELL: &str = "%%ask --section\n## 2. Sum\nWhat is the total of all 12 
 const REPORT_CELL: &str = "%%ask --report\nWrite the report.";
 
 #[tokio::test]
+async fn a_front_end_without_a_page_is_given_the_cell_that_comes_next() {
+    let project = project();
+    let config = Config { folder: project.path().to_owned(), ..config(&python()) };
+    let mut client = Frontend::start(config, scripted(Profile::Full, whole(), None)).await;
+    let mut source = String::from("%%ask --research\nWhat is in it?");
+    for expected in [COUNT_CELL, SUM_CELL, REPORT_CELL] {
+        let ended = client.run(&source).await;
+        let payload = json!([{"source": "set_next_input", "text": expected, "replace": false}]);
+        assert_eq!(ended.reply["payload"], payload);
+        source = expected.to_owned();
+    }
+    assert_eq!(client.run(&source).await.reply["payload"], json!([]));
+}
+
+#[tokio::test]
 async fn a_plan_then_its_sections_then_a_report_whose_numbers_lead_to_the_sections() {
     let project = project();
     let studied = plays(project.path(), whole()).await;

@@ -107,6 +107,19 @@ pub enum ExecuteReply {
 }
 
 impl ExecuteReply {
+    /// Status `ok`, with the cell that comes next, if one does.
+    ///
+    /// # Source
+    /// <https://jupyter-client.readthedocs.io/en/stable/messaging.html#payloads-deprecated>: deprecated without
+    /// replacement, and what front ends still do for `%load` and `%recall`.
+    pub(crate) fn ok_with_next(execution_count: u64, next: Option<String>) -> Self {
+        let payload = next
+            .map(|text| json!({"source": "set_next_input", "text": text, "replace": false}))
+            .into_iter()
+            .collect();
+        ExecuteReply::Ok { execution_count, user_expressions: Map::new(), payload }
+    }
+
     /// Status `ok` without expressions and payload.
     pub fn ok(execution_count: u64) -> ExecuteReply {
         let (user_expressions, payload) = (Map::new(), Vec::new());

@@ -49,6 +49,8 @@ pub(super) struct PromptCell {
     pub(super) source: Option<String>,
     /// Whether no other question stands below it in its page.
     pub(super) is_last: bool,
+    /// What is to be asked below it where no page asks by itself.
+    pub(super) next: Option<String>,
     /// The cell of the step that its turn is to go on from.
     pub(super) go_on: Option<String>,
     /// What the agent was told of besides the question.
@@ -109,6 +111,7 @@ impl PromptCell {
             source: None,
             is_last: false,
             go_on,
+            next: None,
             given: Given::default(),
             files: Snapshot::default(),
             busy: false,

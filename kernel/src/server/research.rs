@@ -78,6 +78,9 @@ impl Server {
             | (Some(Stage::Section), Outcome::GaveUp { .. }) => prompt.is_last,
             _ => false,
         };
+        if prompt.live.is_none() {
+            return self.offer_next(outcome);
+        }
         let Some(live) = prompt.live.as_ref().filter(|_| goes_on && !prompt.is_undone()) else {
             return;
         };
@@ -89,6 +92,44 @@ impl Server {
             ToPage::Insert { id: id.clone(), after, cell_type, source, metadata },
             ToPage::Execute { id },
         ]);
+    }
+}
+
+/// A research run in a front end without a page, as far as this kernel has seen it: its questions and answers, as cells.
+#[derive(Debug, Default)]
+pub(super) struct Study(Vec<Value>);
+
+impl Study {
+    /// Takes a question of the run with what came of it; a new plan begins anew.
+    fn add(&mut self, stage: Stage, source: &str, outcome: &Outcome) {
+        if stage == Stage::Plan {
+            self.0.clear();
+        }
+        let turn = format!("t_{}", self.0.len());
+        let (text, status) = match outcome {
+            Outcome::Answered { answer, .. } => (answer.as_str(), "done"),
+            Outcome::GaveUp { .. } => ("", "gave_up"),
+            Outcome::Interrupted => return,
+        };
+        let cell = |role: &str, source: &str| {
+            let facts = json!({"role": role, "turn": turn, "status": status});
+            json!({"source": source, "metadata": {"datarus": facts}})
+        };
+        self.0.extend([cell("prompt", source), cell("answer", text)]);
+    }
+}
+
+impl Server {
+    /// Has the reply name the cell that comes next, which front ends put below: no page is there to insert and run it.
+    fn offer_next(&mut self, outcome: &Outcome) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let (Some(stage), Some(asked)) = (prompt.prompt.flags.stage, prompt.request.execute())
+        else {
+            return;
+        };
+        self.study.add(stage, &asked.code, outcome);
+        let next = research::next(&self.study.0, self.config.limits.max_sections);
+        prompt.next = next.source();
     }
 }
 

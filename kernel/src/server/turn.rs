@@ -364,7 +364,7 @@ impl Server {
         let failed = error.is_some();
         let content = match error {
             Some(error) => ExecuteReply::Error { execution_count, error },
-            None => ExecuteReply::ok(execution_count),
+            None => ExecuteReply::ok_with_next(execution_count, prompt.next),
         };
         let reply = self.session.execute_reply(request.parent(), &content, prompt.started);
         self.sockets.reply(&request, reply);
