@@ -201,6 +201,10 @@ impl Run {
         let Some(at) = self.plan_at() else { return Ok(true) };
         let plan = self.runner.notebook.cells.get(at).and_then(|cell| cell["source"].as_str());
         let (desk, plan) = (self.desk, plan.unwrap_or_default().to_owned());
+        if desk == Desk::Terminal {
+            // In place of what was going on last.
+            self.runner.progress.tell("the plan");
+        }
         // A thread of its own: the kernel lives on this one.
         let looked = tokio::task::spawn_blocking(move || desk.look_at(&plan));
         let Ok(looked) = looked.await else { return Ok(true) };

@@ -14,6 +14,9 @@ pub enum Desk {
     Terminal,
 }
 
+/// What can be typed.
+const CHOICES: &str = "Enter works on this plan; e edits it here, or edit it in the notebook first; q leaves it for later.";
+
 /// What came of a look at the plan.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Looked {
@@ -45,23 +48,24 @@ impl Desk {
             return Looked { goes_on: true, edited: None };
         }
         let mut looked = Looked::default();
+        show(plan);
         loop {
-            let plan = looked.edited.as_deref().unwrap_or(plan);
-            say(&format!("\n{}\n", plan.lines().map(terminal_line).collect::<Vec<_>>().join("\n")));
-            say(
-                "Enter works on this plan; e edits it here, or edit it in the notebook first; q leaves it for later.",
-            );
             match typed(&line()) {
                 Typed::GoOn => return Looked { goes_on: true, ..looked },
                 Typed::Leave => return looked,
-                Typed::Edit => match in_editor(plan) {
-                    Ok(text) => looked.edited = Some(text),
-                    Err(error) => say(&format!("the editor could not be used: {error}")),
+                Typed::Edit => match in_editor(looked.edited.as_deref().unwrap_or(plan)) {
+                    Ok(text) => show(looked.edited.insert(text)),
+                    Err(error) => say(&format!("the editor could not be used: {error}\n{CHOICES}")),
                 },
-                Typed::Unknown => {}
+                Typed::Unknown => say(CHOICES),
             }
         }
     }
+}
+
+fn show(plan: &str) {
+    let lines: Vec<_> = plan.lines().map(terminal_line).collect();
+    say(&format!("\n{}\n\n{CHOICES}", lines.join("\n")));
 }
 
 fn typed(line: &str) -> Typed {
@@ -76,6 +80,7 @@ fn typed(line: &str) -> Typed {
 }
 
 fn line() -> String {
+    let _ = write!(std::io::stderr(), "> ");
     let mut line = String::new();
     // Without a line there is nobody any more.
     let _ = std::io::stdin().lock().read_line(&mut line);
