@@ -49,7 +49,7 @@ pub trait Executor {
 }
 
 /// What the data hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Survey {
     /// All files, also of kinds that a small model has not learnt to read.
     pub files: Vec<FileInfo>,

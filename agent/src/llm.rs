@@ -35,7 +35,7 @@ mod rope;
 mod safetensors;
 mod sampler;
 mod tokenizer;
-mod web;
+pub mod web;
 mod weights;
 mod weights_cache;
 mod workers;

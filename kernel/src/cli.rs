@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bound::MaxText;
 use crate::database::Typed;
+use crate::place::Named;
 use crate::preset::Preset;
 use crate::report::{Audience, Format};
 use crate::sandbox::{Mode, Network};
@@ -289,6 +290,17 @@ pub struct EngineArgs {
     /// The Python that has ipykernel [default: the one that `install` noted, else python3].
     #[arg(long, value_name = "PYTHON", env = "DATARUS_PYTHON")]
     pub python: Option<PathBuf>,
+    /// Where cells run: the name of a kernelspec, the path of a connection file, or the address of a Jupyter Server such as
+    /// `http://127.0.0.1:8888`, whose token is the variable `DATARUS_COMPANION_TOKEN`. Nothing sandboxes them there
+    /// [default: that Python, in the sandbox].
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "DATARUS_COMPANION",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub companion: Option<Named>,
     /// A GGUF file, a folder with safetensors, the address of a server such as `http://127.0.0.1:8080/v1`, or the name
     /// that `datarus model add` gave one [default: `embedded`, the small model in this program].
     #[arg(long, value_name = "MODEL", env = "DATARUS_MODEL")]

@@ -1,4 +1,5 @@
-//! The companion: ipykernel as a child process that runs every Python cell.
+//! The companion: the process that runs every Python cell, ipykernel as a child of ours, or a kernel at a place that the
+//! user named ([`elsewhere`]).
 //!
 //! It is started in the background. What is sent before it is up waits in order.
 
@@ -6,15 +7,18 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::connection::Channel;
 use crate::database::Database;
 use crate::event::Event;
+use crate::place::Place;
 use crate::sandbox::{Inmate, Installer, Sandbox, Settings};
 use crate::wire::Frames;
 use crate::zmtp::Multipart;
 
+mod elsewhere;
 mod gate;
 mod link;
 mod process;
@@ -23,6 +27,7 @@ mod runtime;
 mod talk;
 mod tree;
 
+pub(crate) use elsewhere::Found;
 use link::Link;
 use process::Signals;
 use runtime::RuntimeFolder;
@@ -32,6 +37,8 @@ use runtime::RuntimeFolder;
 pub(crate) struct Launch {
     /// The Python that has ipykernel.
     pub(crate) python: PathBuf,
+    /// Where cells run. Of the rest, only the folder and the session id count elsewhere.
+    pub(crate) place: Place,
     /// Where it runs.
     pub(crate) folder: PathBuf,
     /// Arguments for ipykernel.
@@ -68,6 +75,8 @@ pub(crate) struct Up {
     link: Link,
     /// The version of Python, such as `3.12.3`.
     pub(crate) python_version: String,
+    /// What was found out of one that is not the launcher's.
+    elsewhere: Option<Found>,
 }
 
 /// A handle on the companion; dropping it ends the process.
@@ -78,6 +87,8 @@ pub(crate) struct Companion {
     generation: u64,
     /// The tier that was found to work.
     sandbox: Option<Sandbox>,
+    /// What was found out of one that is elsewhere, once it is up.
+    found: Option<Found>,
     state: State,
 }
 
@@ -92,7 +103,8 @@ impl Companion {
     /// Starts the first companion; news of it arrive on `news`.
     pub(crate) fn start(launch: Launch, news: mpsc::Sender<Event>) -> Companion {
         let state = State::Broken { reason: "it was not started yet".into() };
-        let mut companion = Companion { launch, news, generation: 0, sandbox: None, state };
+        let (sandbox, found) = (None, None);
+        let mut companion = Companion { launch, news, generation: 0, sandbox, found, state };
         companion.restart();
         companion
     }
@@ -100,6 +112,7 @@ impl Companion {
     /// Ends what runs and starts afresh. A failure is kept, see [`Companion::broken`].
     pub(crate) fn restart(&mut self) {
         self.generation += 1;
+        self.found = None;
         let reporter = Reporter { news: self.news.clone(), generation: self.generation };
         self.state = match self.begin(reporter) {
             Ok(signals) => State::Starting { signals, waiting: Vec::new() },
@@ -129,6 +142,9 @@ impl Companion {
     }
 
     fn begin(&mut self, reporter: Reporter) -> Result<Signals, String> {
+        if !self.launch.place.is_here() {
+            return Ok(elsewhere::start(&self.launch, reporter));
+        }
         let folder =
             RuntimeFolder::create(&self.launch.databases).map_err(|error| error.to_string())?;
         let sandbox = if let Some(sandbox) = &self.sandbox {
@@ -140,9 +156,52 @@ impl Companion {
         process::spawn(&self.launch, sandbox, folder, reporter)
     }
 
-    /// What holds it, unless nothing works here.
+    /// What holds it, unless nothing works here, or it is elsewhere.
     pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
         self.sandbox.as_ref()
+    }
+
+    /// Where it is, if it is not here.
+    pub(crate) fn elsewhere(&self) -> Option<&Place> {
+        Some(&self.launch.place).filter(|place| !place.is_here())
+    }
+
+    /// What was found out of one that is elsewhere, once it is up.
+    pub(crate) fn found(&self) -> Option<&Found> {
+        self.found.as_ref()
+    }
+
+    /// Whether the files of the notebook's folder are where cells run; not known before it is up.
+    pub(crate) fn has_folder(&self) -> Option<bool> {
+        match &self.launch.place {
+            Place::Here => Some(true),
+            _ => self.found.as_ref().map(|found| found.shares_folder),
+        }
+    }
+
+    /// For people, one sentence: what holds it, or that nothing of ours does. None where nothing works.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let Some(place) = self.elsewhere() else {
+            return self.sandbox.as_ref().map(Sandbox::in_words);
+        };
+        let files = match self.has_folder() {
+            Some(false) => "; the files of this folder are not there",
+            Some(true) | None => "",
+        };
+        Some(format!("Not sandboxed by Datarus: the code runs at {place}{files}"))
+    }
+
+    /// The same for programs.
+    pub(crate) fn as_json(&self) -> Option<Value> {
+        let Some(place) = self.elsewhere() else {
+            return self.sandbox.as_ref().map(Sandbox::as_json);
+        };
+        Some(json!({
+            "tier": "elsewhere",
+            "network": "on",
+            "place": place.to_string(),
+            "has_folder": self.has_folder(),
+        }))
     }
 
     /// Marks it as not startable; the next execution tries again.
@@ -169,8 +228,9 @@ impl Companion {
     }
 
     /// Takes the connection of a companion that came up, and sends it what has waited.
-    pub(crate) fn on_up(&mut self, link: Up) {
-        let link = link.link;
+    pub(crate) fn on_up(&mut self, up: Up) {
+        let Up { link, elsewhere, .. } = up;
+        self.found = elsewhere;
         let before = std::mem::replace(&mut self.state, State::Broken { reason: String::new() });
         if let State::Starting { signals, waiting } = before {
             for (channel, multipart) in waiting {

@@ -14,13 +14,16 @@ use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
 use crate::database::Database;
 use crate::model::registry::RegistryError;
+use crate::place::{Place, PlaceError};
 use crate::sandbox::Settings;
 
 mod analyst;
+mod companion;
 mod databases;
 mod source;
 
 pub use analyst::Analyst;
+pub use companion::{COMPANION, COMPANION_TOKEN};
 pub use source::ModelSource;
 
 /// The variable that has the key of a model server. No cell gets it, even if it is named for that.
@@ -47,6 +50,8 @@ const WORTH_SAVING: usize = 512;
 pub struct Config {
     /// The Python that has `ipykernel`; the companion runs on it.
     pub python: PathBuf,
+    /// Where cells run.
+    pub companion: Place,
     /// Which model answers.
     pub model: ModelSource,
     /// Threads that the model computes with; `None` is one for each processor.
@@ -107,6 +112,9 @@ pub enum ConfigError {
         /// The path.
         path: PathBuf,
     },
+    /// The place where cells are to run is none.
+    #[error("`--companion`: {0}")]
+    Place(#[from] PlaceError),
     /// The list of named models cannot be read.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -151,7 +159,12 @@ impl Config {
     /// # Errors
     /// When a path does not exist or a number is out of range.
     pub fn resolve(args: &EngineArgs, companion_args: Vec<String>) -> Result<Self, ConfigError> {
-        let python = find_python(args.python.as_deref())?;
+        let companion = companion::place(args)?;
+        let python = match find_python(args.python.as_deref()) {
+            // Cells run on another one.
+            Err(_) if !companion.is_here() => no_python(args),
+            found => found?,
+        };
         let model = match ModelSource::named(args.model.as_deref(), &args.endpoint)? {
             ModelSource::Path(path) => ModelSource::Path(existing_model(&path)?),
             source => source,
@@ -159,6 +172,7 @@ impl Config {
         let limits = limits(args, &model)?;
         Ok(Self {
             python,
+            companion,
             model,
             threads: args.threads,
             weights: weights_cache(args.weights),
@@ -170,7 +184,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
-            databases: databases::databases(&args.database)?,
+            databases: databases::named(args)?,
             analyst: Analyst::resolve(args)?,
             limits,
             sampling: sampling(args)?,
@@ -190,9 +204,9 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let model = ModelSource::named(args.model.as_deref(), &args.endpoint)?;
         let limits = limits(args, &model)?;
-        let fallback = || args.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
         Ok(Self {
-            python: find_python(args.python.as_deref()).unwrap_or_else(|_| fallback()),
+            python: find_python(args.python.as_deref()).unwrap_or_else(|_| no_python(args)),
+            companion: companion::place(args)?,
             model,
             threads: args.threads,
             weights: weights_cache(args.weights),
@@ -204,7 +218,7 @@ impl Config {
             max_cell: args.max_cell,
             companion_args,
             sandbox: sandbox(args)?,
-            databases: databases::databases(&args.database)?,
+            databases: databases::named(args)?,
             analyst: Analyst::resolve(args)?,
             limits,
             sampling: sampling(args)?,
@@ -212,6 +226,11 @@ impl Config {
             trust_outputs: args.trust_outputs,
         })
     }
+}
+
+/// What stands for a Python that is not found.
+fn no_python(args: &EngineArgs) -> PathBuf {
+    args.python.clone().unwrap_or_else(|| PathBuf::from("python3"))
 }
 
 /// Finds the Python that has ipykernel: the one named, else the one that `install` noted beside the program or in

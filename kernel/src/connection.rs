@@ -138,6 +138,10 @@ fn loopback() -> String {
     "127.0.0.1".into()
 }
 
+fn random_key() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
 fn signature_scheme() -> String {
     SIGNATURE_SCHEME.into()
 }
@@ -192,7 +196,7 @@ impl ConnectionInfo {
             stdin_port: 3,
             control_port: 4,
             hb_port: 5,
-            key: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            key: random_key(),
             signature_scheme: signature_scheme(),
             kernel_name: None,
             jupyter_session: None,
@@ -200,6 +204,26 @@ impl ConnectionInfo {
         };
         info.check_socket_paths()?;
         Ok(info)
+    }
+
+    /// A connection over the loopback interface, with a random key: for a kernel of a kernelspec. The ports are those of
+    /// shell, `IOPub`, stdin, control and heartbeat.
+    pub fn new_loopback(ports: [u16; 5]) -> ConnectionInfo {
+        let [shell_port, iopub_port, stdin_port, control_port, hb_port] = ports;
+        ConnectionInfo {
+            transport: Transport::Tcp,
+            ip: loopback(),
+            shell_port,
+            iopub_port,
+            stdin_port,
+            control_port,
+            hb_port,
+            key: random_key(),
+            signature_scheme: signature_scheme(),
+            kernel_name: None,
+            jupyter_session: None,
+            security: Security::Null,
+        }
     }
 
     /// The same sockets without signatures: for the companion, whose sockets only this user reaches, and whose

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::{Config, ConfigError};
 use crate::install::{KERNEL_NAME, jupyter_data_dir, labextension};
+use crate::place::Place;
 use crate::python::{self, PYTHON, Probe, RECOMMENDED, REQUIRED, Version};
 use crate::sandbox::{self, Sandbox, Tier};
 
@@ -50,7 +51,11 @@ pub fn examine(
             let (of_python, found) = examine_python(&config.python);
             findings.extend(of_python);
             prefix = found;
-            findings.push(sandbox_finding(sandbox::try_here(&config.sandbox, &config.python)));
+            findings.push(if config.companion.is_here() {
+                sandbox_finding(sandbox::try_here(&config.sandbox, &config.python))
+            } else {
+                companion_finding(&config.companion)
+            });
         }
         Err(error) => findings.push(missing("settings", error.to_string(), SET_PYTHON)),
     }
@@ -140,6 +145,12 @@ fn package_findings(python: &Path, probe: &Probe) -> Vec<Finding> {
         },
     });
     required.chain(recommended).collect()
+}
+
+fn companion_finding(place: &Place) -> Finding {
+    let found = format!("cells run at {place}, where Datarus sandboxes nothing");
+    let mend = "leave out `--companion` and DATARUS_COMPANION";
+    Finding { health: Health::Warning, ..missing("companion", found, mend) }
 }
 
 fn sandbox_finding(tried: Result<Sandbox, String>) -> Finding {

@@ -16,6 +16,7 @@ use crate::client::{Client, ClientError, ExecuteReply, ExecuteRequest, Outputs};
 use crate::config::Config;
 use crate::connection::{ConnectionError, ConnectionInfo};
 use crate::notebook::{Notebook, NotebookError};
+use crate::place::ran_at;
 use crate::prompt::Loader;
 use crate::server::{self, ServerError};
 use crate::sources::data_files;
@@ -273,7 +274,7 @@ fn note_facts(notebook: &mut Notebook, gathered: facts::Facts, sandbox: &Value) 
         "turns": turns,
         "datasets": gathered.datasets,
         "env": {"python": gathered.python, "packages": gathered.packages},
-        "sandbox": sandbox["tier"],
+        "sandbox": sandbox["place"].as_str().map_or_else(|| sandbox["tier"].clone(), |place| json!(ran_at(place))),
     });
     if let Some(instructions) = instructions {
         facts["instructions"] = instructions;

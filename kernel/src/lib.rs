@@ -37,6 +37,7 @@ pub mod model;
 pub mod notebook;
 mod outputs;
 pub mod page;
+pub mod place;
 pub mod preset;
 pub mod prompt;
 pub mod publish;

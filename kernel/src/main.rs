@@ -17,9 +17,9 @@ use datarus_kernel::sandbox::jail;
 /// its kernel has ended as it should; a certificate that is not trusted is told in our own words.
 const LOGGED: &str = "warn,zeromq=error,rustls_platform_verifier=off";
 
-/// Begins the names of what would log the bytes of requests to a model server, its key among them; no `DATARUS_LOG`
+/// Begins the names of what would log the bytes of requests to a server, its key or token among them; no `DATARUS_LOG`
 /// turns that on.
-const NEVER_LOGGED: &str = "ureq";
+const NEVER_LOGGED: [&str; 3] = ["ureq", "tungstenite", "tokio_tungstenite"];
 
 fn main() -> ExitCode {
     // First, with nothing else begun: it is about to become another program, or to give up memory and time.
@@ -35,7 +35,9 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     tracing_subscriber::registry()
         .with(filter)
-        .with(filter_fn(|metadata| !metadata.target().starts_with(NEVER_LOGGED)))
+        .with(filter_fn(|metadata| {
+            !NEVER_LOGGED.iter().any(|name| metadata.target().starts_with(name))
+        }))
         .with(lines)
         .init();
     match commands::run(cli.command) {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{API_KEY, DATABASE, TOKEN};
+use crate::config::{API_KEY, COMPANION, COMPANION_TOKEN, DATABASE, TOKEN};
 
 /// What the companion cannot do without, with the lowest version that works.
 pub const REQUIRED: &[(&str, Version)] = &[("ipykernel", Version(7, 3)), ("pandas", Version(2, 0))];
@@ -88,7 +88,9 @@ pub enum ProbeError {
 /// Begins a command that runs a Python, which gets none of our keys.
 pub(crate) fn command(python: &Path) -> Command {
     let mut command = Command::new(python);
-    command.env_remove(API_KEY).env_remove(TOKEN).env_remove(DATABASE);
+    for secret in [API_KEY, DATABASE, TOKEN, COMPANION, COMPANION_TOKEN] {
+        command.env_remove(secret);
+    }
     command
 }
 

@@ -113,6 +113,7 @@ pub async fn run_with(
     let ports = clients::ports(&connection);
     let launch = Launch {
         python: config.python.clone(),
+        place: config.companion.clone(),
         folder: config.folder.clone(),
         args: config.companion_args.clone(),
         session_id: session.id.clone(),

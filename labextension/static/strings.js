@@ -64,6 +64,8 @@ const english = {
   sandboxTitle: "Cells can change only this notebook's folder ({tier}; network: {network})",
   noSandbox: "No sandbox",
   noSandboxTitle: "Cells can do all that you can do",
+  elsewhere: "Elsewhere",
+  elsewhereTitle: "Not sandboxed by Datarus: the code runs at {place}",
   askAll: "Run this step?",
   askGuard: "Run this step? It {why}.",
   run: "Run",

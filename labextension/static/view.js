@@ -302,10 +302,11 @@ function describeRole(node, face) {
 
 /** What holds Python, in a word. @param {HTMLElement} node @param {Json | undefined} sandbox */
 function describeSandbox(node, sandbox) {
-  const open = sandbox?.tier === "none";
-  node.textContent = sandbox ? text(open ? "noSandbox" : "sandbox") : "";
-  node.className = `datarus-sandbox${open ? " datarus-mod-open" : ""}`;
-  node.title = sandbox ? text(open ? "noSandboxTitle" : "sandboxTitle", sandbox) : "";
+  const tier = sandbox?.tier;
+  const word = tier === "none" ? "noSandbox" : tier === "elsewhere" ? "elsewhere" : "sandbox";
+  node.textContent = sandbox ? text(word) : "";
+  node.className = `datarus-sandbox${word === "sandbox" ? "" : " datarus-mod-open"}`;
+  node.title = sandbox ? text(`${word}Title`, sandbox) : "";
 }
 
 /** The notebook's choice of review, for its toolbar, and beside it what holds Python. @param {Lab} lab @param {Live} live */

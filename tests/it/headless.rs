@@ -13,6 +13,7 @@ use datarus_kernel::cli::TrustOutputs;
 use datarus_kernel::config::{Analyst, Config, ModelSource};
 use datarus_kernel::headless::{Ending, ask, run};
 use datarus_kernel::notebook::Notebook;
+use datarus_kernel::place::Place;
 use datarus_kernel::prompt::Loader;
 use serde_json::{Value, json};
 use tests::doubles::ScriptedModel;
@@ -30,6 +31,7 @@ const ANSWER: &str = "<stop_analysis>\n<thought>Add them.</thought>\n<answer>The
 fn config(python: &Path) -> Config {
     Config {
         python: python.to_owned(),
+        companion: Place::Here,
         model: ModelSource::Embedded,
         threads: None,
         folder: PathBuf::from("."),

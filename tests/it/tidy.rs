@@ -83,8 +83,11 @@ fn the_agent_knows_no_event_loop_no_zeromq_and_no_jupyter() {
 }
 
 #[test]
-fn only_the_endpoint_and_the_hub_reach_out() {
+fn only_the_endpoint_the_hub_databases_and_a_companion_elsewhere_reach_out() {
     let words = ["ureq::", "rustls::", "std::net", "TcpStream", "UnixStream"];
+    // Where cells run elsewhere, and databases that the user named.
+    let companion =
+        ["kernel/src/companion/elsewhere/web.rs", "kernel/src/companion/gate/outside.rs"];
     let may = [
         "agent/src/llm/web.rs",
         "agent/src/llm/endpoint/exchange.rs",
@@ -92,9 +95,8 @@ fn only_the_endpoint_and_the_hub_reach_out() {
         "agent/src/llm/hub",
     ];
     none_found("few places speak HTTP", places("agent/src/", &words, &may));
-    // To databases that the user named.
-    let may = ["kernel/src/companion/gate/outside.rs"];
-    none_found("and none in the kernel", places("kernel/src/", &["ureq::", "rustls::"], &may));
+    let words = ["ureq::", "rustls::", "tungstenite::"];
+    none_found("and two in the kernel", places("kernel/src/", &words, &companion));
 }
 
 #[test]
@@ -186,6 +188,7 @@ fn only_these_files_of_the_kernel_name_the_agent() {
         "kernel/src/session",
         "kernel/src/sources",
         "kernel/src/server",
+        "kernel/src/companion/elsewhere/web.rs",
         "kernel/src/config",
         "kernel/src/model",
         "kernel/src/commands/models.rs",

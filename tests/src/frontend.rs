@@ -11,6 +11,7 @@ use datarus_kernel::cli::TrustOutputs;
 use datarus_kernel::config::{Analyst, Config, ModelSource};
 use datarus_kernel::connection::{Channel, ConnectionInfo};
 use datarus_kernel::message::{NO_PARENT, Session};
+use datarus_kernel::place::Place;
 use datarus_kernel::prompt::Loader;
 use datarus_kernel::sandbox::{Mode, Settings};
 use datarus_kernel::server;
@@ -119,6 +120,7 @@ pub fn sandbox() -> Settings {
 pub fn config(python: &Path) -> Config {
     Config {
         python: python.to_owned(),
+        companion: Place::Here,
         model: ModelSource::Embedded,
         threads: None,
         folder: PathBuf::from("."),

@@ -5,6 +5,7 @@ pub mod frontend;
 pub mod gate;
 pub mod http;
 pub mod hub;
+pub mod jupyter;
 pub mod page;
 pub mod processes;
 pub mod random;

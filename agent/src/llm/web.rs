@@ -13,7 +13,7 @@ use ureq::{Agent, Error, Proxy, Timeout};
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client that follows no redirects and takes every status as an answer. It waits `silence` for the next byte.
-pub(super) fn agent(is_here: bool, silence: Duration) -> Agent {
+pub fn agent(is_here: bool, silence: Duration) -> Agent {
     let tls = TlsConfig::builder()
         // As this machine's other programs do: a company's own authority counts.
         .root_certs(RootCerts::PlatformVerifier)
@@ -39,15 +39,15 @@ pub(super) fn agent(is_here: bool, silence: Duration) -> Agent {
 
 /// Why there is no answer, or no more of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub struct Fault {
     /// Whether it may pass by itself: nothing listens, or the connection ended.
-    pub(super) passes: bool,
+    pub passes: bool,
     /// What was found, and what to do.
-    pub(super) reason: String,
+    pub reason: String,
 }
 
 /// What an error means. `shown` makes foreign words fit to be shown, `silent` says what it means that nothing came.
-pub(super) fn fault(error: &Error, shown: &dyn Fn(&str) -> String, silent: &str) -> Fault {
+pub fn fault(error: &Error, shown: &dyn Fn(&str) -> String, silent: &str) -> Fault {
     let passing = |reason: &str| Fault { passes: true, reason: reason.to_owned() };
     let stays = |reason: String| Fault { passes: false, reason };
     match error {

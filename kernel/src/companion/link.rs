@@ -30,6 +30,15 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// A link that has no sockets of its own: what it is given waits in the queues.
+    pub(super) fn queued() -> (Link, Queues) {
+        let (shell, shell_queue) = mpsc::unbounded_channel();
+        let (control, control_queue) = mpsc::unbounded_channel();
+        let (stdin, stdin_queue) = mpsc::unbounded_channel();
+        let queues = Queues { shell: shell_queue, control: control_queue, stdin: stdin_queue };
+        (Link { shell, control, stdin }, queues)
+    }
+
     /// Sends on one of the channels that go from client to kernel.
     pub(super) fn send(&self, channel: Channel, multipart: Multipart) {
         let queue = match channel {
@@ -40,6 +49,28 @@ impl Link {
         };
         // Closed when the process is gone: then whoever waits for the answer is told so.
         let _ = queue.send(multipart);
+    }
+}
+
+/// What was given to a link, for whoever sends it.
+#[derive(Debug)]
+pub(super) struct Queues {
+    shell: mpsc::UnboundedReceiver<Multipart>,
+    control: mpsc::UnboundedReceiver<Multipart>,
+    stdin: mpsc::UnboundedReceiver<Multipart>,
+}
+
+impl Queues {
+    /// The next message, those that must not wait first. Safe to cancel.
+    pub(super) async fn next(&mut self) -> (Channel, Multipart) {
+        tokio::select! {
+            biased;
+            Some(multipart) = self.control.recv() => (Channel::Control, multipart),
+            Some(multipart) = self.stdin.recv() => (Channel::Stdin, multipart),
+            Some(multipart) = self.shell.recv() => (Channel::Shell, multipart),
+            // The link is gone: nothing comes any more.
+            else => std::future::pending().await,
+        }
     }
 }
 

@@ -37,6 +37,11 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(super) struct Signals(mpsc::UnboundedSender<Signal>);
 
 impl Signals {
+    /// Signals to whoever has the other end; that end is told of the drop by its closing.
+    pub(super) fn new(sender: mpsc::UnboundedSender<Signal>) -> Signals {
+        Signals(sender)
+    }
+
     /// Sends a signal to the companion and to its children.
     pub(super) fn send(&self, signal: Signal) {
         // It fails only when the process has ended already.
@@ -107,7 +112,10 @@ fn start(
 
 /// A shell that sleeps until we are gone. `kill -9` of the kernel reaches neither destructors nor handlers, and
 /// a signal on the death of the parent reaches the companion but not its children: this reaches all, and the folders.
-fn guard<'a>(group: Option<Pid>, folders: impl Iterator<Item = &'a Path>) -> Option<Child> {
+pub(super) fn guard<'a>(
+    group: Option<Pid>,
+    folders: impl Iterator<Item = &'a Path>,
+) -> Option<Child> {
     Command::new("/bin/sh")
         .args(["-c", GUARD, "datarus-guard", &group?.to_string()])
         .args(folders)
@@ -244,7 +252,7 @@ impl Watch {
             status = self.process.ended() => Err(described(status)),
         };
         let (link, readers) = connected?;
-        self.reporter.tell(News::Up(Up { link, python_version })).await;
+        self.reporter.tell(News::Up(Up { link, python_version, elsewhere: None })).await;
         Ok(readers)
     }
 }
@@ -264,7 +272,8 @@ async fn listen(up: &UnixListener) -> Result<Option<(Said, Option<Pid>)>, String
     Ok(Some((said, process)))
 }
 
-fn described(status: io::Result<ExitStatus>) -> String {
+/// How a process ended, in words.
+pub(super) fn described(status: io::Result<ExitStatus>) -> String {
     // As shells do, bubblewrap ends with 128 and the number of the signal that ended what it held.
     let of_signal =
         |code: i32| (code > 128 && code < 160).then(|| ExitStatus::from_raw(code - 128));

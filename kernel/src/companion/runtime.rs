@@ -35,6 +35,20 @@ const PROFILE: [(&str, &str); 12] = [
     ("trees.py", include_str!("profile/trees.py")),
 ];
 
+/// The files of the module `datarus_companion`, by their paths in it.
+pub(super) fn module_files() -> impl Iterator<Item = (String, &'static str)> {
+    let plain = [
+        ("__init__.py", INSIDE),
+        ("databases.py", DATABASES),
+        ("figures.py", FIGURES),
+        ("packing.py", PACKING),
+        ("streams.py", STREAMS),
+        ("forward.py", FORWARD),
+    ];
+    let profile = PROFILE.into_iter().map(|(name, text)| (format!("profile/{name}"), text));
+    plain.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(profile)
+}
+
 /// Longest folder whose socket files keep to the 103 bytes of macOS (107 of Linux).
 const LONGEST_FOLDER: usize = 72;
 
@@ -68,18 +82,10 @@ impl RuntimeFolder {
         connection.write(&folder.path().join("connection.json"))?;
         fs::write(folder.path().join("launch.py"), LAUNCH)?;
         let module = folder.path().join("datarus_companion");
-        fs::create_dir(&module)?;
-        fs::write(module.join("__init__.py"), INSIDE)?;
-        fs::write(module.join("databases.py"), DATABASES)?;
+        fs::create_dir_all(module.join("profile"))?;
         fs::write(module.join("databases.json"), described(databases, folder.path()).to_string())?;
-        fs::write(module.join("figures.py"), FIGURES)?;
-        fs::write(module.join("packing.py"), PACKING)?;
-        fs::write(module.join("streams.py"), STREAMS)?;
-        fs::write(module.join("forward.py"), FORWARD)?;
-        let profile = module.join("profile");
-        fs::create_dir(&profile)?;
-        for (name, text) in PROFILE {
-            fs::write(profile.join(name), text)?;
+        for (name, text) in module_files() {
+            fs::write(module.join(name), text)?;
         }
         Ok(RuntimeFolder { folder, connection })
     }

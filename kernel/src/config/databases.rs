@@ -4,7 +4,23 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigError, user_config_dir};
+use crate::cli::EngineArgs;
 use crate::database::{Database, Typed};
+
+/// The databases that the command line names. Where cells run elsewhere there are none: they are reached through sockets
+/// of this machine.
+///
+/// # Errors
+/// When one cannot be read, or one is named for cells that run elsewhere.
+pub(super) fn named(args: &EngineArgs) -> Result<Vec<Database>, ConfigError> {
+    match (&args.companion, args.database.as_slice()) {
+        (None, typed) => databases(typed),
+        (Some(_), []) => Ok(Vec::new()),
+        (Some(_), _) => Err(ConfigError::Database(String::from(
+            "cells that run elsewhere (`--companion`) cannot reach databases of this machine: leave one of the two out",
+        ))),
+    }
+}
 
 /// The databases that `typed` names, by a connection string of its own or by that of the user's file. Where nothing is
 /// named, all of that file.

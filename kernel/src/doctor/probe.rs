@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Client, ClientError, ExecuteRequest, Outputs};
+use crate::config::COMPANION;
 use crate::connection::{ConnectionError, ConnectionInfo};
 
 const SCRIPT: &str = include_str!("probe.py");
@@ -206,6 +207,8 @@ pub async fn run(program: &Path, arguments: &[String]) -> Result<Report, ProbeEr
         .arg(&file)
         .args(arguments)
         .env(VARIABLE, "a key")
+        // What is tried is the sandbox here.
+        .env_remove(COMPANION)
         .current_dir(planted.folder.path().join("workspace"))
         .stdin(Stdio::null())
         .kill_on_drop(true)

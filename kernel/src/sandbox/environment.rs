@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::{Private, Settings, Tier};
-use crate::config::{API_KEY, DATABASE, TOKEN};
+use crate::config::{API_KEY, COMPANION, COMPANION_TOKEN, DATABASE, TOKEN};
 
 /// Names that are handed on as they are.
 const NAMES: &[&str] = &[
@@ -95,7 +95,7 @@ pub(super) fn of(settings: &Settings, tier: Tier, private: &Private) -> Vec<(OsS
 fn is_passed(name: &str, wanted: &[String]) -> bool {
     let listed = NAMES.contains(&name) || BEGINNINGS.iter().any(|start| name.starts_with(start));
     let secret = SECRET.iter().any(|word| name.contains(word));
-    ![API_KEY, DATABASE, TOKEN].contains(&name)
+    ![API_KEY, DATABASE, TOKEN, COMPANION, COMPANION_TOKEN].contains(&name)
         && (wanted.iter().any(|wanted| wanted == name) || (listed && !secret))
 }
 
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_variable_passes_only_when_it_is_listed_or_named() {
-        let wanted = ["MY_TOKEN", API_KEY, DATABASE, TOKEN].map(str::to_owned);
+        let wanted = ["MY_TOKEN", API_KEY, TOKEN, COMPANION, COMPANION_TOKEN].map(str::to_owned);
         let passed = |name: &str| is_passed(name, &wanted);
         for name in ["PATH", "LC_ALL", "OMP_NUM_THREADS", "PYTHONPATH", "MY_TOKEN"] {
             assert!(passed(name), "{name}");
@@ -115,6 +115,8 @@ mod tests {
             API_KEY,
             DATABASE,
             TOKEN,
+            COMPANION,
+            COMPANION_TOKEN,
             "AWS_SECRET_ACCESS_KEY",
             "POLARS_TOKEN",
             "LD_PRELOAD",

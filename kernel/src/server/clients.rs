@@ -197,9 +197,15 @@ impl Server {
 
     fn reply_kernel_info(&mut self, request: &Request) {
         let mut info = kernel_info(&self.python_version);
-        if let Some(sandbox) = self.companion.sandbox() {
-            info.banner = format!("{}. {}", info.banner, sandbox.in_words());
-            info.sandbox = sandbox.as_json();
+        if let Some(held) = self.companion.in_words() {
+            info.banner = format!("{}. {held}", info.banner);
+        }
+        info.sandbox = self.companion.as_json().unwrap_or_default();
+        if self.companion.elsewhere().is_some() {
+            // What a request would wait for that the kernel there does not know.
+            let found = self.companion.found();
+            info.debugger = found.is_some_and(|found| found.debugger);
+            info.supported_features = found.map(|found| found.features.clone()).unwrap_or_default();
         }
         if let Some(notice) = model::notice(&self.config.model) {
             info.banner = format!("{}. {notice}", info.banner);

@@ -4,6 +4,7 @@ use super::Server;
 use super::relay::no_companion;
 use super::request::{Request, reply_type};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
+use crate::place::Place;
 use crate::prompt::Failure;
 
 impl Server {
@@ -14,10 +15,15 @@ impl Server {
         }
         let was_up = self.companion.is_up();
         tracing::warn!(reason, was_up, "the companion is gone");
-        let error = if was_up { died(reason) } else { no_companion(reason) };
+        let is_joined = self.companion.elsewhere().is_some_and(Place::is_joined);
+        let error = match (was_up, is_joined) {
+            (false, _) => no_companion(reason),
+            (true, false) => died(reason),
+            (true, true) => left(reason),
+        };
         if was_up {
             self.companion.restart();
-            self.lost_variables = Some(capitalised(reason));
+            self.lost_variables = (!is_joined).then(|| capitalised(reason));
         } else {
             // It would fail again: the next cell tries, when the user has mended what was wrong.
             self.companion.give_up(reason.to_owned());
@@ -108,6 +114,13 @@ impl Server {
 
 fn died(reason: &str) -> ErrorContent {
     let text = format!("{}: a fresh one is starting, all variables are lost", capitalised(reason));
+    ErrorContent::new("PythonDied", &text)
+}
+
+/// Said of a kernel that we have not started: what becomes of it is not known here.
+fn left(reason: &str) -> ErrorContent {
+    let text =
+        format!("{}: if it still runs, the next cell finds its variables", capitalised(reason));
     ErrorContent::new("PythonDied", &text)
 }
 

@@ -10,7 +10,6 @@ use super::request::Request;
 use crate::message::NO_PARENT;
 use crate::message::content::ExecutionState;
 use crate::page::{Open, Settings, TARGET, ToKernel, ToPage, VERSION};
-use crate::sandbox::Sandbox;
 use bytes::Bytes;
 
 /// How many pages are spoken to at most; the oldest goes first. A page that was closed does not always say so.
@@ -186,7 +185,7 @@ impl Server {
 
     /// Tells a page what holds Python now.
     pub(super) fn tell_sandbox(&mut self, comm: &str) {
-        let sandbox = self.companion.sandbox().map(Sandbox::as_json).unwrap_or_default();
+        let sandbox = self.companion.as_json().unwrap_or_default();
         self.send_comm(comm, &NO_PARENT, &ToPage::Sandbox { sandbox });
     }
 

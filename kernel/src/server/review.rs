@@ -35,7 +35,8 @@ impl Server {
 
     /// Whether no sandbox holds the companion.
     fn is_open(&self) -> bool {
-        self.companion.sandbox().is_some_and(|sandbox| sandbox.tier == Tier::None)
+        self.companion.elsewhere().is_some()
+            || self.companion.sandbox().is_some_and(|sandbox| sandbox.tier == Tier::None)
     }
 
     /// Takes what the user chose for the notebook; it holds for the turn that runs, too.

@@ -17,7 +17,7 @@ use super::request::Request;
 use crate::connection::Channel;
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState, StreamName};
 use crate::route::Setting;
-use crate::sandbox::{Mode, Network, Sandbox, Settings, Switch};
+use crate::sandbox::{Mode, Network, Settings, Switch};
 use crate::wire::Frames;
 
 /// How long Python may take to end, as it does at a restart of the kernel, before it is killed.
@@ -60,6 +60,10 @@ impl Server {
         let current = self.companion.settings().clone();
         let wanted = match setting {
             _ if is_step => Err(NOT_YOURS.to_owned()),
+            Ok(setting) if setting != Setting::Show && self.companion.elsewhere().is_some() => {
+                let held = self.companion.in_words().unwrap_or_default();
+                Err(format!("{held}. What it may reach is set there"))
+            }
             Ok(setting) => with(&current, &setting, self.config.sandbox.mode),
             Err(how) => Err(how),
         };
@@ -191,7 +195,7 @@ impl Server {
             return self.fail_setting(&error);
         }
         let Some(cell) = &mut self.setting else { return };
-        let holds = self.companion.sandbox().map(Sandbox::in_words);
+        let holds = self.companion.in_words();
         let mut said = format!("{}.{besides}\n", holds.unwrap_or_default());
         for database in &self.config.databases {
             let _ = writeln!(said, "Database: {}.", database.in_words());

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc as blocking;
 
+use datarus_agent::agent::AgentEvent;
 use datarus_agent::executor::Survey;
 use serde_json::{Value, json};
 
@@ -29,6 +30,9 @@ impl Server {
         let Some(prompt) = &self.prompt else { return };
         let folder = &self.config.folder;
         let files = prompt.request.cell().files(folder).unwrap_or_else(|| data_files(folder));
+        if self.companion.has_folder() == Some(false) {
+            return self.survey_nothing(!files.is_empty(), answer);
+        }
         let databases = &self.config.databases;
         let look = self.sources.look(folder, files, databases);
         let surveying = Surveying { turn: prompt.number, look, answer };
@@ -42,6 +46,15 @@ impl Server {
         let paths: Vec<_> = surveying.look.unread.iter().map(path).collect();
         self.enter(Phase::Looking);
         self.ask_sources(&json!({"paths": paths, "known": self.sources.contents()}), surveying);
+    }
+
+    /// Tells the model of no files: those that are here are not where its code runs.
+    fn survey_nothing(&mut self, has_files: bool, answer: blocking::Sender<Survey>) {
+        if let (true, Some(held)) = (has_files, self.companion.in_words()) {
+            let notice = format!("{held}: the analyst was told of none.");
+            self.on_agent_event(AgentEvent::Notice(notice));
+        }
+        let _ = answer.send(Survey::default());
     }
 
     /// Takes what the companion read.

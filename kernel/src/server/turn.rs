@@ -17,6 +17,7 @@ use crate::display::{Shown, TurnEnd};
 use crate::message::content::{ErrorContent, ExecuteReply, ExecutionState};
 use crate::page::Phase;
 use crate::page::view::Kept;
+use crate::place::ran_at;
 use crate::prompt::{Failure, FromAgent};
 use crate::route::Prompt;
 use crate::session::PastTurn;
@@ -189,7 +190,7 @@ impl Server {
         }
     }
 
-    fn on_agent_event(&mut self, mut event: AgentEvent) {
+    pub(super) fn on_agent_event(&mut self, mut event: AgentEvent) {
         self.on_live_event(&mut event);
         let Some(prompt) = &mut self.prompt else { return };
         // In a page, what was asked has a cell of its own.
@@ -377,6 +378,14 @@ impl Server {
         self.advance();
     }
 
+    /// What held the steps, for the notebook.
+    fn held(&self) -> Value {
+        match self.companion.elsewhere() {
+            Some(place) => json!(ran_at(&place.to_string())),
+            None => json!(self.companion.sandbox().map(|sandbox| sandbox.tier)),
+        }
+    }
+
     fn facts(&self, turn: &Turn, model: Option<&ModelInfo>) -> Map<String, Value> {
         let model = model.map(|model| {
             json!({
@@ -401,7 +410,7 @@ impl Server {
                 json!(self.prompt.as_ref().and_then(|prompt| prompt.prompt.flags.stage)),
             ),
             ("namespace".to_owned(), json!(self.config.analyst.namespace)),
-            ("sandbox".to_owned(), json!(self.companion.sandbox().map(|sandbox| sandbox.tier))),
+            ("sandbox".to_owned(), self.held()),
         ])
     }
 }
