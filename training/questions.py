@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--public", action="store_true", help="the 60 questions over public tables instead")
+    parser.add_argument("--public", action="store_true", help="the questions over public tables instead")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.public:

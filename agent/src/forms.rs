@@ -12,7 +12,7 @@ mod output;
 mod pattern;
 
 use before::{Before, Parts};
-pub(crate) use demand::{Demand, Value};
+pub(crate) use demand::{Demand, Pair, Tables, Value};
 pub(crate) use pattern::{Kind, numbers};
 use pattern::{NAME, NUMBER, Rest, is_of, rest, segment};
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::agent::FileInfo;
 use crate::executor::Variable;
-use crate::forms::{Demand, Fill, Kind, Value, numbers};
+use crate::forms::{Demand, Fill, Kind, Pair, Tables, Value, numbers};
 use crate::mention::Question;
 
 mod kinds;
@@ -63,8 +63,9 @@ pub struct Names {
     asked: BTreeSet<String>,
     /// `DataFrames`.
     variables: BTreeSet<String>,
-    /// Columns that the table [`SECOND`] has, and another one.
+    /// Columns that the table [`SECOND`] has, and another one; whether these are all of both.
     shared: BTreeSet<String>,
+    alike: bool,
     question: Question,
     /// The newest output.
     newest: String,
@@ -95,6 +96,9 @@ impl Names {
             |column: &&String| others.iter().any(|other| other.columns.contains(column));
         let shared = second.iter().flat_map(|variable| &variable.columns).filter(is_elsewhere);
         shared.for_each(|column| learn(&mut self.shared, column));
+        self.alike = second.iter().all(|second| {
+            others.iter().any(|other| other.name != JOINED && other.columns == second.columns)
+        });
     }
 
     /// Learns the question that is to be answered, after the files; `words` are those that questions ask with, whatever
@@ -182,7 +186,11 @@ impl Names {
             let bare = name.trim_end_matches(['.', ',', '?', '!', ':', ';']);
             bare.len() < name.len() && known.iter().any(|set| set.contains(bare))
         };
-        names.into_iter().filter(|name| !is_twice(name)).cloned().collect()
+        // A file that the question names is no value of a column.
+        let is_file = |name: &str| {
+            place == Place::Value && (self.files.contains(name) || self.absent.contains(name))
+        };
+        names.into_iter().filter(|name| !is_twice(name) && !is_file(name)).cloned().collect()
     }
 
     /// What thoughts and code may hold besides names: numbers of the question, or else small ones.
@@ -225,12 +233,25 @@ impl Names {
                 Value::No
             },
             number: !self.asked.is_empty(),
-            spoilt: self.kinds.has_spoilt(),
-            two_files: self.files.len() > 1,
-            joinable: !self.shared.is_empty() && !self.variables.contains(JOINED),
+            tables: Tables {
+                spoilt: self.kinds.has_spoilt(),
+                two_files: self.files.len() > 1,
+                pair: self.pair(),
+            },
             flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
             nothing: mentions.iter().all(|mention| *mention == 0.0),
         })
+    }
+
+    /// How the first table and the second one go together.
+    fn pair(&self) -> Pair {
+        if self.shared.is_empty() || self.variables.contains(JOINED) {
+            Pair::None
+        } else if self.alike {
+            Pair::Alike
+        } else {
+            Pair::Linked
+        }
     }
 
     /// Whether a file, a table or a column is known.
@@ -356,87 +377,4 @@ fn learn(set: &mut BTreeSet<String>, name: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(names: &Names, place: Place, written: &str, expected: &[&str]) {
-        assert_eq!(names.beginning(written, place), expected, "{place:?} after {written:?}");
-    }
-
-    fn known() -> Names {
-        let mut names = Names::of_literals(&[String::from("\\t")]);
-        names.learn_files(&[FileInfo { name: String::from("sales.csv"), bytes: 1 }]);
-        let columns =
-            vec![String::from("region"), String::from("region code"), String::from("a\"b")];
-        names.learn_variables(&[Variable { name: String::from("df"), columns }]);
-        names
-    }
-
-    #[test]
-    fn a_string_may_only_become_a_name_that_was_seen() {
-        let names = known();
-        check(&names, Place::Column, "", &["a\\\"b", "region", "region code"]);
-        check(&names, Place::Column, "region", &["region", "region code"]);
-        check(&names, Place::Column, "regiom", &[]);
-        check(&names, Place::File, "", &["sales.csv"]);
-        check(&names, Place::Option, "", &["\\t"]);
-    }
-
-    #[test]
-    fn where_no_name_of_the_kind_is_known_any_known_name_may_stand() {
-        let mut names = Names::default();
-        names.learn_question("mean of revenue");
-        check(&names, Place::Column, "rev", &["revenue"]);
-    }
-
-    #[test]
-    fn runs_of_words_of_the_question_are_names() {
-        let mut names = Names::default();
-        names.learn_question("Sales of shop.csv in \"New York\", 2024?");
-        check(&names, Place::Value, "New", &["New", "New York", "New York\\\", 2024"]);
-        check(&names, Place::Value, "2024", &["2024"]);
-        check(&names, Place::File, "", &["shop.csv"]);
-    }
-
-    #[test]
-    fn numbers_are_those_that_were_asked_for_or_printed_last() {
-        let mut names = Names::default();
-        assert_eq!(names.fill().numbers.len(), SMALL);
-        names.learn_task("the three largest above -1.5?", &[]);
-        names.learn_observation("a|b\n2013-10|7.");
-        names.learn_observation("-2.5e-07");
-        let texts = |fill: Fill| fill.numbers.into_iter().collect::<Vec<_>>();
-        assert_eq!(texts(names.fill()), ["-1.5", "3"]);
-        assert_eq!(texts(names.fill_answer()), ["-1.5", "-2.5e-07", "3"]);
-        assert_eq!(names.fill().variables, BTreeSet::from([String::from("df")]));
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_not_read_again() {
-        let mut names = Names::default();
-        names.learn_task("rows of sale.csv?", &[]);
-        names.learn_observation(
-            "FileNotFoundError: [Errno 2] No such file or directory: 'sale.csv'",
-        );
-        names.learn_observation("sales.csv\nnotes.txt");
-        check(&names, Place::File, "", &["notes.txt", "sales.csv"]);
-    }
-
-    #[test]
-    fn headers_are_columns_and_cells_words_and_quoted_text_are_values() {
-        let mut names = Names::default();
-        names.learn_observation(
-            "city|n\nSan Juan|3\nKeyError: 'no such'\nNorth Sea  120.5\nunits revenue\nNew York, Rome",
-        );
-        check(&names, Place::Column, "", &["city", "n"]);
-        check(&names, Place::Value, "San", &["San Juan"]);
-        check(&names, Place::Value, "no such", &["no such"]);
-        check(&names, Place::Value, "North", &["North Sea"]);
-        check(&names, Place::Value, "Juan", &[]);
-        check(&names, Place::Value, "rev", &["revenue"]);
-        check(&names, Place::Value, "New", &["New", "New York", "New York, Rome"]);
-        names.learn_observation("['total', 'tip']");
-        check(&names, Place::Column, "t", &["tip", "total"]);
-    }
-}
+mod tests;

@@ -140,7 +140,7 @@ fn samples_of_a_model_differ_are_made_again_alike_and_tell_their_tokens() {
         .unwrap();
     let mut config = config(&python());
     config.sampling = Some(Sampling::Random {
-        temperature: 3.0,
+        temperature: 10.0,
         top_k: None,
         top_p: None,
         min_p: None,

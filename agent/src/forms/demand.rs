@@ -16,14 +16,32 @@ pub(crate) struct Demand {
     pub(crate) number: bool,
     /// Whether it mentions a column of true and false.
     pub(crate) flag: bool,
+    /// What could be done with the tables before it is answered.
+    pub(crate) tables: Tables,
+    /// Whether it mentions no column, not even a part of one's name.
+    pub(crate) nothing: bool,
+}
+
+/// What tables and files there are, as far as it matters for bringing data together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tables {
     /// Whether a column holds numbers as texts.
     pub(crate) spoilt: bool,
     /// Whether there is more than one file.
     pub(crate) two_files: bool,
-    /// Whether two tables were read that share a column, and were not put together yet.
-    pub(crate) joinable: bool,
-    /// Whether it mentions no column, not even a part of one's name.
-    pub(crate) nothing: bool,
+    /// Of the table that was read first and the other one.
+    pub(crate) pair: Pair,
+}
+
+/// How two tables go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pair {
+    /// There is one table, or they were put together already.
+    None,
+    /// They share some column.
+    Linked,
+    /// They have the same columns.
+    Alike,
 }
 
 /// Whether a question holds a value of some column.
@@ -71,14 +89,13 @@ impl Demand {
     /// Whether there is cause for a thought that only brings data together, of which the question does not speak;
     /// nothing for other thoughts.
     fn prepares(self, form: &str) -> Option<bool> {
-        if form.starts_with("Make ") {
-            Some(self.spoilt)
-        } else if form.starts_with("Join ") || form.starts_with("Stack ") {
-            Some(self.joinable)
-        } else if form.ends_with(" as other.") {
-            Some(self.two_files)
-        } else {
-            form.starts_with("Load ").then_some(true)
+        match form.split(' ').next()? {
+            "Make" => Some(self.tables.spoilt),
+            "Join" => Some(self.tables.pair == Pair::Linked),
+            "Stack" => Some(self.tables.pair == Pair::Alike),
+            // One was read already, else there were no demand.
+            "Load" => Some(self.tables.two_files),
+            _ => None,
         }
     }
 
@@ -124,9 +141,7 @@ mod tests {
             value: Value::No,
             number: false,
             flag: false,
-            spoilt: false,
-            two_files: true,
-            joinable: true,
+            tables: Tables { spoilt: false, two_files: true, pair: Pair::Linked },
             nothing: false,
         };
         let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));

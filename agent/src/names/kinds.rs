@@ -90,8 +90,16 @@ pub(super) fn table_cells(observation: &str) -> impl Iterator<Item = (&str, &str
     rows.flat_map(move |row| header.split('|').zip(row.split('|')))
 }
 
-/// Whether a text is a number once all but digits, dots and minus signs is left out.
+/// Whether a text is a number once all but digits, dots and minus signs is left out. Where letters touch digits, it is a
+/// name: `P138`.
 fn holds_number(text: &str) -> bool {
+    let is_letter = |c: char| c.is_alphabetic();
+    let touch = |(a, b): (char, char)| {
+        is_letter(a) && (b.is_ascii_digit() || b == '-') || is_letter(b) && a.is_ascii_digit()
+    };
+    if text.chars().zip(text.chars().skip(1)).any(touch) {
+        return false;
+    }
     let number: String = text.chars().filter(|c| matches!(c, '0'..='9' | '.' | '-')).collect();
     number.parse::<f64>().is_ok()
 }
@@ -110,9 +118,10 @@ mod tests {
     #[test]
     fn a_text_that_was_made_a_number_is_one() {
         let mut kinds = Kinds::default();
-        kinds.learn("city|price\nRome|$3.50\nOslo|$4.00");
+        kinds.learn("city|price|id\nRome|$3.50|P1\nOslo|$4.00|C-29");
         assert!(!kinds.may_be("price", Kind::Measure));
-        assert!(kinds.may_be("price", Kind::Spoilt) && !kinds.may_be("city", Kind::Spoilt));
+        assert!(kinds.may_be("price", Kind::Spoilt));
+        assert!(!kinds.may_be("city", Kind::Spoilt) && !kinds.may_be("id", Kind::Spoilt));
         kinds.learn("city|price\nRome|3.5\nOslo|4.0");
         assert!(kinds.may_be("price", Kind::Measure) && !kinds.has_spoilt());
         assert!(!kinds.may_be("city", Kind::Measure));

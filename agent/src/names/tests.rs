@@ -1,0 +1,81 @@
+//! What a string may become, and what a question asks of it.
+
+use super::*;
+
+#[track_caller]
+fn check(names: &Names, place: Place, written: &str, expected: &[&str]) {
+    assert_eq!(names.beginning(written, place), expected, "{place:?} after {written:?}");
+}
+
+fn known() -> Names {
+    let mut names = Names::of_literals(&[String::from("\\t")]);
+    names.learn_files(&[FileInfo { name: String::from("sales.csv"), bytes: 1 }]);
+    let columns = vec![String::from("region"), String::from("region code"), String::from("a\"b")];
+    names.learn_variables(&[Variable { name: String::from("df"), columns }]);
+    names
+}
+
+#[test]
+fn a_string_may_only_become_a_name_that_was_seen() {
+    let names = known();
+    check(&names, Place::Column, "", &["a\\\"b", "region", "region code"]);
+    check(&names, Place::Column, "region", &["region", "region code"]);
+    check(&names, Place::Column, "regiom", &[]);
+    check(&names, Place::File, "", &["sales.csv"]);
+    check(&names, Place::Option, "", &["\\t"]);
+}
+
+#[test]
+fn where_no_name_of_the_kind_is_known_any_known_name_may_stand() {
+    let mut names = Names::default();
+    names.learn_question("mean of revenue");
+    check(&names, Place::Column, "rev", &["revenue"]);
+}
+
+#[test]
+fn runs_of_words_of_the_question_are_names() {
+    let mut names = Names::default();
+    names.learn_question("Sales of shop.csv in \"New York\", 2024?");
+    check(&names, Place::Value, "New", &["New", "New York", "New York\\\", 2024"]);
+    check(&names, Place::Value, "2024", &["2024"]);
+    check(&names, Place::File, "", &["shop.csv"]);
+}
+
+#[test]
+fn numbers_are_those_that_were_asked_for_or_printed_last() {
+    let mut names = Names::default();
+    assert_eq!(names.fill().numbers.len(), SMALL);
+    names.learn_task("the three largest above -1.5?", &[]);
+    names.learn_observation("a|b\n2013-10|7.");
+    names.learn_observation("-2.5e-07");
+    let texts = |fill: Fill| fill.numbers.into_iter().collect::<Vec<_>>();
+    assert_eq!(texts(names.fill()), ["-1.5", "3"]);
+    assert_eq!(texts(names.fill_answer()), ["-1.5", "-2.5e-07", "3"]);
+    assert_eq!(names.fill().variables, BTreeSet::from([String::from("df")]));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_read_again() {
+    let mut names = Names::default();
+    names.learn_task("rows of sale.csv?", &[]);
+    names.learn_observation("FileNotFoundError: [Errno 2] No such file or directory: 'sale.csv'");
+    names.learn_observation("sales.csv\nnotes.txt");
+    check(&names, Place::File, "", &["notes.txt", "sales.csv"]);
+}
+
+#[test]
+fn headers_are_columns_and_cells_words_and_quoted_text_are_values() {
+    let mut names = Names::default();
+    names.learn_observation(
+        "city|n\nSan Juan|3\nKeyError: 'no such'\nNorth Sea  120.5\nunits revenue\nNew York, Rome",
+    );
+    check(&names, Place::Column, "", &["city", "n"]);
+    check(&names, Place::Value, "San", &["San Juan"]);
+    check(&names, Place::Value, "no such", &["no such"]);
+    check(&names, Place::Value, "North", &["North Sea"]);
+    check(&names, Place::Value, "Juan", &[]);
+    check(&names, Place::Value, "rev", &["revenue"]);
+    check(&names, Place::Value, "New", &["New", "New York", "New York, Rome"]);
+    names.learn_observation("['total', 'tip']");
+    check(&names, Place::Column, "t", &["tip", "total"]);
+}
