@@ -1,5 +1,3 @@
-//! What a string may become, and what a question asks of it.
-
 use super::*;
 
 #[track_caller]
