@@ -143,6 +143,13 @@ pub enum Past {
     },
 }
 
+impl Past {
+    /// The turn, if it is one.
+    pub fn turn(&self) -> Option<&Turn> {
+        if let Self::Turn(turn) = self { Some(turn) } else { None }
+    }
+}
+
 /// One finished step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {

@@ -155,15 +155,20 @@ impl Names {
                 line.split(quote).skip(1).step_by(2).for_each(|quoted| learn(set, quoted));
             }
         }
+        self.learn_table(observation);
+        self.learn_paths(observation);
+        let Self { files, absent, .. } = self;
+        files.retain(|file| !absent.contains(file));
+    }
+
+    /// Learns what the columns of a table hold, if one was printed: also of an output that the model does not read again.
+    pub fn learn_table(&mut self, observation: &str) {
         self.kinds.learn(observation);
         for (column, cell) in table_cells(observation) {
             if cell.parse::<f64>().is_err() && self.question.quotes(cell) {
                 learn(&mut self.holding, column);
             }
         }
-        self.learn_paths(observation);
-        let Self { files, absent, .. } = self;
-        files.retain(|file| !absent.contains(file));
     }
 
     /// The names that a string may become that holds `written` so far, as they stand between double quotes. Where no

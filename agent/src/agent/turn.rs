@@ -407,17 +407,15 @@ fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
     names.learn_files(&task.files);
     names.learn_variables(&task.variables);
     names.learn_task(&task.prompt, &info.words);
-    for past in visible(profile, task) {
-        if let Past::Turn(turn) = past {
-            names.learn_question(&turn.prompt);
-            for step in &turn.steps {
-                names.learn_observation(&observe(&step.code, &step.execution, profile));
-            }
-        }
+    let seen = |step: &Step| observe(&step.code, &step.execution, profile);
+    let turns = task.history.iter().filter_map(Past::turn);
+    turns.flat_map(|turn| &turn.steps).for_each(|step| names.learn_table(&seen(step)));
+    for turn in visible(profile, task).iter().filter_map(Past::turn) {
+        names.learn_question(&turn.prompt);
+        turn.steps.iter().for_each(|step| names.learn_observation(&seen(step)));
     }
-    for step in task.begun.iter().flat_map(|begun| &begun.done) {
-        names.learn_observation(&observe(&step.code, &step.execution, profile));
-    }
+    let begun = task.begun.iter().flat_map(|begun| &begun.done);
+    begun.for_each(|step| names.learn_observation(&seen(step)));
     names
 }
 

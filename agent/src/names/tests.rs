@@ -77,3 +77,13 @@ fn headers_are_columns_and_cells_words_and_quoted_text_are_values() {
     names.learn_observation("['total', 'tip']");
     check(&names, Place::Column, "t", &["tip", "total"]);
 }
+
+#[test]
+fn what_columns_hold_is_known_of_an_output_that_is_not_read_again() {
+    let mut names = Names::default();
+    names.learn_task("Do Adelie and Gentoo differ in mass?", &[]);
+    names.learn_table("species|mass\nAdelie|3.7\nGentoo|5.1");
+    let may_be = |name| names.may_be(name, Kind::Compared);
+    assert!(may_be("species") && !may_be("mass"));
+    check(&names, Place::File, "species", &[]);
+}
