@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: ./install.sh [--sys-prefix | --prefix PREFIX] [--lab] [--uninstall]
+Usage: ./install.sh [--sys-prefix | --prefix PREFIX] [--lab] [--cuda | --metal] [--uninstall]
 
 Without options, for this user alone:
   program      ~/.local/bin/datarus
@@ -16,6 +16,8 @@ Options:
   --sys-prefix     into the Python environment that is active; missing packages are added to it
   --prefix PREFIX  program, Python and kernelspec under PREFIX
   --lab            JupyterLab into the same Python environment
+  --cuda           models compute on a GPU of NVIDIA's, too; wants its driver and the CUDA toolkit (nvcc)
+  --metal          models compute on an Apple GPU, too (written, not tried yet)
   --uninstall      remove what this script placed (with the same --sys-prefix or --prefix)
   -h, --help       this text
 
@@ -32,7 +34,7 @@ fail() {
 
 # ---- what is wanted
 
-place=user prefix="" lab=no remove=no
+place=user prefix="" lab=no remove=no gpu=""
 while [ $# -gt 0 ]; do
     case "$1" in
         --sys-prefix) place=sys-prefix ;;
@@ -43,6 +45,7 @@ while [ $# -gt 0 ]; do
             ;;
         --prefix=*) place=prefix prefix="${1#*=}" ;;
         --lab) lab=yes ;;
+        --cuda | --metal) gpu="${1#--}" ;;
         --uninstall) remove=yes ;;
         -h | --help)
             usage
@@ -134,6 +137,12 @@ elif ! is_new_enough "$base_python"; then
 elif ! "$base_python" -c 'import venv, ensurepip' 2>/dev/null; then
     missing+=("Python's modules venv and ensurepip: \`apt install python3-venv\`")
 fi
+if [ "$gpu" = cuda ]; then
+    command -v nvcc >/dev/null || [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] ||
+        missing+=("the CUDA toolkit: \`apt install nvidia-cuda-toolkit\` or NVIDIA's own, with nvcc on PATH")
+    [ -n "${CUDA_COMPUTE_CAP:-}" ] || command -v nvidia-smi >/dev/null ||
+        missing+=("NVIDIA's driver (nvidia-smi), or CUDA_COMPUTE_CAP, such as 90, to build for another machine")
+fi
 if [ ${#missing[@]} -gt 0 ]; then
     say "install.sh: missing, and how to get it:"
     for one in "${missing[@]}"; do say "  - $one"; done
@@ -144,7 +153,9 @@ fi
 
 say "== building (a few minutes the first time)"
 target="${CARGO_TARGET_DIR:-$repository/target}"
-(cd "$repository" && cargo build --release --locked --workspace --bin datarus --target-dir "$target")
+(cd "$repository" &&
+    cargo build --release --locked --workspace --bin datarus --target-dir "$target" \
+        ${gpu:+--features "datarus-kernel/$gpu"})
 mkdir -p "$bin"
 # Beside the target, then renamed: a kernel that runs keeps its program.
 cp "$target/release/datarus" "$program.new"

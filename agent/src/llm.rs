@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::transcript::ChatMessage;
 
+pub use self::device::{Hardware, PROCESSOR};
 use self::endpoint::Served;
 
 pub mod chat_template;
@@ -20,6 +21,9 @@ mod amx;
 mod attention;
 mod choice;
 mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod device;
 mod exp;
 mod gguf;
 mod kv_cache;
@@ -43,6 +47,10 @@ mod workers;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 
+#[cfg(all(test, feature = "cuda"))]
+mod gpu_tests;
+#[cfg(test)]
+mod made;
 #[cfg(test)]
 mod tests;
 
@@ -373,6 +381,9 @@ pub enum ModelError {
         /// There.
         available_mib: u64,
     },
+    /// The GPU that was asked for cannot be used.
+    #[error("the model cannot compute there: {0}")]
+    Device(String),
     /// The chat template refused the messages.
     #[error("the model's chat template failed: {0}")]
     Template(String),

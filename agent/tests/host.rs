@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use datarus_agent::llm::chat_template::Renderer;
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{
-    Candidate, Completion, Constraint, FinishReason, GenerateRequest, Interrupt, Model, ModelError,
-    Next, Profile, Sampling, Unconstrained,
+    Candidate, Completion, Constraint, FinishReason, GenerateRequest, Hardware, Interrupt, Model,
+    ModelError, Next, Profile, Sampling, Unconstrained,
 };
 use datarus_agent::transcript::{ChatMessage, Role, Segment};
 
@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn load(path: &Path) -> Result<LocalModel, ModelError> {
-    LocalModel::load(path, None, Renderer::Here)
+    LocalModel::load(path, Hardware::Auto, None, Renderer::Here)
 }
 
 /// The fixture with a tokenizer like the embedded model's.

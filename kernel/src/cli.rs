@@ -15,12 +15,14 @@ use crate::sandbox::{Mode, Network};
 
 mod bench;
 mod check;
+mod device;
 mod model;
 mod serve;
 pub mod training;
 
 pub use bench::{SuiteArgs, SuiteCommand};
 pub use check::VerifyArgs;
+pub use device::{Device, DeviceArgs};
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
 pub use serve::ServeArgs;
 use training::{EpisodesArgs, RewardArgs, TrainArgs};
@@ -311,6 +313,9 @@ pub struct EngineArgs {
     /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS", hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
+    /// Where the model computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Gigabytes of disk for what models have read, which the next kernel need not read again; 0 saves nothing.
     #[arg(
         long,

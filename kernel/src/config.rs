@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use datarus_agent::agent::Limits;
-use datarus_agent::llm::Sampling;
 use datarus_agent::llm::endpoint::{AddressError, ApiKeyError};
 use datarus_agent::llm::local::{Shelf, WeightsCache};
+use datarus_agent::llm::{Hardware, Sampling};
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
@@ -20,6 +20,7 @@ use crate::sandbox::Settings;
 mod analyst;
 mod companion;
 mod databases;
+mod device;
 mod source;
 
 pub use analyst::Analyst;
@@ -56,6 +57,8 @@ pub struct Config {
     pub model: ModelSource,
     /// Threads that the model computes with; `None` is one for each processor.
     pub threads: Option<NonZeroUsize>,
+    /// Where the model computes, if it is a file.
+    pub device: Hardware,
     /// Where rearranged weights are kept; without it nowhere.
     pub weights: Option<WeightsCache>,
     /// Where cells run and where questions find their files.
@@ -175,6 +178,7 @@ impl Config {
             companion,
             model,
             threads: args.threads,
+            device: args.device.device.into(),
             weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
@@ -209,6 +213,7 @@ impl Config {
             companion: companion::place(args)?,
             model,
             threads: args.threads,
+            device: args.device.device.into(),
             weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),

@@ -6,7 +6,7 @@ use std::path::Path;
 use datarus_agent::dialect::Dialect;
 use datarus_agent::llm::endpoint::{Endpoint, Reach, Served};
 use datarus_agent::llm::local::{LocalModel, Shelf, Survey, WeightsCache};
-use datarus_agent::llm::{Model, ModelError, ModelInfo};
+use datarus_agent::llm::{Hardware, Model, ModelError, ModelInfo, PROCESSOR};
 
 use crate::config::ModelSource;
 use crate::disk;
@@ -27,21 +27,23 @@ pub struct Kept<'a> {
     pub kv: Option<&'a Shelf>,
 }
 
-/// Loads the model that the configuration names, whose chat template `program` renders, which has the command
-/// [`template::COMMAND`]; of a server it asks which models it has. For the embedded model nothing is kept: it has
-/// computed a prompt before its cache would be read.
+/// Loads the model that the configuration names, which computes on `hardware` if it is a file, and whose chat template
+/// `program` renders, which has the command [`template::COMMAND`]; of a server it asks which models it has. For the
+/// embedded model nothing is kept: it has computed a prompt before its cache would be read.
 ///
 /// # Errors
 /// When it cannot be read or is not supported, or the server does not answer.
 pub fn load(
     source: &ModelSource,
+    hardware: Hardware,
     kept: Kept<'_>,
     program: &Path,
 ) -> Result<Box<dyn Model>, ModelError> {
     Ok(match source {
-        ModelSource::Embedded => Box::new(load_local(None, None, program)?),
+        ModelSource::Embedded => Box::new(LocalModel::embedded()?),
         ModelSource::Path(path) => {
-            let model = load_local(Some(path), kept.weights, program)?;
+            let renderer = template::apart(program.to_owned());
+            let model = LocalModel::load(path, hardware, kept.weights, renderer)?;
             Box::new(match kept.kv {
                 Some(shelf) => model.saving(shelf.clone(), path),
                 None => model,
@@ -51,24 +53,13 @@ pub fn load(
     })
 }
 
-fn load_local(
-    path: Option<&Path>,
-    weights: Option<&WeightsCache>,
-    program: &Path,
-) -> Result<LocalModel, ModelError> {
-    match path {
-        Some(path) => LocalModel::load(path, weights, template::apart(program.to_owned())),
-        None => LocalModel::embedded(),
-    }
-}
-
 /// Says what a model is, by loading it; its chat template is compiled by the program that this is.
 ///
 /// # Errors
 /// As [`load`].
-pub fn describe(source: &ModelSource) -> Result<ModelInfo, ModelError> {
+pub fn describe(source: &ModelSource, hardware: Hardware) -> Result<ModelInfo, ModelError> {
     let program = std::env::current_exe().unwrap_or_default();
-    Ok(load(source, Kept::default(), &program)?.info().clone())
+    Ok(load(source, hardware, Kept::default(), &program)?.info().clone())
 }
 
 /// What a user should know before a question goes to another machine.
@@ -140,8 +131,12 @@ pub fn survey_lines(survey: &Survey) -> String {
 /// Whether a model fits into this machine's memory, in words.
 pub fn fit(survey: &Survey) -> String {
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let on = match survey.device.as_str() {
+        PROCESSOR => String::new(),
+        gpu => format!(" on {gpu}"),
+    };
     let needs = format!(
-        "it needs {} MiB, and {} KiB more for each token of a long chat",
+        "it needs {} MiB{on}, and {} KiB more for each token of a long chat",
         mib(survey.needed_bytes),
         survey.cache_bytes_per_token.div_ceil(1 << 10)
     );

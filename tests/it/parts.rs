@@ -10,8 +10,8 @@ use datarus_agent::executor::Namespace;
 use datarus_agent::llm::chat_template::Renderer;
 use datarus_agent::llm::local::LocalModel;
 use datarus_agent::llm::{
-    Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo, Sampling,
-    Usage,
+    Completion, Constraint, GenerateRequest, Hardware, Interrupt, Model, ModelError, ModelInfo,
+    Sampling, Usage,
 };
 use datarus_agent::transcript::ChatMessage;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ impl Model for Watched {
 
 fn model(special: bool) -> Watched {
     let folder = folder(special);
-    let model = LocalModel::load(folder.path(), None, Renderer::Here).unwrap();
+    let model = LocalModel::load(folder.path(), Hardware::Auto, None, Renderer::Here).unwrap();
     Watched { model, calls: Vec::new() }
 }
 
@@ -142,7 +142,7 @@ fn the_dialect_follows_from_the_vocabulary() {
         assert_eq!(Dialect::of(model.info()), Some(Dialect::DeepAnalyze));
     }
     let plain = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/qwen3");
-    let plain = LocalModel::load(&plain, None, Renderer::Here).unwrap();
+    let plain = LocalModel::load(&plain, Hardware::Auto, None, Renderer::Here).unwrap();
     assert_eq!(Dialect::of(plain.info()), Some(Dialect::Markdown));
 }
 

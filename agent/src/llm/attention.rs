@@ -10,6 +10,8 @@ use candle_nn::ops::softmax_last_dim;
 
 use crate::llm::attention::flash::{Heads, Instructions, Job, Sizes};
 use crate::llm::attention::lanes::Element;
+#[cfg(feature = "cuda")]
+use crate::llm::cuda;
 use crate::llm::packed::Phase;
 use crate::llm::pool::Pool;
 
@@ -38,6 +40,11 @@ pub(crate) fn attend(
     let sizes = sizes(query.shape(), keys.shape(), values.shape())?;
     match query.device() {
         Device::Cpu => attend_with(Way::best(sizes, keys.dtype(), phase), query, keys, values),
+        #[cfg(feature = "cuda")]
+        Device::Cuda(_) if keys.dtype() == DType::F16 && cuda::Attend::takes(sizes.d) => {
+            let op = cuda::Attend { scale: part::scale(sizes.d) };
+            query.contiguous()?.apply_op3_no_bwd(keys, values, &op)
+        }
         _ => attend_elsewhere(sizes, query, keys, values),
     }
 }

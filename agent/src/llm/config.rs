@@ -1,6 +1,6 @@
 //! The sizes and settings of a model, from a GGUF header or a `config.json`.
 
-use candle_core::DType;
+use candle_core::{DType, Device};
 use serde_json::Value as Json;
 
 use crate::llm::gguf::Metadata;
@@ -155,6 +155,11 @@ impl Config {
         let attention = self.width * self.head_size * (self.n_heads + self.n_kv_heads) * 2;
         let layer = attention + 3 * self.width * self.hidden;
         self.vocab_size * self.width + self.n_layers * layer < 16 << 20
+    }
+
+    /// Whether its matrices become [`Matrix::Own`](crate::llm::matrix::Matrix::Own) on `device`.
+    pub(crate) fn owns(&self, device: &Device) -> bool {
+        self.is_small() && device.is_cpu()
     }
 
     /// The element type of the KV-cache: half as long where reading it takes time.

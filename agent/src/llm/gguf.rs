@@ -100,12 +100,20 @@ impl Gguf {
     /// # Errors
     /// When the file cannot be read, or `device` refuses the data.
     pub(crate) fn load(&self, entry: &TensorEntry, device: &Device) -> Result<QTensor, Refusal> {
+        let storage = QStorage::from_data(Cow::Owned(self.bytes(entry)?), device, entry.dtype)?;
+        Ok(QTensor::new(storage, entry.shape.clone())?)
+    }
+
+    /// Reads one tensor's data.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn bytes(&self, entry: &TensorEntry) -> Result<Vec<u8>, Refusal> {
         let length = usize::try_from(entry.bytes)
             .map_err(|_| Refusal::format("a tensor is larger than this machine can address"))?;
         let mut data = vec![0_u8; length];
         self.read(entry, 0, &mut data)?;
-        let storage = QStorage::from_data(Cow::Owned(data), device, entry.dtype)?;
-        Ok(QTensor::new(storage, entry.shape.clone())?)
+        Ok(data)
     }
 
     /// Fills `to` with a tensor's bytes from its byte `start` on.

@@ -5,6 +5,8 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
 use crate::llm::config::Config;
+#[cfg(feature = "cuda")]
+use crate::llm::cuda;
 use crate::llm::matrix::on_cpu;
 
 /// Room for this many tokens is taken at first; it doubles when it is full.
@@ -129,8 +131,14 @@ impl KvCache {
             candle_core::bail!("the KV-cache has no layer {layer}");
         };
         let (len, t) = (self.len(), keys.dim(1)?);
-        cache.keys.slice_set(&self.stored(keys)?, 1, len)?;
-        cache.values.slice_set(&self.stored(values)?, 1, len)?;
+        for (held, new) in [(&cache.keys, keys), (&cache.values, values)] {
+            #[cfg(feature = "cuda")]
+            if self.device.is_cuda() && self.dtype == DType::F16 {
+                held.narrow(1, len, t)?.inplace_op2(new, &cuda::Store)?;
+                continue;
+            }
+            held.slice_set(&self.stored(new)?, 1, len)?;
+        }
         Ok((cache.keys.narrow(1, 0, len + t)?, cache.values.narrow(1, 0, len + t)?))
     }
 
@@ -168,7 +176,7 @@ impl KvCache {
     /// # Errors
     /// When there is no such layer or the shapes differ.
     pub(crate) fn set_part(&self, index: usize, part: &Tensor) -> Result<()> {
-        self.whole_part(index)?.slice_set(&part.contiguous()?, 1, 0)
+        self.whole_part(index)?.slice_set(&part.to_device(&self.device)?.contiguous()?, 1, 0)
     }
 
     fn whole_part(&self, index: usize) -> Result<&Tensor> {

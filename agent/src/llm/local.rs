@@ -4,15 +4,14 @@ use std::cell::RefCell;
 use std::io::Cursor;
 use std::path::Path;
 
-use candle_core::Device;
-
 use crate::llm::chat_template::{ChatTemplate, Renderer};
+use crate::llm::device;
 use crate::llm::kv_cache::KvCache;
 use crate::llm::qwen::Qwen;
 use crate::llm::tokenizer::Tokenizer;
 pub use crate::llm::weights_cache::WeightsCache;
 use crate::llm::{
-    Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo,
+    Completion, Constraint, GenerateRequest, Hardware, Interrupt, Model, ModelError, ModelInfo,
 };
 use crate::transcript::{ChatMessage, Segment};
 
@@ -44,7 +43,7 @@ pub use saved::Shelf;
 pub use speed::{Measure, Speed, Speeds};
 pub use survey::Survey;
 
-/// A Qwen model from a GGUF file or a safetensors folder, on this machine's processor.
+/// A Qwen model from a GGUF file or a safetensors folder, on this machine's processor or GPU.
 ///
 /// One sequence is kept in its KV-cache: a call whose messages begin like those of the call before, what the model
 /// wrote then included, computes only what is new.
@@ -88,15 +87,16 @@ impl LocalModel {
     /// processor are kept in `cache`.
     ///
     /// # Errors
-    /// When the path cannot be read, what is there is damaged or not supported, or memory is short.
+    /// When the path cannot be read, what is there is damaged or not supported, memory is short, or `hardware` cannot
+    /// be used.
     pub fn load(
         path: &Path,
+        hardware: Hardware,
         cache: Option<&WeightsCache>,
         renderer: Renderer,
     ) -> Result<Self, ModelError> {
-        let device = Device::Cpu;
         let refused = if path.is_dir() {
-            guard::loading(|| load::folder(path, renderer, &device))
+            guard::loading(|| load::folder(path, renderer, hardware))
         } else {
             let open = || {
                 let file = std::fs::File::open(path)?;
@@ -105,7 +105,7 @@ impl LocalModel {
             let (file, same) = open()
                 .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
             let origin = Origin::Disk(same, cache);
-            guard::loading(|| load::gguf(Box::new(file), path, origin, renderer, &device))
+            guard::loading(|| load::gguf(Box::new(file), path, origin, renderer, hardware))
         };
         refused.map_err(|refusal| refusal.at(path))
     }
@@ -118,7 +118,7 @@ impl LocalModel {
         let path = Path::new("embedded");
         let source = Box::new(Cursor::new(bytes));
         let origin = Origin::Memory(FileHash::of_bytes(bytes));
-        guard::loading(|| load::gguf(source, path, origin, Renderer::Here, &Device::Cpu))
+        guard::loading(|| load::gguf(source, path, origin, Renderer::Here, Hardware::Cpu))
             .map_err(|refusal| refusal.at(path))
     }
 
@@ -132,7 +132,7 @@ impl LocalModel {
         renderer: Renderer,
     ) -> Result<Self, ModelError> {
         let (path, origin) = (Path::new("source"), Origin::Memory(FileHash::default()));
-        guard::loading(|| load::gguf(source, path, origin, renderer, &Device::Cpu))
+        guard::loading(|| load::gguf(source, path, origin, renderer, Hardware::Cpu))
             .map_err(|refusal| refusal.at(path))
     }
 
@@ -142,6 +142,11 @@ impl LocalModel {
     /// When memory is short.
     pub fn embedded() -> Result<Self, ModelError> {
         Self::from_bytes(include_bytes!("../../embedded/datarus-mini.gguf"))
+    }
+
+    /// Where it computes: [`PROCESSOR`](crate::llm::PROCESSOR), or what the GPU is called.
+    pub fn device(&self) -> String {
+        device::name(self.model.device())
     }
 
     /// The token ids of a chat, each segment encoded by its own degree of trust.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use candle_core::quantized::{GgmlType, QMatMul};
 use candle_core::{
-    CpuStorage, CustomOp2, Device, Layout, Module, Result, Shape, Storage, Tensor, bail,
+    CpuStorage, CustomOp2, DType, Device, Layout, Module, Result, Shape, Storage, Tensor, bail,
 };
 use candle_nn::ops::silu;
 
+#[cfg(feature = "cuda")]
+use crate::llm::cuda;
 use crate::llm::packed::{self, Packed, Phase};
 
 /// Up to so many rows the loop is the faster.
@@ -25,6 +27,8 @@ pub(crate) enum Matrix {
     Packed(Arc<Packed>),
     /// Quantised or dense, by candle.
     Shared(QMatMul),
+    /// Dense in 16-bit floats, on a GPU.
+    Halves(Tensor),
     /// Dense, on the calling thread, which is to [stay alone](crate::llm::workers::stay_on_this_thread).
     Own(Tensor),
 }
@@ -64,12 +68,17 @@ pub(crate) fn products<const N: usize>(
 ) -> Result<[Tensor; N]> {
     let packed = terms.map(|term| match &term.weight {
         Matrix::Packed(packed) => Some(packed),
-        Matrix::Shared(_) | Matrix::Own(_) => None,
+        Matrix::Shared(_) | Matrix::Halves(_) | Matrix::Own(_) => None,
     });
     if packed.iter().any(Option::is_none) {
         return each(terms.map(|term| {
             let y = term.weight.forward(x, phase)?;
-            term.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+            let Some(bias) = &term.bias else { return Ok(y) };
+            #[cfg(feature = "cuda")]
+            if y.device().is_cuda() {
+                return y.apply_op2_no_bwd(bias, &cuda::AddBias);
+            }
+            y.broadcast_add(bias)
         }));
     }
     let biases: Vec<_> =
@@ -110,6 +119,10 @@ pub(crate) fn feed_forward(
         return Tensor::from_vec(y, (x.dim(0)?, down.rows()), x.device());
     }
     let [gate, up] = products([gate, up], x, phase)?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return down.forward(&gate.apply_op2_no_bwd(&up, &cuda::Gated)?, phase);
+    }
     down.forward(&(silu(&gate)? * up)?, phase)
 }
 
@@ -140,6 +153,15 @@ pub(crate) fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f
 }
 
 impl Matrix {
+    /// A dense matrix of 16-bit floats on a GPU. It is multiplied as bfloat16, whose range activations do not leave,
+    /// and so is what was stored as IEEE's half floats, mostly made of bfloat16.
+    ///
+    /// # Errors
+    /// When the device has no memory left.
+    pub(crate) fn halves(stored: &Tensor) -> Result<Self> {
+        Ok(Self::Halves(stored.to_dtype(DType::BF16)?))
+    }
+
     /// `x`: `[t, columns]`. Returns `[t, rows]`.
     ///
     /// # Errors
@@ -152,25 +174,31 @@ impl Matrix {
                 })?;
                 Tensor::from_vec(y.concat(), (x.dim(0)?, matrix.rows()), x.device())
             }
-            Self::Shared(matrix) => matrix.forward(x),
+            Self::Shared(matrix) => matrix.forward(&x.contiguous()?),
+            Self::Halves(weights) => {
+                x.to_dtype(weights.dtype())?.matmul(&weights.t()?)?.to_dtype(DType::F32)
+            }
             Self::Own(weights) if x.dim(0)? <= FEW => x.apply_op2_no_bwd(weights, &RowByRow),
             Self::Own(weights) => x.matmul(&weights.t()?),
         }
     }
 
-    /// The rows of `ids`, `[t, columns]`.
+    /// The rows of `ids`, `[t, columns]`, on `device`; the matrix itself is on the processor.
     ///
     /// # Errors
     /// When an id has no row.
     pub(crate) fn rows(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
-        let indices = || Tensor::new(ids, device);
+        let indices = |weights: &Device| Tensor::new(ids, weights);
         match self {
             Self::Packed(matrix) => match matrix.gather(ids) {
                 Ok(rows) => Tensor::from_vec(rows, (ids.len(), matrix.columns()), device),
                 Err(id) => bail!("token {id} is outside the vocabulary of {}", matrix.rows()),
             },
-            Self::Shared(matrix) => matrix.embedding(&indices()?),
-            Self::Own(weights) => weights.index_select(&indices()?, 0),
+            Self::Shared(matrix) => matrix.embedding(&indices(&Device::Cpu)?)?.to_device(device),
+            Self::Halves(weights) | Self::Own(weights) => {
+                let rows = weights.index_select(&indices(weights.device())?, 0)?;
+                rows.to_dtype(DType::F32)?.to_device(device)
+            }
         }
     }
 }

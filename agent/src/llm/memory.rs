@@ -7,7 +7,8 @@ use memmap2::Mmap;
 use crate::llm::ModelError;
 use crate::llm::refusal::Refusal;
 
-const MIB: u64 = 1 << 20;
+/// Bytes of a mebibyte.
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// More was needed than there is.
 #[derive(Debug, PartialEq, Eq)]

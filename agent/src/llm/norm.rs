@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use candle_core::{Device, Result, Tensor, bail};
 use candle_nn::ops::rms_norm;
 
+#[cfg(feature = "cuda")]
+use crate::llm::cuda;
 use crate::llm::matrix::on_cpu;
 use crate::llm::pool::Pool;
 
@@ -36,10 +38,20 @@ impl Norm {
     /// # Errors
     /// When the shapes do not fit.
     pub(crate) fn of_sum(&self, x: &Tensor, more: &Tensor) -> Result<(Tensor, Tensor)> {
-        if !matches!(x.device(), Device::Cpu) {
-            let sum = (x + more)?;
-            let normed = self.forward(&sum)?;
-            return Ok((sum, normed));
+        match x.device() {
+            Device::Cpu => {}
+            #[cfg(feature = "cuda")]
+            Device::Cuda(_) => {
+                let op = cuda::AddNorm { eps: self.eps };
+                let both =
+                    x.contiguous()?.apply_op3_no_bwd(&more.contiguous()?, &self.weight, &op)?;
+                return Ok((both.get(0)?, both.get(1)?));
+            }
+            _ => {
+                let sum = (x + more)?;
+                let normed = self.forward(&sum)?;
+                return Ok((sum, normed));
+            }
         }
         let (x, more) = (x.contiguous()?, more.contiguous()?);
         let (t, n) = x.dims2()?;

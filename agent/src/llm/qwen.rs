@@ -16,19 +16,22 @@ use crate::llm::norm::Norm;
 use crate::llm::packed::{self, Phase};
 use crate::llm::refusal::Refusal;
 use crate::llm::rope::Angles;
-use crate::llm::weights::Weights;
+use crate::llm::weights::{EMBEDDING, HEAD, Weights};
 use crate::llm::workers;
 
 /// Tokens computed at once by a large model.
 const CHUNK: usize = 256;
 /// The same where a tile of weights is unpacked once for all of them, into more than it takes in memory.
 const CHUNK_OF_HALVES: usize = 512;
+/// The same on a GPU, which computes this many in the time of a hundred.
+const CHUNK_OF_A_GPU: usize = 512;
 /// candle's `PAR_ELEMWISE_MIN`.
 const ELEMENTS_ON_ONE_THREAD: usize = 64 * 1024;
 
 /// A decoder's weights.
 pub(crate) struct Qwen {
     config: Config,
+    /// On the processor: of its rows few are needed.
     embedding: Matrix,
     layers: Vec<Layer>,
     norm: Norm,
@@ -79,16 +82,18 @@ impl Qwen {
         weights: &mut dyn Weights,
         device: &Device,
     ) -> std::result::Result<Self, Refusal> {
-        let embedding = weights.matrix("token_embd.weight", config.vocab_size, config.width)?;
+        let embedding = weights.embedding(config.vocab_size, config.width)?;
         let layers = (0..config.n_layers)
             .map(|index| Layer::load(&config, weights, &format!("blk.{index}")))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let norm = load_norm(&config, weights, "output_norm.weight", config.width)?;
-        let head = if weights.has("output.weight") {
-            load_plain(weights, "output", config.vocab_size, config.width)?
+        let name = if weights.has(HEAD) { HEAD } else { EMBEDDING };
+        let weight = if name == EMBEDDING && device.is_cpu() {
+            embedding.clone()
         } else {
-            Linear { weight: embedding.clone(), bias: None }
+            weights.matrix(name, config.vocab_size, config.width)?
         };
+        let head = Linear { weight, bias: None };
         let is_packed = head.is_packed() && layers.iter().all(Layer::is_packed);
         let has_packed = layers.iter().any(Layer::has_packed);
         let device = device.clone();
@@ -100,9 +105,9 @@ impl Qwen {
         &self.config
     }
 
-    /// Whether all its products are our own kernels', which read the weights once for a few tokens.
-    pub(crate) fn is_packed(&self) -> bool {
-        self.is_packed
+    /// Whether all its products read the weights once for a few tokens: those of our own kernels and of a GPU.
+    pub(crate) fn reads_once(&self) -> bool {
+        self.is_packed || !self.device.is_cpu()
     }
 
     /// Whether it computes a prompt and a completion in different precisions, so that what it wrote is to be computed
@@ -122,6 +127,9 @@ impl Qwen {
     /// A small model takes fewer, so that no intermediate tensor is so large (64 Ki elements) that candle would
     /// share it out among threads.
     pub(crate) fn chunk(&self) -> usize {
+        if !self.device.is_cpu() {
+            return CHUNK_OF_A_GPU;
+        }
         if !self.config.is_small() {
             return if self.phases_differ() { CHUNK_OF_HALVES } else { CHUNK };
         }
@@ -144,7 +152,7 @@ impl Qwen {
         phase: Phase,
         interrupt: &Interrupt,
     ) -> Result<Option<Tensor>> {
-        if self.config.is_small() || self.is_packed {
+        if self.config.is_small() || self.is_packed || !self.device.is_cpu() {
             // What is left to candle takes microseconds; what does not, our own pool shares out.
             workers::stay_on_this_thread();
         }
@@ -160,6 +168,10 @@ impl Qwen {
                 return Ok(None);
             }
             (x, more) = layer.forward(&x, &more, &angles, cache, index, phase)?;
+        }
+        if tokens.len() > 1 && !self.device.is_cpu() {
+            // Else the chunks of a prompt would queue up there, and an interrupt wait for all of them.
+            self.device.synchronize()?;
         }
         cache.commit(tokens, is_reusable);
         let first = tokens.len() - wanted;

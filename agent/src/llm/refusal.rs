@@ -11,6 +11,8 @@ pub(crate) enum Refusal {
     Read(std::io::Error),
     /// The contents are not what they should be: expected, found, what to do.
     Format(String),
+    /// The GPU that was asked for cannot be used: expected, found, what to do.
+    Device(String),
     /// The machine is too small.
     Memory {
         /// Needed.
@@ -29,7 +31,7 @@ impl Refusal {
     /// The reason alone, where there is no file yet.
     pub(crate) fn reason(self) -> String {
         match self {
-            Self::Format(reason) => reason,
+            Self::Format(reason) | Self::Device(reason) => reason,
             other => other.at(Path::new("model")).to_string(),
         }
     }
@@ -40,6 +42,7 @@ impl Refusal {
         match self {
             Self::Read(source) => ModelError::Read { path, source },
             Self::Format(reason) => ModelError::Format { path, reason },
+            Self::Device(reason) => ModelError::Device(reason),
             Self::Memory { needed_mib, available_mib } => {
                 ModelError::Memory { needed_mib, available_mib }
             }

@@ -1,11 +1,13 @@
 //! Rotary position embedding, with `YaRN` where a model asks for it.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use candle_core::{Device, Result, Tensor, bail};
 use candle_nn::rotary_emb::rope_thd;
 use serde_json::Value as Json;
 
+#[cfg(feature = "cuda")]
+use crate::llm::cuda;
 use crate::llm::gguf::Metadata;
 use crate::llm::matrix::on_cpu;
 use crate::llm::norm::{Norm, rows_of_a_part};
@@ -141,7 +143,7 @@ impl Rope {
                 sines.push(angle.sin() * magnitude);
             }
         }
-        Angles { cosines, sines, pairs: frequencies.len() }
+        Angles { cosines, sines, pairs: frequencies.len(), elsewhere: OnceLock::new() }
     }
 
     fn magnitude(&self) -> f32 {
@@ -191,6 +193,8 @@ pub(crate) struct Angles {
     sines: Vec<f32>,
     /// Of elements, of a head: the first with the first of the second half.
     pairs: usize,
+    /// Both on another device, `[2, t, pairs]`, once they were needed there.
+    elsewhere: OnceLock<Tensor>,
 }
 
 impl Angles {
@@ -247,12 +251,31 @@ impl Angles {
         Tensor::from_vec(turned, shape, &Device::Cpu)
     }
 
-    /// By candle. `x`: `[t, heads, head_size]`.
+    /// On a GPU, or by candle. `x`: `[t, heads, head_size]`.
     fn turn_elsewhere(&self, x: &Tensor, norm: Option<&Norm>) -> Result<Tensor> {
+        let angles = self.on(x.device(), x.dim(0)?)?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let x = x.contiguous()?;
+            return match norm {
+                Some(norm) => {
+                    x.apply_op3_no_bwd(angles, &norm.weight, &cuda::Turn { eps: norm.eps })
+                }
+                None => x.apply_op2_no_bwd(angles, &cuda::Turn { eps: 0.0 }),
+            };
+        }
         let x = norm.map_or_else(|| Ok(x.clone()), |norm| norm.forward(x))?;
-        let shape = (x.dim(0)?, self.pairs);
-        let angles = |of: &Vec<f32>| Tensor::from_slice(of, shape, x.device());
-        rope_thd(&x.unsqueeze(0)?, &angles(&self.cosines)?, &angles(&self.sines)?)?.squeeze(0)
+        rope_thd(&x.unsqueeze(0)?, &angles.get(0)?, &angles.get(1)?)?.squeeze(0)
+    }
+
+    /// The angles of the `t` positions on the one other device that computes with them.
+    fn on(&self, device: &Device, t: usize) -> Result<&Tensor> {
+        if let Some(angles) = self.elsewhere.get() {
+            return Ok(angles);
+        }
+        let both = [self.cosines.as_slice(), &self.sines].concat();
+        let angles = Tensor::from_vec(both, (2, t, self.pairs), device)?;
+        Ok(self.elsewhere.get_or_init(|| angles))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::llm::matrix::Matrix;
 use crate::llm::memory;
 use crate::llm::packed::Packed;
 use crate::llm::refusal::Refusal;
-use crate::llm::weights::{Weights, check_shape, missing};
+use crate::llm::weights::{EMBEDDING, HEAD, Weights, check_shape, missing};
 
 /// Bytes of the longest header that is read.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -62,7 +62,9 @@ impl SafetensorsWeights {
         extra: u64,
     ) -> Result<Self, Refusal> {
         let weights = Self::look(folder, device, own)?;
-        memory::require(weights.memory() + extra)?;
+        if device.is_cpu() {
+            memory::require(weights.memory() + extra)?;
+        }
         Ok(weights)
     }
 
@@ -82,7 +84,13 @@ impl SafetensorsWeights {
 
     /// Memory that the weights will take, in bytes.
     pub(crate) fn memory(&self) -> u64 {
-        self.tensors.values().map(|entry| self.held(&entry.info)).sum()
+        let embedding = hugging_face_name(EMBEDDING);
+        let on_device = |name: &str| {
+            // Of these rows few are needed.
+            self.device.is_cpu() || name != embedding || !self.has(HEAD)
+        };
+        let tensors = self.tensors.iter().filter(|(name, _)| on_device(name));
+        tensors.map(|(_, entry)| self.held(&entry.info)).sum()
     }
 
     /// Each weight: how it is stored, how many numbers it has, and how many bytes they take.
@@ -92,6 +100,12 @@ impl SafetensorsWeights {
             let (start, end) = info.data_offsets;
             (format!("{:?}", info.dtype).to_lowercase(), numbers, (end - start) as u64)
         })
+    }
+
+    /// Whether a matrix becomes [`Matrix::Halves`].
+    fn halves(&self, info: &TensorInfo) -> bool {
+        let is_matrix = info.shape.len() == 2;
+        !self.device.is_cpu() && is_matrix && matches!(info.dtype, Dtype::F16 | Dtype::BF16)
     }
 
     /// The type of a matrix that becomes [`Matrix::Packed`].
@@ -110,6 +124,9 @@ impl SafetensorsWeights {
     fn held(&self, info: &TensorInfo) -> u64 {
         let bytes = match (self.packs(info), info.shape.as_slice()) {
             (Some(dtype), &[rows, columns]) => Packed::size(dtype, rows, columns),
+            (_, shape) if self.halves(info) => {
+                shape.iter().product::<usize>().saturating_mul(size_of::<half::bf16>())
+            }
             // All else is computed with as 32-bit floats.
             (_, shape) => shape.iter().product::<usize>().saturating_mul(size_of::<f32>()),
         };
@@ -124,14 +141,19 @@ impl SafetensorsWeights {
         Ok(entry)
     }
 
-    /// A weight as 32-bit floats.
-    fn floats(&self, entry: &Entry) -> Result<Tensor, Refusal> {
+    /// A weight as it is stored.
+    fn stored_on(entry: &Entry, device: &Device) -> Result<Tensor, Refusal> {
         let (start, end) = entry.info.data_offsets;
         let mut bytes = vec![0; end - start];
         entry.read(0, &mut bytes)?;
         let stored = DType::try_from(entry.info.dtype)?;
-        let tensor = Tensor::from_raw_buffer(&bytes, stored, &entry.info.shape, &Device::Cpu)?;
-        Ok(tensor.to_dtype(DType::F32)?.to_device(&self.device)?)
+        Ok(Tensor::from_raw_buffer(&bytes, stored, &entry.info.shape, device)?)
+    }
+
+    /// A weight as 32-bit floats.
+    fn floats(&self, entry: &Entry) -> Result<Tensor, Refusal> {
+        let stored = Self::stored_on(entry, &Device::Cpu)?;
+        Ok(stored.to_dtype(DType::F32)?.to_device(&self.device)?)
     }
 }
 
@@ -181,6 +203,13 @@ fn lies_within(info: &TensorInfo, n_bytes: u64) -> bool {
 }
 
 impl Weights for SafetensorsWeights {
+    fn embedding(&mut self, rows: usize, columns: usize) -> Result<Matrix, Refusal> {
+        let device = std::mem::replace(&mut self.device, Device::Cpu);
+        let embedding = self.matrix(EMBEDDING, rows, columns);
+        self.device = device;
+        embedding
+    }
+
     fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(&hugging_face_name(name))
     }
@@ -190,6 +219,9 @@ impl Weights for SafetensorsWeights {
         if let Some(dtype) = self.packs(&entry.info) {
             let read = |start: usize, to: &mut [u8]| entry.read(start, to);
             return Ok(Matrix::Packed(Arc::new(Packed::new(dtype, rows, columns, &read)?)));
+        }
+        if self.halves(&entry.info) {
+            return Ok(Matrix::halves(&Self::stored_on(entry, &self.device)?)?);
         }
         let matrix = self.floats(entry)?;
         Ok(if self.own { Matrix::Own(matrix) } else { Matrix::Shared(QMatMul::Tensor(matrix)) })

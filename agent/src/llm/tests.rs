@@ -6,15 +6,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::quantized::gguf_file::{self, Value};
-use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{DType, Device, Tensor};
+use candle_core::quantized::GgmlDType;
+use candle_core::{DType, Device};
 use serde_json::Value as Json;
 
 use super::Interrupt;
 use super::config::Config;
 use super::gguf::Gguf;
 use super::kv_cache::KvCache;
+use super::made::{self, Shape};
 use super::packed::{self, Phase};
 use super::qwen::Qwen;
 use super::safetensors::SafetensorsWeights;
@@ -90,7 +90,7 @@ fn run_as(
 }
 
 /// Largest difference relative to the spread of the expected logits.
-fn distance(found: &[f32], expected: &[f32]) -> f32 {
+pub(super) fn distance(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let spread = expected.iter().map(|x| x * x).sum::<f32>() / expected.len() as f32;
     let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -150,63 +150,9 @@ fn gguf_logits_equal_transformers() {
     check("qwen2-q8_0.gguf", &open_gguf(&eight, true), 1e-4);
 }
 
-/// Writes a random model of width 256 whose matrices are stored as `dtype`.
+/// Writes a small random model whose matrices are stored as `dtype`.
 fn write_quantised(path: &Path, dtype: GgmlDType) {
-    write_mixed(path, dtype, dtype);
-}
-
-/// The same, its feed-forward part as `feed_forward`.
-fn write_mixed(path: &Path, dtype: GgmlDType, feed_forward: GgmlDType) {
-    let mut seed = 0.0_f32;
-    let mut tensor = |shape: &[usize], spread: f32, centre: f32, dtype| {
-        seed += 1.0;
-        let count: usize = shape.iter().product();
-        let value = |index: usize| {
-            ((index as f32 * 12.989 + seed).sin() * 437.58).fract() * spread + centre
-        };
-        let values: Vec<f32> = (0..count).map(value).collect();
-        QTensor::quantize(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap(), dtype).unwrap()
-    };
-    let mut tensors = vec![
-        (String::from("token_embd.weight"), tensor(&[320, 256], 1.0, 0.0, dtype)),
-        (String::from("output_norm.weight"), tensor(&[256], 0.2, 1.0, GgmlDType::F32)),
-    ];
-    let matrices = [
-        ("attn_q", 256, 256),
-        ("attn_k", 128, 256),
-        ("attn_v", 128, 256),
-        ("attn_output", 256, 256),
-        ("ffn_gate", 256, 256),
-        ("ffn_up", 256, 256),
-        ("ffn_down", 256, 256),
-    ];
-    for (name, rows, columns) in matrices {
-        let dtype = if name.starts_with("ffn") { feed_forward } else { dtype };
-        tensors.push((format!("blk.0.{name}.weight"), tensor(&[rows, columns], 0.15, 0.0, dtype)));
-    }
-    for (name, len) in
-        [("attn_norm", 256), ("ffn_norm", 256), ("attn_q_norm", 64), ("attn_k_norm", 64)]
-    {
-        tensors.push((format!("blk.0.{name}.weight"), tensor(&[len], 0.2, 1.0, GgmlDType::F32)));
-    }
-    let sizes = [
-        ("block_count", 1),
-        ("context_length", 512),
-        ("embedding_length", 256),
-        ("feed_forward_length", 256),
-        ("attention.head_count", 4),
-        ("attention.head_count_kv", 2),
-        ("attention.key_length", 64),
-    ];
-    let mut metadata = vec![
-        (String::from("general.architecture"), Value::String(String::from("qwen3"))),
-        (String::from("qwen3.attention.layer_norm_rms_epsilon"), Value::F32(1e-6)),
-    ];
-    metadata.extend(sizes.map(|(key, size)| (format!("qwen3.{key}"), Value::U32(size))));
-    let metadata: Vec<_> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
-    let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let mut file = std::fs::File::create(path).unwrap();
-    gguf_file::write(&mut file, &metadata, &tensors).unwrap();
+    made::write(path, dtype, dtype, Shape::SMALL);
 }
 
 #[test]
@@ -340,7 +286,7 @@ fn what_was_written_is_not_taken_up_where_a_prompt_would_compute_it_otherwise() 
         (GgmlDType::F16, GgmlDType::Q8_0, true),
         (GgmlDType::F32, GgmlDType::F32, false),
     ] {
-        write_mixed(&path, dtype, feed_forward);
+        made::write(&path, dtype, feed_forward, Shape::SMALL);
         let model = open_gguf(&path, false);
         let mut cache = new_cache(&model);
         run_as(Phase::Prompt, &model, &mut cache, &[1, 2, 3], 3);

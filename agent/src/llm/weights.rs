@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QMatMul};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
+use crate::llm::config::Config;
 use crate::llm::gguf::{Gguf, TensorEntry};
 use crate::llm::matrix::Matrix;
 use crate::llm::memory;
@@ -28,7 +29,19 @@ pub(crate) trait Weights {
     /// # Errors
     /// When it is missing or has another shape.
     fn vector(&mut self, name: &str, len: usize) -> Result<Tensor, Refusal>;
+
+    /// The matrix of all tokens' vectors, `[rows, columns]`, on the processor.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    fn embedding(&mut self, rows: usize, columns: usize) -> Result<Matrix, Refusal>;
 }
+
+/// The name of the matrix of all tokens' vectors.
+pub(super) const EMBEDDING: &str = "token_embd.weight";
+
+/// The name of the matrix that makes logits, where it is not that of the tokens' vectors.
+pub(super) const HEAD: &str = "output.weight";
 
 pub(super) fn missing(name: &str) -> Refusal {
     Refusal::format(format!(
@@ -55,7 +68,12 @@ pub(crate) struct GgufWeights<'a> {
     pub(crate) kept: Option<&'a Kept>,
 }
 
-impl GgufWeights<'_> {
+impl<'a> GgufWeights<'a> {
+    /// The weights of a model in `file`, to go to `device`.
+    pub(crate) fn new(file: &'a Gguf, device: &'a Device, config: &Config) -> Self {
+        Self { file, device, own: config.owns(device), kept: None }
+    }
+
     /// Where rearranged matrices would lie in a file.
     pub(crate) fn layout(&self) -> Layout {
         let mut layout = Layout::default();
@@ -91,7 +109,10 @@ impl GgufWeights<'_> {
     /// # Errors
     /// [`Refusal::Memory`].
     pub(crate) fn require_memory(&self, extra: u64) -> Result<(), Refusal> {
-        Ok(memory::require(self.memory() + extra)?)
+        if self.device.is_cpu() {
+            memory::require(self.memory() + extra)?;
+        }
+        Ok(())
     }
 
     /// Memory that the weights will take, in bytes.
@@ -100,6 +121,8 @@ impl GgufWeights<'_> {
             (dtype, &[rows, columns]) if self.packs(entry) => {
                 Packed::size(dtype, rows, columns) as u64
             }
+            // There is no second form on a GPU, and half floats stay such.
+            _ if !self.device.is_cpu() => entry.bytes,
             _ if self.own => (entry.shape.iter().product::<usize>() * size_of::<f32>()) as u64,
             // Half floats are computed with as 32-bit floats; of the others candle keeps a second form, arranged for
             // the processor, beside the first.
@@ -113,7 +136,12 @@ impl GgufWeights<'_> {
             ) => entry.bytes * 2,
             _ => entry.bytes,
         };
-        self.file.tensors.values().map(held).sum()
+        let on_device = |name: &str| {
+            // Of these rows few are needed.
+            self.device.is_cpu() || name != EMBEDDING || !self.has(HEAD)
+        };
+        let tensors = self.file.tensors.iter().filter(|(name, _)| on_device(name));
+        tensors.map(|(_, entry)| held(entry)).sum()
     }
 
     /// Whether a matrix becomes [`Matrix::Packed`].
@@ -124,6 +152,13 @@ impl GgufWeights<'_> {
 }
 
 impl Weights for GgufWeights<'_> {
+    fn embedding(&mut self, rows: usize, columns: usize) -> Result<Matrix, Refusal> {
+        let device = std::mem::replace(&mut self.device, &Device::Cpu);
+        let embedding = self.matrix(EMBEDDING, rows, columns);
+        self.device = device;
+        embedding
+    }
+
     fn has(&self, name: &str) -> bool {
         self.file.tensors.contains_key(name)
     }
@@ -133,6 +168,16 @@ impl Weights for GgufWeights<'_> {
         check_shape(name, &[rows, columns], &entry.shape)?;
         if self.packs(&entry) {
             return Ok(Matrix::Packed(Arc::new(self.packed(name, &entry)?)));
+        }
+        let halves = match entry.dtype {
+            GgmlDType::F16 => Some(DType::F16),
+            GgmlDType::BF16 => Some(DType::BF16),
+            _ => None,
+        };
+        if let Some(dtype) = halves.filter(|_| !self.device.is_cpu()) {
+            let bytes = self.file.bytes(&entry)?;
+            let stored = Tensor::from_raw_buffer(&bytes, dtype, &entry.shape, self.device)?;
+            return Ok(Matrix::halves(&stored)?);
         }
         let stored = self.file.load(&entry, self.device)?;
         if self.own {

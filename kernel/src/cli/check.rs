@@ -20,12 +20,13 @@ pub struct VerifyArgs {
 }
 
 /// Settings of the analyst and of its model: a command that asks none has no use for them.
-const OF_THE_ANALYST: [&str; 25] = [
+const OF_THE_ANALYST: [&str; 26] = [
     "model",
     "endpoint_model",
     "endpoint_timeout",
     "context_length",
     "threads",
+    "device",
     "kv_cache",
     "weights_cache",
     "seed",

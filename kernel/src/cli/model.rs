@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EndpointArgs, WeightsArgs};
+use super::{DeviceArgs, EndpointArgs, WeightsArgs};
 use crate::model::replay::Spared;
 
 /// Arguments of `datarus model`.
@@ -43,6 +43,9 @@ pub enum ModelCommand {
         /// How a server is asked.
         #[command(flatten)]
         endpoint: EndpointArgs,
+        /// Where it would compute.
+        #[command(flatten)]
+        device: DeviceArgs,
         /// Print as JSON.
         #[arg(long, env = "DATARUS_JSON")]
         json: bool,
@@ -60,6 +63,9 @@ pub struct BenchArgs {
     /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS")]
     pub threads: Option<NonZeroUsize>,
+    /// Where it computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Where rearranged weights are kept.
     #[command(flatten)]
     pub weights: WeightsArgs,

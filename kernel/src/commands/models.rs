@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use datarus_agent::llm::Hardware;
 use datarus_agent::llm::endpoint::{Address, ApiKey};
 use datarus_agent::llm::hub::{Hub, Wanted};
 use datarus_agent::llm::local::Survey;
@@ -22,8 +23,8 @@ pub(super) fn run(command: ModelCommand) -> Result<u8> {
         ModelCommand::Add(args) => add(&args)?,
         ModelCommand::List { json } => list(json)?,
         ModelCommand::Remove { name, json } => remove(&name, json)?,
-        ModelCommand::Info { model: named, endpoint, json } => {
-            info(named.as_deref(), &endpoint, json)?;
+        ModelCommand::Info { model: named, endpoint, device, json } => {
+            info(named.as_deref(), &endpoint, device.device.into(), json)?;
         }
         ModelCommand::Bench(args) => bench(&args)?,
     }
@@ -146,7 +147,7 @@ fn is_true(text: &str) -> bool {
 /// A server, and the name of its model there.
 fn served(args: &AddArgs) -> Result<(String, Server)> {
     let source = ModelSource::named(Some(Path::new(&args.source)), &args.endpoint)?;
-    let info = model::describe(&source)?;
+    let info = model::describe(&source, Hardware::Auto)?;
     let ModelSource::Served(settings) = source else { bail!("expected the address of a server") };
     let server = Server {
         address: settings.address.to_string(),
@@ -191,7 +192,7 @@ struct Row {
 impl Row {
     fn of(name: &str, entry: &Entry) -> Self {
         let looked = match entry {
-            Entry::File(file) => Some(Survey::of(&file.path)),
+            Entry::File(file) => Some(Survey::of(&file.path, Hardware::Auto)),
             Entry::Server(_) => None,
         };
         let (survey, trouble) = match looked {
@@ -250,16 +251,21 @@ fn remove(name: &str, json: bool) -> Result<()> {
     if json { print_json(&json!({"removed": name, "was": entry})) } else { Ok(()) }
 }
 
-fn info(named: Option<&Path>, endpoint: &EndpointArgs, json: bool) -> Result<()> {
+fn info(
+    named: Option<&Path>,
+    endpoint: &EndpointArgs,
+    hardware: Hardware,
+    json: bool,
+) -> Result<()> {
     let source = ModelSource::named(named, endpoint)?;
     let survey = match &source {
-        ModelSource::Path(path) => Some(Survey::of(path)?),
+        ModelSource::Path(path) => Some(Survey::of(path, hardware)?),
         ModelSource::Embedded | ModelSource::Served(_) => None,
     };
     // What does not fit cannot be loaded to be asked.
     let info = match &survey {
         Some(survey) if survey.fits() == Some(false) => None,
-        _ => Some(model::describe(&source)?),
+        _ => Some(model::describe(&source, hardware)?),
     };
     if json {
         let mut value = info.map_or_else(|| json!({}), |info| json!(info));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use datarus_agent::agent::Limits;
 use datarus_agent::inspector::inspect;
-use datarus_agent::llm::{Interrupt, Model, Profile};
+use datarus_agent::llm::{Hardware, Interrupt, Model, Profile};
 use datarus_agent::reward::{Judge, JudgeError, RewardModel as _, Settings, score};
 use datarus_agent::rows::{self, Format};
 use serde_json::json;
@@ -241,7 +241,8 @@ fn judge(args: &RewardArgs) -> Result<Box<dyn Model>> {
     if let Some(notice) = model::notice(&source) {
         say(&notice);
     }
-    Ok(model::load(&source, Kept::default(), &std::env::current_exe().unwrap_or_default())?)
+    let program = std::env::current_exe().unwrap_or_default();
+    Ok(model::load(&source, Hardware::Auto, Kept::default(), &program)?)
 }
 
 pub(super) fn train(args: &TrainArgs) -> Result<u8> {

@@ -8,7 +8,7 @@ use datarus_agent::dialect::Dialect;
 use datarus_agent::grammar::Grammar;
 use datarus_agent::llm::local::{Foretold, LocalModel, Measure, Speed, Speeds};
 use datarus_agent::llm::{
-    self, GenerateRequest, Interrupt, Model as _, ModelError, Sampling, Usage,
+    self, GenerateRequest, Interrupt, Model as _, ModelError, PROCESSOR, Sampling, Usage,
 };
 use datarus_agent::transcript::{ChatMessage, Role, Segment};
 use serde::Serialize;
@@ -27,7 +27,9 @@ const WRITTEN: f64 = 900.0;
 pub struct Report {
     /// The model's name.
     pub model: String,
-    /// Threads that computed.
+    /// Where it computed: [`PROCESSOR`], or what the GPU is called.
+    pub device: String,
+    /// Threads that computed on the processor.
     pub threads: usize,
     /// From the start of loading to a model that is ready.
     pub load_seconds: f64,
@@ -101,6 +103,7 @@ pub fn run(args: &BenchArgs, path: Option<&Path>, program: &Path) -> Result<Repo
         path.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
     Ok(Report {
         model: model.info().name.clone(),
+        device: model.device(),
         threads: llm::n_threads(),
         load_seconds,
         first_token_seconds,
@@ -144,7 +147,14 @@ fn load(
     }
     let start = Instant::now();
     let cache = weights_cache(args.weights);
-    Ok((super::load_local(path, cache.as_ref(), program)?, start))
+    let model = match path {
+        Some(path) => {
+            let renderer = super::template::apart(program.to_owned());
+            LocalModel::load(path, args.device.device.into(), cache.as_ref(), renderer)?
+        }
+        None => LocalModel::embedded()?,
+    };
+    Ok((model, start))
 }
 
 /// Has it write in the form of a step.
@@ -189,12 +199,15 @@ impl Report {
             (self.speeds.prefill.first(), self.speeds.decode.first())
         {
             let taken = READ / read.median() + WRITTEN / written.median();
+            let by = match self.device.as_str() {
+                PROCESSOR => format!("with {} threads", self.threads),
+                gpu => format!("on {gpu}"),
+            };
             lines.push(format!(
                 "{} answers in about {} on this machine: {READ} tokens read and {WRITTEN} written, as in an analysis \
-                 of six steps, with {} threads; what its code takes comes on top.",
+                 of six steps, {by}; what its code takes comes on top.",
                 self.model,
                 spoken(taken),
-                self.threads
             ));
             lines.push(String::new());
         }
@@ -250,6 +263,7 @@ mod tests {
             let speeds = Speeds { prefill, decode, ..Speeds::default() };
             let report = Report {
                 model: String::from("small"),
+                device: String::from(PROCESSOR),
                 threads: 2,
                 load_seconds: 0.5,
                 first_token_seconds: 0.6,

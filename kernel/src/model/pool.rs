@@ -34,8 +34,9 @@ impl Pool {
         let kept = Kept { weights: config.weights.as_ref(), kv: None };
         let program: &Path = &config.sandbox.program;
         let n = if matches!(config.model, ModelSource::Served(_)) { n.max(1) } else { 1 };
-        let models: Vec<Box<dyn Model>> =
-            (0..n).map(|_| load(&config.model, kept, program)).collect::<Result<_, _>>()?;
+        let models: Vec<Box<dyn Model>> = (0..n)
+            .map(|_| load(&config.model, config.device, kept, program))
+            .collect::<Result<_, _>>()?;
         Ok(Self::of(models))
     }
 

@@ -20,6 +20,9 @@ pub const COMMAND: &str = "__template";
 /// Bytes of address space, the program's own included; the largest of real templates takes some MiB beside it.
 const MEMORY: u64 = 512 << 20;
 
+/// Bytes of it beside the program's own at least: a build for a GPU maps libraries of hundreds of MiB when it starts.
+const BESIDE: u64 = 256 << 20;
+
 /// Seconds of computing time; real templates take thousandths.
 const COMPUTING: u64 = 2;
 
@@ -39,8 +42,9 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Option<Result<(), S
 fn limit() -> std::io::Result<()> {
     // The system's choice when memory is out, rather than the kernel that waits. No matter if it fails.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let memory = MEMORY.max(own_bytes().unwrap_or_default() + BESIDE);
     for (resource, limit) in
-        [(Resource::Core, 0), (Resource::As, MEMORY), (Resource::Cpu, COMPUTING)]
+        [(Resource::Core, 0), (Resource::As, memory), (Resource::Cpu, COMPUTING)]
     {
         let now = getrlimit(resource);
         let lower = |value: Option<u64>| Some(value.map_or(limit, |value| value.min(limit)));
@@ -54,6 +58,14 @@ fn limit() -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Address space that this process has, where the system tells: `VmSize` of Linux.
+fn own_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 fn converse() -> std::io::Result<()> {

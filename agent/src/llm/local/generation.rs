@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::replay::Recorded;
 use super::{Reuse, draft, guard};
 use crate::llm::choice::{Branches, Choice};
+use crate::llm::device;
 use crate::llm::kv_cache::KvCache;
 use crate::llm::memory;
 use crate::llm::packed::Phase;
@@ -472,15 +473,19 @@ pub(super) fn common(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// Refuses to let the cache grow beyond the machine's memory.
+/// Refuses to let the cache grow beyond the memory of where the model computes.
 pub(super) fn require_room(
     model: &Qwen,
     cache: &KvCache,
     additional: usize,
 ) -> Result<(), ModelError> {
     let more = cache.capacity_for(additional) - cache.capacity();
-    if more > 0 {
-        memory::require(more as u64 * model.config().cache_bytes_per_token())?;
+    if more == 0 {
+        return Ok(());
     }
-    Ok(())
+    let bytes = more as u64 * model.config().cache_bytes_per_token();
+    if model.device().is_cpu() {
+        return Ok(memory::require(bytes)?);
+    }
+    device::require(model.device(), bytes).map_err(|refusal| ModelError::Device(refusal.reason()))
 }

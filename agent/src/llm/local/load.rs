@@ -19,7 +19,7 @@ use crate::llm::safetensors::SafetensorsWeights;
 use crate::llm::tokenizer::Tokenizer;
 use crate::llm::weights::GgufWeights;
 use crate::llm::weights_cache::{Identity, WeightsCache};
-use crate::llm::{ModelInfo, Profile};
+use crate::llm::{Hardware, ModelInfo, Profile};
 
 /// Beside the weights, the KV-cache of so many tokens must find room.
 const ROOM_FOR_TOKENS: usize = 2_048;
@@ -38,19 +38,21 @@ pub(super) fn gguf(
     path: &Path,
     origin: Origin<'_>,
     renderer: Renderer,
-    device: &Device,
+    hardware: Hardware,
 ) -> Result<LocalModel, Refusal> {
     let file = Gguf::open(source)?;
     let config = config_of(&file)?;
     let vocab_size = config.vocab_size;
-    let mut weights = GgufWeights { file: &file, device, own: config.is_small(), kept: None };
+    let needs = |device: &Device| GgufWeights::new(&file, device, &config).memory() + room(&config);
+    let device = &hardware.device(config.is_small(), needs)?;
+    let mut weights = GgufWeights::new(&file, device, &config);
     weights.require_memory(room(&config))?;
     let kept = match &origin {
-        Origin::Disk(on_disk, Some(cache)) => {
+        Origin::Disk(on_disk, Some(cache)) if device.is_cpu() => {
             let identity = Identity::new(path, &on_disk.metadata()?, &file.header()?);
             identity.ok().and_then(|identity| cache.open(&identity, weights.layout()))
         }
-        Origin::Disk(_, None) | Origin::Memory(_) => None,
+        Origin::Disk(..) | Origin::Memory(_) => None,
     };
     weights.kept = kept.as_ref();
     let mut info = info(&file.metadata, &config, path);
@@ -115,7 +117,7 @@ fn check_ids(tokenizer: &Tokenizer, vocab_size: usize) -> Result<(), Refusal> {
 pub(super) fn folder(
     folder: &Path,
     renderer: Renderer,
-    device: &Device,
+    hardware: Hardware,
 ) -> Result<LocalModel, Refusal> {
     let json = settings_of(folder)?;
     let config = Config::from_json(&json)?;
@@ -143,9 +145,15 @@ pub(super) fn folder(
         continues: true,
         served: None,
     };
-    let mut weights = SafetensorsWeights::open(folder, device, config.is_small(), room(&config))?;
+    let needs = |device: &Device| {
+        let weights = SafetensorsWeights::look(folder, device, config.owns(device));
+        weights.map_or(0, |weights| weights.memory()) + room(&config)
+    };
+    let device = hardware.device(config.is_small(), needs)?;
+    let mut weights =
+        SafetensorsWeights::open(folder, &device, config.owns(&device), room(&config))?;
     check_ids(&tokenizer, config.vocab_size)?;
-    let model = Qwen::load(config, &mut weights, device)?;
+    let model = Qwen::load(config, &mut weights, &device)?;
     Ok(assemble(model, Parts { info, hash: FileHash::default(), tokenizer, template }))
 }
 
@@ -167,7 +175,7 @@ fn assemble(model: Qwen, parts: Parts) -> LocalModel {
     let Parts { info, hash, tokenizer, template } = parts;
     let cache = KvCache::new(model.config(), model.device());
     let reuse =
-        Reuse { keep: true, meanwhile: true, forced_batch: true, guesses: model.is_packed() };
+        Reuse { keep: true, meanwhile: true, forced_batch: true, guesses: model.reads_once() };
     LocalModel {
         info,
         hash,

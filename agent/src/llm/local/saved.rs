@@ -8,12 +8,14 @@ use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use candle_core::Device;
 use sha2::{Digest as _, Sha256};
 
 use super::LocalModel;
 use super::generation::{common, require_room};
 use crate::llm::Interrupt;
 use crate::llm::config::Config;
+use crate::llm::device;
 use crate::llm::kv_cache::KvCache;
 use crate::llm::packed;
 use crate::llm::weights_cache::folder;
@@ -74,7 +76,7 @@ impl LocalModel {
     /// it was loaded from.
     #[must_use]
     pub fn saving(mut self, place: Shelf, path: &Path) -> Self {
-        self.keeper = model_id(path)
+        self.keeper = model_id(path, self.model.device())
             .map(|model| Keeper::new(place, model))
             .inspect_err(|error| tracing::warn!(%error, "cannot save KV-caches"))
             .ok();
@@ -260,10 +262,13 @@ fn remove_damaged(path: &Path, error: &io::Error) {
 }
 
 /// Tells a model from others without reading all of it: its files' sizes, times, beginnings and ends.
-fn model_id(path: &Path) -> io::Result<ModelId> {
+fn model_id(path: &Path, device: &Device) -> io::Result<ModelId> {
     let mut hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION"));
     // A home may be shared by machines.
     hash.update(packed::arithmetic());
+    if !device.is_cpu() {
+        hash.update(device::name(device));
+    }
     let mut parts = vec![path.to_owned()];
     if path.is_dir() {
         let entries = std::fs::read_dir(path)?.flatten().map(|entry| entry.path());

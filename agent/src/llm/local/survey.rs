@@ -7,13 +7,13 @@ use candle_core::Device;
 use serde::Serialize;
 
 use super::{guard, load};
-use crate::llm::ModelError;
 use crate::llm::config::Config;
+use crate::llm::device;
 use crate::llm::gguf::Gguf;
-use crate::llm::memory;
 use crate::llm::refusal::Refusal;
 use crate::llm::safetensors::SafetensorsWeights;
 use crate::llm::weights::GgufWeights;
+use crate::llm::{Hardware, ModelError};
 
 /// What a model will take, and what this machine has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,13 +28,15 @@ pub struct Survey {
     pub context_length: usize,
     /// Of its files.
     pub file_bytes: u64,
-    /// Memory of its weights as this machine will hold them.
+    /// Where it will compute: [`PROCESSOR`](crate::llm::PROCESSOR), or what the GPU is called.
+    pub device: String,
+    /// Memory there of its weights as this machine will hold them.
     pub weights_bytes: u64,
     /// Memory of the KV-cache for each token of a chat.
     pub cache_bytes_per_token: u64,
     /// Memory that has to be free when it is loaded: the weights, and the KV-cache of a chat's beginning.
     pub needed_bytes: u64,
-    /// Memory that is free now, where the system tells.
+    /// Memory that is free there now, where the system tells.
     pub available_bytes: Option<u64>,
 }
 
@@ -43,13 +45,13 @@ impl Survey {
     ///
     /// # Errors
     /// When it cannot be read, is damaged, or is not supported.
-    pub fn of(path: &Path) -> Result<Self, ModelError> {
+    pub fn of(path: &Path, hardware: Hardware) -> Result<Self, ModelError> {
         let read = |source| ModelError::Read { path: path.display().to_string(), source };
         let refused = if std::fs::metadata(path).map_err(read)?.is_dir() {
-            guard::loading(|| Self::of_folder(path))
+            guard::loading(|| Self::of_folder(path, hardware))
         } else {
             let file = std::fs::File::open(path).map_err(read)?;
-            guard::loading(|| Self::of_gguf(file))
+            guard::loading(|| Self::of_gguf(file, hardware))
         };
         refused.map_err(|refusal: Refusal| refusal.at(path))
     }
@@ -59,23 +61,29 @@ impl Survey {
         Some(self.needed_bytes <= self.available_bytes?)
     }
 
-    fn of_gguf(file: std::fs::File) -> Result<Self, Refusal> {
+    fn of_gguf(file: std::fs::File, hardware: Hardware) -> Result<Self, Refusal> {
         let file_bytes = file.metadata()?.len();
         let file = Gguf::open(Box::new(file))?;
         let config = load::config_of(&file)?;
-        let device = &Device::Cpu;
-        let weights = GgufWeights { file: &file, device, own: config.is_small(), kept: None };
+        let memory = |device: &Device| GgufWeights::new(&file, device, &config).memory();
+        let device =
+            hardware.surveyed(config.is_small(), |device| memory(device) + load::room(&config))?;
         let stored = file.tensors.values().map(|entry| {
             let numbers = entry.shape.iter().map(|&size| size as u64).product();
             (format!("{:?}", entry.dtype).to_lowercase(), numbers, entry.bytes)
         });
-        Ok(Self::new(&config, stored, Some(file_bytes), weights.memory()))
+        Ok(Self::new(&config, stored, Some(file_bytes), memory(&device), &device))
     }
 
-    fn of_folder(folder: &Path) -> Result<Self, Refusal> {
+    fn of_folder(folder: &Path, hardware: Hardware) -> Result<Self, Refusal> {
         let config = Config::from_json(&load::settings_of(folder)?)?;
-        let weights = SafetensorsWeights::look(folder, &Device::Cpu, config.is_small())?;
-        Ok(Self::new(&config, weights.stored(), None, weights.memory()))
+        let on = |device: &Device| SafetensorsWeights::look(folder, device, config.owns(device));
+        let needs = |device: &Device| {
+            on(device).map_or(0, |weights| weights.memory()) + load::room(&config)
+        };
+        let device = hardware.surveyed(config.is_small(), needs)?;
+        let weights = on(&device)?;
+        Ok(Self::new(&config, weights.stored(), None, weights.memory(), &device))
     }
 
     /// Of weights, each with how it is stored, its count of numbers and of bytes.
@@ -84,6 +92,7 @@ impl Survey {
         stored: impl Iterator<Item = (String, u64, u64)>,
         file_bytes: Option<u64>,
         weights_bytes: u64,
+        device: &Device,
     ) -> Self {
         let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
         let mut parameters = 0;
@@ -102,7 +111,8 @@ impl Survey {
             weights_bytes,
             cache_bytes_per_token: config.cache_bytes_per_token(),
             needed_bytes: weights_bytes + load::room(config),
-            available_bytes: memory::available_bytes(),
+            device: device::name(device),
+            available_bytes: device::available_bytes(device),
         }
     }
 }
@@ -118,7 +128,10 @@ mod tests {
     #[test]
     fn a_file_and_a_folder_of_one_model_are_told_alike() {
         let (file, folder) = (fixture("qwen2-f32.gguf"), fixture("qwen2"));
-        let (file, folder) = (Survey::of(&file).unwrap(), Survey::of(&folder).unwrap());
+        let (file, folder) = (
+            Survey::of(&file, Hardware::Auto).unwrap(),
+            Survey::of(&folder, Hardware::Auto).unwrap(),
+        );
         assert_eq!((&*file.architecture, &*folder.architecture), ("qwen2", "qwen2"));
         assert_eq!((&*file.stored_as, &*folder.stored_as), ("f32", "bf16"));
         assert_eq!(file.cache_bytes_per_token, folder.cache_bytes_per_token);
@@ -133,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_too_large_for_the_machine_does_not_fit() {
         let of = |needed_bytes, available_bytes| {
-            let survey = Survey::of(&fixture("qwen2-f32.gguf")).unwrap();
+            let survey = Survey::of(&fixture("qwen2-f32.gguf"), Hardware::Cpu).unwrap();
             Survey { needed_bytes, available_bytes, ..survey }.fits()
         };
         assert_eq!(of(2, Some(1)), Some(false));
@@ -143,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_no_model_is_refused_as_when_it_is_loaded() {
-        let of = |name: &str| Survey::of(&fixture(name)).unwrap_err().to_string();
+        let of = |name: &str| Survey::of(&fixture(name), Hardware::Cpu).unwrap_err().to_string();
         assert!(of("generate.py").contains("damaged or not supported"));
         assert!(of("absent.gguf").starts_with("cannot read"));
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::llm::{Candidate, Interrupt, Next, Sampling, Usage};
+use crate::llm::{Candidate, Hardware, Interrupt, Next, Sampling, Usage};
 use crate::transcript::Role;
 
 /// Forces a beginning, then leaves two texts, so that what comes next often came before.
@@ -26,7 +26,7 @@ pub(super) fn fixture() -> PathBuf {
 }
 
 pub(super) fn model(reuse: Reuse) -> LocalModel {
-    let mut model = LocalModel::load(&fixture(), None, Renderer::Here).unwrap();
+    let mut model = LocalModel::load(&fixture(), Hardware::Auto, None, Renderer::Here).unwrap();
     model.reuse = reuse;
     model
 }

@@ -1,5 +1,6 @@
 //! A recording played by a tiny model.
 
+use datarus_agent::llm::Hardware;
 use datarus_agent::llm::chat_template::Renderer;
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::*;
 fn model() -> LocalModel {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models/qwen2-q8_0.gguf");
-    LocalModel::load(&path, None, Renderer::Here).unwrap()
+    LocalModel::load(&path, Hardware::Auto, None, Renderer::Here).unwrap()
 }
 
 /// An analysis of two steps.
