@@ -1,13 +1,14 @@
 """Makes model files of random weights in the shapes of real models, for timing: speed does not depend on values.
 
     python tests/bench/engine_models.py write 0.5B /tmp/models/0.5B-F16.gguf
+    python tests/bench/engine_models.py blocks 8B Q4_K_M /tmp/models/8B-Q4_K_M.gguf
     python tests/bench/engine_models.py tell /tmp/models/0.5B-Q4_K_M.gguf
     python tests/bench/engine_models.py words /tmp/models/0.5B-Q4_K_M.gguf qwen.tiktoken /tmp/models/words.gguf
 
 Run it with a Python that has gguf and numpy. `write` makes an F16 file whose tokenizer llama.cpp and Datarus both
-accept; `tell` prints as JSON which types a file's tensors have, and how many bytes one token reads; `words` copies a
-file and gives it the vocabulary of Qwen (the package `dashscope` carries it as `resources/qwen.tiktoken`), so that text
-becomes as many tokens as in life.
+accept; `blocks` makes a quantised one at once, of blocks without meaning, in seconds; `tell` prints as JSON which types
+a file's tensors have, and how many bytes one token reads; `words` copies a file and gives it the vocabulary of Qwen
+(the package `dashscope` carries it as `resources/qwen.tiktoken`), so that text becomes as many tokens as in life.
 """
 
 from __future__ import annotations
@@ -83,8 +84,9 @@ SHAPES = {
     "0.5B": Shape("qwen2", 24, 896, 4_864, 14, 2, 64),
     "1.5B": Shape("qwen2", 28, 1_536, 8_960, 12, 2, 128),
     "8B": Shape("qwen3", 36, 4_096, 12_288, 32, 8, 128, tied=False),
+    "14B": Shape("qwen2", 48, 5_120, 13_824, 40, 8, 128, tied=False),
 }
-"""Qwen2.5-0.5B, Qwen2.5-1.5B and Qwen3-8B."""
+"""Qwen2.5-0.5B, Qwen2.5-1.5B, Qwen3-8B and Qwen2.5-14B."""
 
 
 def byte_tokens() -> list[str]:
@@ -105,10 +107,12 @@ def vocabulary() -> tuple[list[str], list[int]]:
     return tokens, kinds
 
 
-def describe(writer: gguf.GGUFWriter, name: str, shape: Shape) -> None:
+def describe(
+    writer: gguf.GGUFWriter, name: str, shape: Shape, kind: gguf.LlamaFileType = gguf.LlamaFileType.MOSTLY_F16
+) -> None:
     """Writes sizes, tokenizer and template into the header."""
     writer.add_name(f"{name} of random weights")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(kind)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)
@@ -160,6 +164,63 @@ def write(name: str, path: Path) -> None:
     numbers = np.random.default_rng(SEED)
     for tensor, size in shape.tensors():
         writer.write_tensor_data(values(tensor, size, numbers))
+    writer.close()
+
+
+def pool_of(kind: gguf.GGMLQuantizationType, count: int, numbers: np.random.Generator) -> np.ndarray:
+    """So many blocks of a type, any bytes but for the scales, with which products stay of the size of one."""
+    _, size = gguf.GGML_QUANT_SIZES[kind]
+    blocks = numbers.integers(0, 256, (count, size), np.uint8)
+    scale = lambda value: np.frombuffer(np.float16(value).tobytes(), np.uint8)  # noqa: E731
+    if kind == gguf.GGMLQuantizationType.Q4_K:
+        # Quarter bytes of 0 to 15 times scales of 0 to 63, less 7.5 times as much on the average.
+        blocks[:, 0:2], blocks[:, 2:4] = scale(9e-5), scale(9e-5 * 7.5)
+    elif kind == gguf.GGMLQuantizationType.Q6_K:
+        blocks[:, -2:] = scale(1.2e-5)
+    else:
+        blocks[:, 0:2] = scale(2e-4)
+    return blocks.reshape(-1)
+
+
+def kind_of(tensor: str, layers: int, name: str) -> gguf.GGMLQuantizationType:
+    """How llama.cpp stores a matrix in a file of this name."""
+    kinds = gguf.GGMLQuantizationType
+    if name == "Q8_0":
+        return kinds.Q8_0
+    layer = re.match(r"blk\.(\d+)\.(attn_v|ffn_down)\.", tensor)
+    if layer:
+        index, eighth = int(layer[1]), layers // 8
+        more = index < eighth or index >= 7 * layers // 8 or (index - eighth) % 3 == 2
+        return kinds.Q6_K if more else kinds.Q4_K
+    return kinds.Q6_K if tensor == "output.weight" else kinds.Q4_K
+
+
+def blocks(name: str, type_name: str, path: Path) -> None:
+    """Writes a quantised file of a shape, of the same blocks over and over."""
+    shape = SHAPES[name]
+    writer = gguf.GGUFWriter(path, shape.architecture)
+    describe(writer, name, shape, gguf.LlamaFileType[f"MOSTLY_{type_name}"])
+    tensors = []
+    for tensor, size in shape.tensors():
+        kind = kind_of(tensor, shape.layers, type_name) if len(size) == 2 else None
+        if kind is None:
+            writer.add_tensor_info(tensor, size, np.dtype(np.float32), size[0] * 4)
+        else:
+            per_block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+            if size[1] % per_block:
+                raise SystemExit(f"error: `{tensor}` has rows of {size[1]}, expected whole blocks of {per_block}")
+            size = (size[0], size[1] // per_block * block_bytes)
+            writer.add_tensor_info(tensor, size, np.dtype(np.uint8), size[0] * size[1], raw_dtype=kind)
+        tensors.append((tensor, size, kind))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    numbers = np.random.default_rng(SEED)
+    kinds = {kind for _, _, kind in tensors if kind is not None}
+    pools = {kind: pool_of(kind, 1 << 17, numbers) for kind in kinds}
+    for tensor, size, kind in tensors:
+        filled = values(tensor, size, numbers) if kind is None else np.resize(pools[kind], size)
+        writer.write_tensor_data(filled)
     writer.close()
 
 
@@ -227,6 +288,10 @@ def main() -> int:
     making = commands.add_parser("write", help="make an F16 file")
     making.add_argument("shape", choices=SHAPES)
     making.add_argument("file", type=Path)
+    quick = commands.add_parser("blocks", help="make a quantised file of blocks without meaning")
+    quick.add_argument("shape", choices=SHAPES)
+    quick.add_argument("type", choices=("Q4_K_M", "Q8_0"))
+    quick.add_argument("file", type=Path)
     telling = commands.add_parser("tell", help="print a file's types as JSON")
     telling.add_argument("file", type=Path)
     copying = commands.add_parser("words", help="copy a file with a real vocabulary")
@@ -236,6 +301,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command == "write":
         write(arguments.shape, arguments.file)
+    elif arguments.command == "blocks":
+        blocks(arguments.shape, arguments.type, arguments.file)
     elif arguments.command == "words":
         words(arguments.file, arguments.vocabulary, arguments.to)
     else:
