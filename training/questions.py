@@ -43,9 +43,9 @@ TWO_FILES = {"join": "join", "stack": "stack", "unmatched": "unmatched", "which 
 SHARES = {"aggregate": 2, "group": 3, "top": 2, "count": 2}
 
 
-def plan(count):
-    """The family of each question: each in turn, some more often."""
-    order = [family for family in [*MAKERS, *TWO_FILES] for _ in range(SHARES.get(family, 1))]
+def plan(count, kinds=()):
+    """The family of each question: each in turn, some more often; those of `kinds`, or all."""
+    order = [family for family in kinds or [*MAKERS, *TWO_FILES] for _ in range(SHARES.get(family, 1))]
     return [order[i % len(order)] for i in range(count)]
 
 
@@ -67,12 +67,12 @@ def make(player, family, seed):
             return episode
 
 
-def write(out, count, seed):
+def write(out, count, seed, kinds=()):
     """Writes the questions and their files."""
     out = out.resolve()
     player = Player(out / "scratch", evaluation=True)
     records = []
-    for at, family in enumerate(plan(count)):
+    for at, family in enumerate(plan(count, kinds)):
         episode = make(player, family, seed * 1_000_003 + at)
         task = episode.tasks[0]
         name = f"q{at:03d}"
@@ -106,12 +106,13 @@ def main():
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--public", action="store_true", help="the questions over public tables instead")
+    parser.add_argument("--planted", action="store_true", help="only questions on whose way something goes wrong")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.public:
         write_public(args.out)
     else:
-        write(args.out, args.count, args.seed)
+        write(args.out, args.count, args.seed, PLANTED if args.planted else ())
 
 
 if __name__ == "__main__":

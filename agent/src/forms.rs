@@ -1,6 +1,6 @@
 //! The forms that a small model was taught: sentences and code with places for names, numbers and a variable.
 //!
-//! A model of a few million parameters knows which form a question asks for long before it writes every token of it
+//! A model of some million parameters knows which form a question asks for long before it writes every token of it
 //! without a slip. So its file lists the forms, and decoding keeps to them: the model chooses among forms and among
 //! what may fill their places, and everything between costs it nothing.
 
