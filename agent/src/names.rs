@@ -226,6 +226,12 @@ impl Names {
                 |name: &&&str| self.kinds.may_be(name, kind) && !self.kinds.may_be(name, other);
             mentioned.iter().filter(is_only).count()
         };
+        let no_mention = mentions.iter().all(|mention| *mention == 0.0);
+        // A column that the question does not speak of may stay as it is.
+        let mentions_spoilt = columns
+            .iter()
+            .zip(&mentions)
+            .any(|(name, mention)| *mention > 0.0 && self.kinds.may_be(name, Kind::Spoilt));
         (!columns.is_empty()).then(|| Demand {
             columns: mentioned.len() + told,
             measures: only(Kind::Measure, Kind::Group),
@@ -239,12 +245,12 @@ impl Names {
             },
             number: !self.asked.is_empty(),
             tables: Tables {
-                spoilt: self.kinds.has_spoilt(),
+                spoilt: self.kinds.has_spoilt() && (no_mention || mentions_spoilt),
                 two_files: self.files.len() > 1,
                 pair: self.pair(),
             },
             flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
-            nothing: mentions.iter().all(|mention| *mention == 0.0),
+            nothing: no_mention,
         })
     }
 

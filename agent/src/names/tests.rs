@@ -87,3 +87,15 @@ fn what_columns_hold_is_known_of_an_output_that_is_not_read_again() {
     assert!(may_be("species") && !may_be("mass"));
     check(&names, Place::File, "species", &[]);
 }
+
+#[test]
+fn a_text_is_made_a_number_only_where_the_question_speaks_of_it() {
+    let spoilt = |question: &str| {
+        let mut names = Names::default();
+        names.learn_task(question, &[]);
+        names.learn_observation("store|units|revenue\nS1|3|$1,120.50\nS2|1|$99.00");
+        names.demand().is_some_and(|demand| demand.tables.spoilt)
+    };
+    assert!(spoilt("total revenue") && spoilt("turnover?"));
+    assert!(!spoilt("total units by manager"));
+}
