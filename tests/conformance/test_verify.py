@@ -44,8 +44,9 @@ def changed(folder: Path, change) -> None:
     (folder / "n.ipynb").write_text(json.dumps(notebook))
 
 
-def by_id(notebook: dict, id: str) -> dict:
-    return next(cell for cell in notebook["cells"] if cell["id"] == id)
+def first(notebook: dict, part: str) -> dict:
+    """The cell of the first turn whose id ends so: `-1c` is its first code, `-a` its answer."""
+    return next(cell for cell in notebook["cells"] if cell["id"].startswith("t_") and cell["id"].endswith(part))
 
 
 def test_a_notebook_holds_whose_data_are_the_same(datarus: str, folder: Path) -> None:
@@ -85,9 +86,9 @@ def test_data_that_are_gone_fail_the_cells(datarus: str, folder: Path) -> None:
 
 def test_an_output_that_was_touched_up_is_found(datarus: str, folder: Path) -> None:
     def touch_up(notebook: dict) -> None:
-        cell = by_id(notebook, "t_79b4ea3e-1c")
+        cell = first(notebook, "-1c")
         cell["outputs"][0]["data"]["text/plain"] = "".join(cell["outputs"][0]["data"]["text/plain"]).replace("152", "999")
-        answer = by_id(notebook, "t_79b4ea3e-a")
+        answer = first(notebook, "-a")
         answer["source"] = "".join(answer["source"]).replace("[152]", "[999]")
 
     changed(folder, touch_up)
@@ -136,7 +137,7 @@ def test_what_is_shown_by_cells_that_do_not_run_does_not_hold(datarus: str, fold
 
 def test_a_check_that_was_interrupted_says_nothing_of_what_it_did_not_reach(datarus: str, folder: Path) -> None:
     def interrupt(notebook: dict) -> None:
-        at = next(at for at, cell in enumerate(notebook["cells"]) if cell["id"] == "t_79b4ea3e-a")
+        at = notebook["cells"].index(first(notebook, "-a"))
         notebook["cells"][at + 1 : at + 1] = [code_cell("stop", "raise KeyboardInterrupt")]
 
     changed(folder, interrupt)
