@@ -130,7 +130,7 @@ class Scene:
         self.name, self.ext = f"{table.stem}.{ext}", ext
         self.listed = None  # All files of the folder.
         self.namespace = {"__name__": "__main__"}
-        self.v, self.dirty, self.misnamed = "df", None, False
+        self.v, self.spoilt, self.misnamed = "df", None, False
         self.episode = Episode()
         self.episode.kinds = {column.text: column.kind for column in table.columns}
 
@@ -141,7 +141,7 @@ class Scene:
         task = self._task(seen=not loaded)
         if task is None:
             return None
-        self.dirty = self._spoil(task) if self.rng.random() < 0.05 else None
+        self.spoilt = self._spoil(task) if self.rng.random() < 0.05 else None
         self.sep = ";" if self.ext == "csv" and not loaded and self.rng.random() < 0.02 else None
         if not loaded and self.rng.random() < 0.1:
             self._move()
@@ -196,7 +196,7 @@ class Scene:
             outputs = cell.run(code, dict(self.namespace))
             if cell.failed(outputs):
                 self.episode.step(thought, code, observe(outputs), FAILED, "mistake")
-        quoted = self.dirty.quoted
+        quoted = self.spoilt.quoted
         code = f"{self.v}[{quoted}] = {self.v}[{quoted}].str.replace(r'[^0-9.-]', '', regex=True).astype(float)\n{self.v}.head(3)"
         self._run(f"Make {quoted} a number.", code, GO_ON)
 
@@ -209,8 +209,8 @@ class Scene:
         task, self.sep = maker(context), ";" if planted == "semicolon" else None
         if task is None:
             return None
-        self.dirty = self._spoil(task) if planted == "texts" else None
-        if planted == "texts" and self.dirty is None:
+        self.spoilt = self._spoil(task) if planted == "texts" else None
+        if planted == "texts" and self.spoilt is None:
             return None
         write(self.table.frame(), self.name, self.ext, self.sep)
         self.misnamed = planted == "misnamed"
@@ -274,9 +274,9 @@ class Scene:
         if loaded and task.family in ("load", "columns") and not task.steps:
             if task.family == "load":
                 task.steps = [("First rows.", f"{self.v}.head(3)")]
-        if self.dirty is not None and task.steps:
+        if self.spoilt is not None and task.steps:
             self._clean(task)
-            self.dirty = None
+            self.spoilt = None
         for thought, code in task.steps or ():
             if self.rng.random() < 0.035:
                 self._slip(thought, code)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from . import data, tokens
 from .curves import Curve
-from .drill import Drill
+from .drill import ROWS, Drill
 from .model import Model, Shape
 from .optimizers import make_optimizers
 from .wiring import wire
@@ -206,7 +206,7 @@ class Trainer:
         (total / weight).backward()
         self.log.add("loss", own.item(), own_count.item())
         if share < self.args.drill_until and self.chance.random() < self.args.drill:
-            exercise = [tensor.to(self.args.device) for tensor in self.drill.batch(64 if self.on_gpu else 16)]
+            exercise = [tensor.to(self.args.device) for tensor in self.drill.batch(4 * ROWS if self.on_gpu else ROWS)]
             with self.narrow:
                 copied, _, _, copies = loss_of(self.model, *exercise)
             (copied / copies * 0.5).backward()

@@ -1,12 +1,16 @@
 """The decoder: the same with and without its cache; the copying heads are there from the start."""
 
+import itertools
+import pathlib
+import tempfile
 import unittest
 
+import numpy as np
 import torch
 
 from training.model import Cache, Model, Shape
 from training.optimizers import orthogonal
-from training.train import rate
+from training.train import Newest, rate
 from training.wiring import wire
 
 SMALL = Shape(vocab=64, width=64, layers=2, heads=4, kv_heads=2, hidden=96, context=64)
@@ -46,6 +50,20 @@ class Decoder(unittest.TestCase):
         self.assertLess(rate(0), 0.1)
         self.assertEqual(rate(0.2), 1.0)
         self.assertLessEqual(rate(0.999), 0.011)
+
+
+class Shards(unittest.TestCase):
+    def test_what_nobody_has_read_comes_first_and_nothing_is_waited_for(self):
+        with tempfile.TemporaryDirectory() as place:
+            folder = pathlib.Path(place)
+            for number in range(2 * Newest.TOGETHER):
+                arrays = {"ids": np.full(8, number + 1, np.uint16), "classes": np.zeros(8, np.uint8), "lengths": np.array([8], np.int32)}
+                np.savez(folder / f"{number:05d}.npz", **arrays)
+            (folder / "00099.part.npz").write_bytes(b"not whole yet")
+            batches = itertools.islice(Newest(folder, budget=8), 3 * Newest.TOGETHER)
+            read = [int(ids[0, 0]) for ids, _ in batches]
+        self.assertEqual(sorted(read[: 2 * Newest.TOGETHER]), list(range(1, 2 * Newest.TOGETHER + 1)))
+        self.assertLessEqual(set(read[2 * Newest.TOGETHER :]), set(read))
 
 
 if __name__ == "__main__":

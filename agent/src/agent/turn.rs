@@ -408,9 +408,13 @@ fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
     names.learn_variables(&task.variables);
     names.learn_task(&task.prompt, &info.words);
     let seen = |step: &Step| observe(&step.code, &step.execution, profile);
-    let turns = task.history.iter().filter_map(Past::turn);
-    turns.flat_map(|turn| &turn.steps).for_each(|step| names.learn_table(&seen(step)));
-    for turn in visible(profile, task).iter().filter_map(Past::turn) {
+    let shown = visible(profile, task);
+    // What a table holds is known also of outputs that are not shown again.
+    let hidden = if shown.len() < task.history.len() { task.history.as_slice() } else { &[] };
+    for step in hidden.iter().filter_map(Past::turn).flat_map(|turn| &turn.steps) {
+        names.learn_table(&seen(step));
+    }
+    for turn in shown.iter().filter_map(Past::turn) {
         names.learn_question(&turn.prompt);
         turn.steps.iter().for_each(|step| names.learn_observation(&seen(step)));
     }

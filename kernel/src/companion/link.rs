@@ -100,7 +100,7 @@ pub(super) async fn connect(
     tasks.spawn(read(outputs, Channel::IoPub, reporter.clone(), ended.clone()));
     let mut queues = Vec::new();
     for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
-        let (send, receive) = dealer(connection, channel).await?;
+        let (send, receive) = dealer(connection, channel, Bytes::from_static(b"datarus")).await?;
         tasks.spawn(read(receive, channel, reporter.clone(), ended.clone()));
         let (queue, waiting) = mpsc::unbounded_channel();
         tokio::spawn(write(send, waiting));
@@ -161,19 +161,25 @@ impl Receive for Subscriber {
     }
 }
 
-async fn dealer(
+/// A socket to one of a kernel's channels. Its identity is to be one on all of them: ipykernel sends `input_request` to
+/// the identity of the shell request.
+pub(super) async fn dealer(
     connection: &ConnectionInfo,
     channel: Channel,
+    identity: Bytes,
 ) -> ZmqResult<(DealerSendHalf, DealerRecvHalf)> {
     let mut options = SocketOptions::default();
-    // One identity on all channels: ipykernel sends `input_request` to the identity of the shell request.
-    options.peer_identity(PeerIdentity::try_from(Bytes::from_static(b"datarus"))?);
+    options.peer_identity(PeerIdentity::try_from(identity)?);
     let mut socket = DealerSocket::with_options(options);
     socket.connect(&connection.endpoint(channel)).await?;
     Ok(socket.split())
 }
 
-async fn write(mut socket: DealerSendHalf, mut queue: mpsc::UnboundedReceiver<Multipart>) {
+/// Sends what is queued, until the queue or the socket ends.
+pub(super) async fn write(
+    mut socket: DealerSendHalf,
+    mut queue: mpsc::UnboundedReceiver<Multipart>,
+) {
     while let Some(multipart) = queue.recv().await {
         let Ok(message) = ZmqMessage::try_from(multipart) else { continue };
         if socket.send(message).await.is_err() {

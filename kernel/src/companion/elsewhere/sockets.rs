@@ -4,12 +4,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use zeromq::util::PeerIdentity;
-use zeromq::{
-    DealerRecvHalf, DealerSendHalf, DealerSocket, Socket as _, SocketOptions, SocketRecv as _,
-    SocketSend as _, ZmqError, ZmqMessage, ZmqResult,
-};
+use zeromq::{DealerRecvHalf, SocketRecv as _, ZmqError, ZmqResult};
 
+use crate::companion::link::{dealer, write};
 use crate::connection::{Channel, ConnectionInfo};
 use crate::wire::{Frames, ReplayGuard, SigningKey};
 use crate::zmtp::{Multipart, Security, Subscriber, ZmtpError};
@@ -100,27 +97,6 @@ impl SocketLine {
                 Ok(frames) => return Ok((channel, frames)),
                 Err(error) => tracing::warn!(%error, "dropped a message of a kernel"),
             }
-        }
-    }
-}
-
-async fn dealer(
-    connection: &ConnectionInfo,
-    channel: Channel,
-    identity: Bytes,
-) -> ZmqResult<(DealerSendHalf, DealerRecvHalf)> {
-    let mut options = SocketOptions::default();
-    options.peer_identity(PeerIdentity::try_from(identity)?);
-    let mut socket = DealerSocket::with_options(options);
-    socket.connect(&connection.endpoint(channel)).await?;
-    Ok(socket.split())
-}
-
-async fn write(mut socket: DealerSendHalf, mut queue: mpsc::UnboundedReceiver<Multipart>) {
-    while let Some(multipart) = queue.recv().await {
-        let Ok(message) = ZmqMessage::try_from(multipart) else { continue };
-        if socket.send(message).await.is_err() {
-            return;
         }
     }
 }
