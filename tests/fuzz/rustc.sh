@@ -3,6 +3,8 @@
 # optimised. The dependencies stay as the tests have built them. Stable Rust takes these flags; a sanitizer needs nightly;
 # what reads foreign bytes has no `unsafe`, and the products that have it look at lengths first.
 case " $* " in
+    # A script that builds is no fuzzer: nothing there would take the counters.
+    *" --crate-name build_script_build "*) exec "$@" ;;
     *" --crate-name "*)
         exec "$@" -Copt-level=2 -Cpasses=sancov-module \
             -Cllvm-args=-sanitizer-coverage-level=4 \
