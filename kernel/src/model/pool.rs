@@ -1,7 +1,6 @@
 //! One model for several kernels of this process, each of which asks it in turn.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use datarus_agent::llm::{
     Completion, Constraint, GenerateRequest, Interrupt, Model, ModelError, ModelInfo,
@@ -12,13 +11,20 @@ use super::{Kept, load};
 use crate::config::{Config, ModelSource};
 use crate::prompt::Loader;
 
-type Shared = Arc<Mutex<Box<dyn Model>>>;
+/// Makes a model.
+type Make = dyn Fn() -> Result<Box<dyn Model>, ModelError> + Send + Sync;
 
 /// The models of this process; a copy lends the same ones.
 #[derive(Clone)]
 pub struct Pool {
     info: ModelInfo,
-    models: Vec<Shared>,
+    models: Vec<Arc<Shared>>,
+}
+
+/// A model, and how it is made anew.
+struct Shared {
+    model: Mutex<Option<Box<dyn Model>>>,
+    make: Arc<Make>,
 }
 
 impl Pool {
@@ -31,19 +37,24 @@ impl Pool {
         if let Some(threads) = config.threads {
             datarus_agent::llm::limit_threads(threads.get());
         }
-        let kept = Kept { weights: config.weights.as_ref(), kv: None };
-        let program: &Path = &config.sandbox.program;
         let n = if matches!(config.model, ModelSource::Served(_)) { n.max(1) } else { 1 };
-        let models: Vec<Box<dyn Model>> = (0..n)
-            .map(|_| load(&config.model, config.device, kept, program))
-            .collect::<Result<_, _>>()?;
-        Ok(Self::of(models))
+        let config = config.clone();
+        Self::of(n, move || {
+            let kept = Kept { weights: config.weights.as_ref(), kv: None };
+            load(&config.model, config.device, kept, &config.sandbox.program)
+        })
     }
 
-    /// Of models that are there; at least one.
-    pub fn of(models: Vec<Box<dyn Model>>) -> Self {
+    /// Of so many models, at least one.
+    fn of(
+        n: usize,
+        make: impl Fn() -> Result<Box<dyn Model>, ModelError> + Send + Sync + 'static,
+    ) -> Result<Self, ModelError> {
+        let make: Arc<Make> = Arc::new(make);
+        let models: Vec<Box<dyn Model>> = (0..n).map(|_| make()).collect::<Result<_, _>>()?;
         let info = models.first().expect("a pool has a model").info().clone();
-        Self { info, models: models.into_iter().map(|model| Arc::new(Mutex::new(model))).collect() }
+        let shared = |model| Shared { model: Mutex::new(Some(model)), make: Arc::clone(&make) };
+        Ok(Self { info, models: models.into_iter().map(|model| Arc::new(shared(model))).collect() })
     }
 
     /// What is known of the model.
@@ -54,23 +65,37 @@ impl Pool {
     /// Gives kernel number `at` its model.
     pub fn loader(&self, at: usize) -> Loader {
         let at = at % self.models.len();
-        let model = self.models.get(at).expect("a remainder is below the length").clone();
+        let shared = self.models.get(at).expect("a remainder is below the length").clone();
         let info = self.info.clone();
-        Box::new(move |_| Ok(Box::new(Lent { info: info.clone(), model: Arc::clone(&model) })))
+        Box::new(move |_| Ok(Box::new(Lent { info: info.clone(), shared: Arc::clone(&shared) })))
+    }
+}
+
+impl Shared {
+    /// Does something with the model, when nobody else does.
+    fn with<T>(
+        &self,
+        act: impl FnOnce(&mut dyn Model) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        let mut slot = self.model.lock().unwrap_or_else(|poisoned| {
+            // What a panic left behind in the model is not to be trusted. It goes before another one takes its room.
+            let mut slot = poisoned.into_inner();
+            *slot = None;
+            self.model.clear_poison();
+            slot
+        });
+        let model = match &mut *slot {
+            Some(model) => model,
+            none => none.insert((self.make)()?),
+        };
+        act(model.as_mut())
     }
 }
 
 /// A model that others ask, too.
 struct Lent {
     info: ModelInfo,
-    model: Shared,
-}
-
-impl Lent {
-    fn lock(&self) -> Result<MutexGuard<'_, Box<dyn Model>>, ModelError> {
-        let broken = "it failed unexpectedly in another notebook: start again";
-        self.model.lock().map_err(|_| ModelError::Compute(String::from(broken)))
-    }
+    shared: Arc<Shared>,
 }
 
 impl Model for Lent {
@@ -79,7 +104,7 @@ impl Model for Lent {
     }
 
     fn count_tokens(&self, messages: &[ChatMessage]) -> Result<usize, ModelError> {
-        self.lock()?.count_tokens(messages)
+        self.shared.with(|model| model.count_tokens(messages))
     }
 
     fn generate(
@@ -88,13 +113,18 @@ impl Model for Lent {
         constraint: &mut dyn Constraint,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
-        self.lock()?.generate(request, constraint, on_text)
+        self.shared.with(|model| model.generate(request, constraint, on_text))
     }
 
     fn read_ahead(&mut self, messages: &[ChatMessage], interrupt: &Interrupt) {
         // Another notebook's answer comes first.
-        if let Ok(mut model) = self.model.try_lock() {
+        if let Ok(mut slot) = self.shared.model.try_lock()
+            && let Some(model) = &mut *slot
+        {
             model.read_ahead(messages, interrupt);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
