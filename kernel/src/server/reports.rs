@@ -1,6 +1,7 @@
 //! Reports that a page asks for: written by a thread of their own, since pages take seconds to set, and told of when
 //! they are there.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread;
 
@@ -37,7 +38,10 @@ impl Server {
         };
         let (comm, events) = (comm.to_owned(), self.events.clone());
         thread::spawn(move || {
-            let written = written(&order);
+            // Pages are set by others' libraries, and whoever waits for a report hears how it ended in any case.
+            let written = catch_unwind(AssertUnwindSafe(|| written(&order))).unwrap_or_else(|_| {
+                Err(String::from("its writer failed unexpectedly; another format may do (Jupyter's log says where it failed)"))
+            });
             // The loop is gone only when the kernel ends.
             let _ = events.send(Event::Reported(Reported { comm, to, written }));
         });
