@@ -18,6 +18,7 @@ pub mod inspector;
 pub mod names;
 pub mod observation;
 pub mod plan;
+pub mod refine;
 pub mod reward;
 pub mod rows;
 pub mod trajectory;

@@ -222,7 +222,7 @@ fn folder_of(file: &Path) -> Result<PathBuf, HeadlessError> {
 }
 
 /// The files that are named, and the data files in the folders that are, all without links.
-fn sources(named: &[PathBuf]) -> Result<Vec<PathBuf>, HeadlessError> {
+pub(crate) fn sources(named: &[PathBuf]) -> Result<Vec<PathBuf>, HeadlessError> {
     let mut files = Vec::new();
     for path in named {
         let real = std::fs::canonicalize(path)

@@ -9,7 +9,7 @@ use datarus_kernel::cli::Cli;
 use tests::frontend::binary;
 
 /// Each command, and a file whose tests run it.
-const TESTED: [(&str, &str); 22] = [
+const TESTED: [(&str, &str); 24] = [
     ("ask", "tests/it/headless.rs"),
     ("run", "tests/conformance/test_notebooks.py"),
     ("report", "tests/conformance/test_report.py"),
@@ -23,6 +23,8 @@ const TESTED: [(&str, &str); 22] = [
     ("bench", "tests/it/bench.rs"),
     ("bench compare", "tests/it/bench.rs"),
     ("episodes make", "tests/it/episodes_cut.rs"),
+    ("episodes tasks", "tests/it/thought_up.rs"),
+    ("episodes refine", "tests/it/thought_up.rs"),
     ("episodes from", "tests/it/episodes_commands.rs"),
     ("episodes inspect", "tests/it/episodes_commands.rs"),
     ("episodes export", "tests/conformance/test_rows.py"),

@@ -49,6 +49,7 @@ mod setting;
 mod sources;
 mod step_outputs;
 mod templates;
+mod thought_up;
 mod three_places;
 mod tidy;
 mod ungrounded;

@@ -78,6 +78,10 @@ pub struct EpisodesArgs {
 pub enum EpisodesCommand {
     /// Have tasks solved, every step executed, many at once.
     Make(Box<MakeArgs>),
+    /// Have a model that looks at data files think up tasks about them, with answers that it has computed.
+    Tasks(Box<TasksArgs>),
+    /// Have a model write the thoughts of trajectories anew, so that they reason in words; what ran stays as it is.
+    Refine(RefineArgs),
     /// Take the turns of a notebook, as you have edited them, for trajectories; nothing leaves this machine.
     From(FromArgs),
     /// Say what is wrong with trajectories.
@@ -115,6 +119,49 @@ pub struct MakeArgs {
     /// The kernel's settings.
     #[command(flatten)]
     pub engine: EngineArgs,
+}
+
+/// Arguments of `datarus episodes tasks`.
+#[derive(Debug, Args)]
+pub struct TasksArgs {
+    /// Data files, and folders with such; the model works on copies.
+    #[arg(required = true, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Where the tasks go, for `episodes make`; a file that is there is gone on with.
+    #[arg(short, long, value_name = "FILE", env = "DATARUS_OUTPUT")]
+    pub output: PathBuf,
+    /// Tasks that the file is to have.
+    #[arg(long, value_name = "N", default_value = "20", env = "DATARUS_COUNT")]
+    pub count: NonZeroUsize,
+    /// Print the counts as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
+    /// The kernel's settings; `--model` names who thinks up the tasks.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// Arguments of `datarus episodes refine`.
+#[derive(Debug, Args)]
+pub struct RefineArgs {
+    /// Files of trajectories; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where the trajectories go; a file that is there is gone on with.
+    #[arg(short, long, value_name = "FILE", env = "DATARUS_OUTPUT")]
+    pub output: PathBuf,
+    /// The chat model that writes: a GGUF file, a folder with safetensors, or a server's address.
+    #[arg(long, value_name = "MODEL", env = "DATARUS_MODEL")]
+    pub model: PathBuf,
+    /// Words that a new thought has one of [default: because, but, check, first, however, instead, since, therefore].
+    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    pub keywords: Vec<String>,
+    /// How a server is asked.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// Print the counts as JSON.
+    #[arg(long, env = "DATARUS_JSON")]
+    pub json: bool,
 }
 
 /// Arguments of `datarus episodes from`.

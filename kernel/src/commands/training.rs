@@ -9,28 +9,34 @@ use anyhow::{Context as _, Result};
 use datarus_agent::agent::Limits;
 use datarus_agent::inspector::inspect;
 use datarus_agent::llm::{Hardware, Interrupt, Model, Profile};
+use datarus_agent::refine::{KEYWORDS, Refiner};
 use datarus_agent::reward::{Judge, JudgeError, RewardModel as _, Settings, score};
 use datarus_agent::rows::{self, Format};
+use serde::Serialize;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, INTERRUPTED, announce, block_on, print, print_json, say};
+use crate::cli::EndpointArgs;
 use crate::cli::training::{
-    EpisodesCommand, ExportArgs, FromArgs, InspectArgs, MakeArgs, Recipe, RewardArgs, RowFormat,
-    RowProfile, TrainArgs,
+    EpisodesCommand, ExportArgs, FromArgs, InspectArgs, MakeArgs, Recipe, RefineArgs, RewardArgs,
+    RowFormat, RowProfile, TasksArgs, TrainArgs,
 };
 use crate::config::{Config, ModelSource};
 use crate::headless::Progress;
+use crate::model::pool::Pool;
 use crate::model::{self, Kept};
 use crate::notebook::Notebook;
-use crate::training::lines::trajectories;
+use crate::training::lines::{going_on, trajectories};
 use crate::training::make::{self, Made};
 use crate::training::reward::{Summary, bench, line};
-use crate::training::{export, from_notebook, recipe};
+use crate::training::{export, from_notebook, questioner, recipe};
 
 pub(super) fn episodes(command: EpisodesCommand) -> Result<u8> {
     match command {
         EpisodesCommand::Make(args) => make(*args),
+        EpisodesCommand::Tasks(args) => think_up(*args),
+        EpisodesCommand::Refine(args) => refine(&args),
         EpisodesCommand::From(args) => from(args),
         EpisodesCommand::Inspect(args) => look_through(&args),
         EpisodesCommand::Export(args) => hand_on(args),
@@ -108,6 +114,84 @@ fn summary(made: &Made) -> String {
         made.broken,
         made.kept
     )
+}
+
+fn think_up(args: TasksArgs) -> Result<u8> {
+    let config = Config::resolve(&args.engine, Vec::new())?;
+    announce(&config);
+    let pool = Pool::load(&config, 1)?;
+    let job = questioner::Job { data: args.data, output: args.output, count: args.count.get() };
+    let mut progress = Progress::on_stderr();
+    let mut told = |there: usize| progress.pass(&format!("{there} of {} tasks", job.count));
+    let made =
+        block_on(async { Ok(questioner::question(&config, &pool, &job, &mut told).await?) })?;
+    if args.json {
+        print_json(&made)?;
+    }
+    let questioner::Made { tasks, kept, refused, interrupted, given_up } = made;
+    progress.tell(&format!("{tasks} tasks written, {kept} there already, {refused} not taken"));
+    if let Some(why) = given_up {
+        progress.tell(&format!(
+            "given up, since the model wrote no task that could be taken: {why}; choose one that keeps to the form"
+        ));
+        return Ok(FAILED);
+    }
+    Ok(if interrupted { INTERRUPTED } else { 0 })
+}
+
+/// What came of writing thoughts anew.
+#[derive(Default, Serialize)]
+struct Rewritten {
+    /// Trajectories that were written.
+    trajectories: usize,
+    /// Those that were there already.
+    kept: usize,
+    /// Thoughts that are new, and those that are the old ones.
+    thoughts: [usize; 2],
+    /// Whether it was stopped before its end.
+    interrupted: bool,
+}
+
+fn refine(args: &RefineArgs) -> Result<u8> {
+    let words = args.keywords.iter().map(|word| word.trim().to_lowercase());
+    let mut keywords: Vec<String> = words.filter(|word| !word.is_empty()).collect();
+    if keywords.is_empty() {
+        keywords = KEYWORDS.map(String::from).into();
+    }
+    let mut model = chat_model(&args.model, &args.endpoint)?;
+    let stop = Interrupt::default();
+    stop_on_interrupt(stop.clone())?;
+    let mut refiner = Refiner { model: model.as_mut(), keywords: &keywords, interrupt: &stop };
+    let (mut file, mut known) = going_on(&args.output)?;
+    let (mut progress, mut made) = (Progress::on_stderr(), Rewritten::default());
+    for path in &args.files {
+        for trajectory in trajectories(path)? {
+            let trajectory = trajectory?;
+            if !known.insert(trajectory.id.clone()) {
+                made.kept += 1;
+                continue;
+            }
+            let new = refiner.refine(&trajectory)?;
+            if stop.is_set() {
+                made.interrupted = true;
+                break;
+            }
+            writeln!(file, "{}", new.trajectory.line())
+                .with_context(|| format!("cannot write `{}`", args.output.display()))?;
+            made.trajectories += 1;
+            made.thoughts[0] += new.rewritten;
+            made.thoughts[1] += new.left;
+            progress.pass(&format!("{} trajectories", made.trajectories));
+        }
+    }
+    if args.json {
+        print_json(&made)?;
+    }
+    let Rewritten { trajectories, kept, thoughts: [rewritten, left], interrupted } = made;
+    progress.tell(&format!(
+        "{trajectories} trajectories written, {kept} there already; {rewritten} thoughts are new, {left} are as they were"
+    ));
+    Ok(if interrupted { INTERRUPTED } else { 0 })
 }
 
 fn from(args: FromArgs) -> Result<u8> {
@@ -210,7 +294,8 @@ pub(super) fn reward(args: RewardArgs) -> Result<u8> {
     if args.bench {
         return measure(&args);
     }
-    let mut judge = args.judge.as_ref().map(|_| judge(&args)).transpose()?;
+    let judge = args.judge.as_ref().map(|model| chat_model(model, &args.endpoint));
+    let mut judge = judge.transpose()?;
     let settings = Settings::default();
     let (mut summary, mut unjudged) = (Summary::default(), 0_usize);
     for path in &args.files {
@@ -236,8 +321,9 @@ pub(super) fn reward(args: RewardArgs) -> Result<u8> {
     Ok(if unjudged > 0 { FAILED } else { 0 })
 }
 
-fn judge(args: &RewardArgs) -> Result<Box<dyn Model>> {
-    let source = ModelSource::named(args.judge.as_deref(), &args.endpoint)?;
+/// A model that is asked as a chat model is, beside a kernel.
+fn chat_model(named: &Path, endpoint: &EndpointArgs) -> Result<Box<dyn Model>> {
+    let source = ModelSource::named(Some(named), endpoint)?;
     if let Some(notice) = model::notice(&source) {
         say(&notice);
     }

@@ -134,6 +134,17 @@ impl Session {
         })
     }
 
+    /// What the cells so far have printed.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        let outputs = self.cells.iter().filter(|cell| cell["cell_type"] == "code");
+        let outputs = outputs.filter_map(|cell| cell["outputs"].as_array()).flatten();
+        let text = |output: &Value| {
+            let text = output["text"].as_str().or_else(|| output["data"]["text/plain"].as_str());
+            text.map(str::to_owned)
+        };
+        outputs.filter_map(text).collect()
+    }
+
     /// Runs code that leaves no trace and prints one JSON value; null when it fails.
     ///
     /// # Errors

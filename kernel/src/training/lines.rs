@@ -1,7 +1,8 @@
 //! Files of trajectories, one line of JSON each.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use datarus_agent::trajectory::{Trajectory, TrajectoryError};
@@ -53,4 +54,32 @@ pub fn trajectories(
         })),
         Err(source) => Some(Err(LinesError::Read { path: path.clone(), source })),
     }))
+}
+
+/// Opens a file of trajectories to go on at its end; also the names of those that are there. A line that was cut off is
+/// taken back.
+///
+/// # Errors
+/// When it cannot be read and written, or holds anything else.
+pub fn going_on(path: &Path) -> Result<(File, HashSet<String>), LinesError> {
+    let failed = |source| LinesError::Read { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut known = HashSet::new();
+    for (at, line) in text[..whole].lines().enumerate() {
+        let read = Trajectory::parse(line).map_err(|source| LinesError::Line {
+            path: path.to_owned(),
+            line: at + 1,
+            source,
+        })?;
+        known.insert(read.id);
+    }
+    let end = u64::try_from(whole).unwrap_or(u64::MAX);
+    file.set_len(end).map_err(failed)?;
+    file.seek(SeekFrom::End(0)).map_err(failed)?;
+    Ok((file, known))
 }

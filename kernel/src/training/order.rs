@@ -39,6 +39,20 @@ pub struct Order {
 const APART: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Order {
+    /// A task about files, which somebody else solves.
+    pub(super) fn of(task: Task, files: Vec<FileOrder>) -> Self {
+        Self {
+            task,
+            episode: String::new(),
+            files,
+            before: String::new(),
+            removed: Vec::new(),
+            solution: Vec::new(),
+            solver: Value::Null,
+            sample: 0,
+        }
+    }
+
     /// The seed of what a model draws in it.
     pub(super) fn draw_seed(&self, seed: u64) -> u64 {
         let of_task = seed.wrapping_add(self.task.seed.unwrap_or_default());
