@@ -61,6 +61,7 @@ use owed::OwedSteps;
 use own::OwnRequests;
 use pages::Pages;
 use prompt_cell::PromptCell;
+use recovery::LastSign;
 use relay::Relayed;
 pub(crate) use reports::Reported;
 use request::Request;
@@ -140,6 +141,7 @@ pub async fn run_with(
         owed: OwedSteps::default(),
         journals: Journals::new(config.state.as_ref().map(|state| state.join("journal"))),
         prompt: None,
+        last_sign: None,
         setting: None,
         unanswered: 0,
         turns: 0,
@@ -183,6 +185,8 @@ struct Server {
     owed: OwedSteps,
     journals: Journals,
     prompt: Option<PromptCell>,
+    /// The page of the turn before, until it has shown that it lives.
+    last_sign: Option<LastSign>,
     /// A cell that sets what Python may reach; it and a prompt never run together.
     setting: Option<SettingCell>,
     /// How many questions of Python's the user has not answered.
@@ -266,6 +270,7 @@ impl Server {
             self.prompt.as_ref().and_then(PromptCell::deadline),
             self.ladder.as_ref().and_then(Ladder::deadline),
             self.setting_deadline(),
+            self.last_sign.as_ref().map(|asked| asked.until),
         ]
         .into_iter()
         .flatten()
@@ -279,6 +284,7 @@ impl Server {
         }
         self.climb_ladder(now);
         self.on_setting_deadline(now);
+        self.on_last_sign_deadline(now);
         self.on_turn_deadline(now);
     }
 

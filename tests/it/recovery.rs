@@ -299,6 +299,41 @@ async fn a_step_that_a_silent_page_was_told_to_run_is_not_run_when_it_speaks_aga
 }
 
 #[tokio::test]
+async fn a_turn_that_ended_in_a_page_that_is_gone_comes_to_one_that_is_open() {
+    let state = tempfile::tempdir().unwrap();
+    let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;
+    let mut page = open(&mut client).await;
+    let (mut other, mut second) = beside(&client, "> go").await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    // The last that its tab does is to run the step.
+    page.until(&mut client, "execute").await;
+    assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
+    assert_eq!((second.waiting(&other), second.told.len()), (0, 1), "{:?}", second.told);
+    second.until(&mut other, "restore").await;
+    second.until(&mut other, "patch").await;
+    assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
+    assert_eq!((second.cells[2].outputs[0]["text"].as_str(), second.ran.len()), (Some("one\n"), 0));
+}
+
+#[tokio::test]
+async fn a_turn_that_ended_in_a_page_that_lives_stays_there() {
+    let state = tempfile::tempdir().unwrap();
+    let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;
+    let mut page = open(&mut client).await;
+    let (mut other, mut second) = beside(&client, "> go").await;
+    page.ask(&mut client, "p", "> go").await;
+    page.until(&mut client, "read").await;
+    // Longer than a page is waited for; then the other one is told of a turn of its own alone.
+    client.run("import time; time.sleep(4)").await;
+    second.write("q", "> go");
+    second.run(&mut other, "q").await;
+    let begin = second.until(&mut other, "begin").await;
+    assert_eq!(begin["prompt"], "q");
+    assert!(second.told.iter().all(|data| data["op"] != "restore"), "{:?}", second.told);
+}
+
+#[tokio::test]
 async fn a_page_that_says_little_keeps_its_turn() {
     let state = tempfile::tempdir().unwrap();
     let slow = step("Slow.", "import time; time.sleep(8)");

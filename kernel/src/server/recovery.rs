@@ -2,7 +2,8 @@
 //!
 //! A page that is closed or loaded again says so, but that word may be lost. When another page of the notebook opens
 //! while a turn runs, or is open and the page that shows the turn has fallen silent, that page is asked for a sign of
-//! life; without one, the turn goes on in the other page.
+//! life; without one, the turn goes on in the other page. A page in which a turn has ended is asked once more, since what
+//! came last may have reached nobody.
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,14 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Rival {
     comm: String,
+    pub(super) until: Instant,
+}
+
+/// A page that showed a turn to its end, and the one that gets the turn unless the first gives a sign of life.
+#[derive(Debug)]
+pub(super) struct LastSign {
+    comm: String,
+    other: String,
     pub(super) until: Instant,
 }
 
@@ -86,6 +95,7 @@ impl Server {
     /// A page has said something.
     pub(super) fn note_life(&mut self, comm: &str) {
         self.pages.set_silent(comm, false);
+        self.last_sign.take_if(|asked| asked.comm == comm);
         let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
         if let Some(live) = live.filter(|live| live.comm == comm) {
             live.heard = Instant::now();
@@ -129,8 +139,12 @@ impl Server {
 
     /// A turn has ended: a page that had taken it over gets the prompt's own outputs, and one that it was taken from,
     /// should it live, all.
-    pub(super) fn hand_on(&mut self, ended: Option<&Live>) {
-        let Some(live) = ended.filter(|live| live.moved) else { return };
+    pub(super) fn hand_on(&mut self, turn: &str, ended: Option<&Live>) {
+        let Some(live) = ended else { return };
+        self.ask_for_last_sign(turn, live);
+        if !live.moved {
+            return;
+        }
         for comm in std::iter::once(&live.comm).chain(&live.left) {
             let Some(page) = self.pages.of_comm(comm).cloned() else { continue };
             self.restore(&page);
@@ -140,8 +154,29 @@ impl Server {
         }
     }
 
+    /// Asks the page in which a turn has ended whether it lives, if another one could have the turn.
+    fn ask_for_last_sign(&mut self, turn: &str, live: &Live) {
+        let Some(other) = self.pages.besides(&live.path, &live.comm) else { return };
+        let (comm, other) = (live.comm.clone(), other.comm.clone());
+        let read = ToPage::Read { turn: turn.to_owned(), ids: Vec::new() };
+        self.tell(&comm, &NO_PARENT, vec![read]);
+        self.last_sign = Some(LastSign { comm, other, until: Instant::now() + PATIENCE });
+    }
+
+    /// The page in which a turn has ended is gone: another one gets the turn.
+    pub(super) fn on_last_sign_deadline(&mut self, now: Instant) {
+        let Some(gone) = self.last_sign.take_if(|asked| asked.until <= now) else { return };
+        tracing::info!("a page in which a turn has ended gives no sign of life");
+        self.pages.set_silent(&gone.comm, true);
+        let Some(page) = self.pages.of_comm(&gone.other).cloned() else { return };
+        self.restore(&page);
+    }
+
     /// A page has closed: its turn goes on in another one of the notebook, if there is one.
     pub(super) fn leave_page(&mut self, comm: &str) {
+        if let Some(asked) = self.last_sign.as_mut().filter(|asked| asked.comm == comm) {
+            asked.until = Instant::now();
+        }
         let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());
         let left = live.filter(|live| live.comm == comm);
         let other = left.and_then(|live| self.pages.besides(&live.path, comm));

@@ -374,7 +374,7 @@ impl Server {
         if failed && request.execute().is_none_or(|content| content.stop_on_error) {
             self.abort_waiting();
         }
-        self.hand_on(prompt.live.as_deref());
+        self.hand_on(prompt.view.turn(), prompt.live.as_deref());
         self.advance();
     }
 
