@@ -23,6 +23,7 @@ pub mod reward;
 pub mod rows;
 pub mod trajectory;
 
+mod aside;
 mod chat;
 mod mention;
 mod prompt;

@@ -1,26 +1,20 @@
-//! Thoughts of trajectories, written anew by a chat model so that they reason in words; what ran stays as it is. Pure but
-//! for the model.
+//! Thoughts of trajectories, written anew by a chat model so that they reason in words; what ran stays as it is.
 //!
 //! DeepAnalyze's trajectories were refined with keywords of reasoning ([arXiv 2510.16872](https://arxiv.org/abs/2510.16872));
 //! the keywords, the prompt, and what a new thought is held to are ours.
 
-use crate::agent::Outcome;
+use crate::agent::{Mode, Outcome};
+use crate::aside::{ask, message, told};
 use crate::dialect::disarm;
 use crate::grounding::missing;
-use crate::llm::{GenerateRequest, Interrupt, Model, ModelError, Profile, Sampling, Unconstrained};
-use crate::observation::{observe, shorten};
+use crate::llm::{FinishReason, Interrupt, Model, ModelError};
+use crate::observation::failed;
 use crate::trajectory::{Trajectory, Worth};
-use crate::transcript::{ChatMessage, Role, Segment};
+use crate::transcript::{Role, Segment};
 
 /// Words that a thought reasons with, where the caller names none.
 pub const KEYWORDS: [&str; 8] =
     ["because", "but", "check", "first", "however", "instead", "since", "therefore"];
-
-/// Tokens that an answer may take: a model may think first.
-const MAX_TOKENS: usize = 4_096;
-
-/// Characters of one output that the model sees.
-const OUTPUT: usize = 1_500;
 
 /// Characters of a thought.
 const THOUGHT: usize = 1_200;
@@ -41,21 +35,31 @@ pub struct Refined {
 
 /// A chat model, local or served, that writes thoughts anew.
 pub struct Refiner<'m> {
-    /// The model.
-    pub model: &'m mut dyn Model,
-    /// A new thought has one of these, in lower case.
-    pub keywords: &'m [String],
-    /// Set from another thread to stop: all thoughts to come are the old ones.
-    pub interrupt: &'m Interrupt,
+    model: &'m mut dyn Model,
+    keywords: &'m [String],
+    interrupt: &'m Interrupt,
+    /// The episode of the trajectory before, and what was asked and answered in it.
+    episode: (String, String),
 }
 
-impl Refiner<'_> {
-    /// Writes the thoughts anew of all steps that are examples, and the last one.
+impl<'m> Refiner<'m> {
+    /// Each new thought has one of the keywords, which are in lower case. Once the interrupt is set, all thoughts are the
+    /// old ones.
+    pub fn new(model: &'m mut dyn Model, keywords: &'m [String], interrupt: &'m Interrupt) -> Self {
+        Self { model, keywords, interrupt, episode: Default::default() }
+    }
+
+    /// Writes the thoughts anew of all steps that are examples and ran, and the last one. Where nothing runs, the thought
+    /// is the work, and stays.
     ///
     /// # Errors
     /// When the model fails. A thought of its that cannot be taken is no error.
     pub fn refine(&mut self, trajectory: &Trajectory) -> Result<Refined, ModelError> {
         let mut new = trajectory.clone();
+        let mut known = self.begun(trajectory);
+        if trajectory.task.mode == Mode::Reflection {
+            return Ok(Refined { trajectory: new, rewritten: 0, left: 0 });
+        }
         let (mut rewritten, mut left) = (0, 0);
         let mut put = |place: &mut String, text: Option<String>| match text {
             Some(text) => {
@@ -64,22 +68,17 @@ impl Refiner<'_> {
             }
             None => left += 1,
         };
-        let mut known = format!("# Question\n{}", trajectory.task.prompt.trim());
         for done in &mut new.steps {
-            let step = &mut done.step;
-            let (thought, code) = (step.thought.trim().to_owned(), step.code.trim());
-            let seen = shorten(&observe(&step.code, &step.execution, Profile::Full), OUTPUT);
-            let number = step.number;
-            let told = format!("# Step {number}\n{thought}\n\n{code}\n\nOutput:\n{seen}");
-            if done.worth == Worth::Example {
-                let below = format!("# The code below it\n{code}");
-                put(&mut step.thought, self.rewritten(&known, &thought, &below)?);
+            if done.worth == Worth::Example && !failed(&done.step.execution) {
+                let below = format!("# The code below it\n{}", done.step.code.trim());
+                let text = self.rewritten(&known, &done.step.thought, &below)?;
+                put(&mut done.step.thought, text);
             }
-            known = format!("{known}\n\n{told}");
+            known = format!("{known}\n\n{}", told(done));
         }
         if let Outcome::Answered { thought, answer, .. } = &mut new.outcome {
             let below = format!("# The answer below it\n{}", answer.trim());
-            let text = self.rewritten(&known, thought.trim(), &below)?;
+            let text = self.rewritten(&known, thought, &below)?;
             put(thought, text);
         }
         if rewritten > 0 {
@@ -92,14 +91,30 @@ impl Refiner<'_> {
         Ok(Refined { trajectory: new, rewritten, left })
     }
 
-    /// A new thought for what stands below it; none if the model writes none that can be taken.
+    /// What the model knows of a trajectory before its first step; notes it for the next one of its episode.
+    fn begun(&mut self, trajectory: &Trajectory) -> String {
+        let (episode, earlier) = &mut self.episode;
+        if *episode != trajectory.episode {
+            *earlier = String::new();
+            episode.clone_from(&trajectory.episode);
+        }
+        let question = trajectory.task.prompt.trim();
+        let known = format!("{earlier}# Question\n{question}");
+        let answer = trajectory.answer().unwrap_or("(none)").trim();
+        for part in ["# An earlier question\n", question, "\n\n# Its answer\n", answer, "\n\n"] {
+            earlier.push_str(part);
+        }
+        known
+    }
+
+    /// A new thought for what stands below it; none if the model writes none that can be taken, or has no room for it.
     fn rewritten(
         &mut self,
         known: &str,
         thought: &str,
         below: &str,
     ) -> Result<Option<String>, ModelError> {
-        let keywords = self.keywords.join(", ");
+        let (thought, keywords) = (thought.trim(), self.keywords.join(", "));
         let told = format!(
             "{known}\n\n# The thought\n{thought}\n\n{below}\n\n# Connecting words\n{keywords}"
         );
@@ -108,26 +123,23 @@ impl Refiner<'_> {
             message(Role::User, Segment::Data(disarm(&told))),
         ];
         for _ in 0..TRIES {
-            let length = self.model.info().context_length;
-            let room = length.saturating_sub(self.model.count_tokens(&messages)?);
-            let request = GenerateRequest {
-                messages: &messages,
-                stop: &[],
-                sampling: &Sampling::Greedy,
-                seed: 0,
-                max_new_tokens: room.min(MAX_TOKENS),
-                interrupt: self.interrupt,
+            let completion = match ask(self.model, &messages, self.interrupt) {
+                Err(ModelError::ContextFull { .. }) => return Ok(None),
+                completion => completion?,
             };
-            let written = self.model.generate(&request, &mut Unconstrained, &mut |_| ())?.text;
             if self.interrupt.is_set() {
                 return Ok(None);
             }
             // Some models think first, between tags.
-            let text = written.rsplit("</think>").next().unwrap_or_default().trim();
-            let Some(fault) = fault(text, &told, self.keywords) else {
+            let text = completion.text.rsplit("</think>").next().unwrap_or_default().trim();
+            let is_cut = completion.finish_reason != FinishReason::Stop;
+            let cut = is_cut.then(|| String::from("it was cut off: be brief"));
+            let Some(fault) = cut.or_else(|| fault(text, &told, self.keywords)) else {
                 return Ok(Some(text.to_owned()));
             };
-            messages.push(message(Role::Assistant, Segment::Data(disarm(text))));
+            // No server is told that its model said nothing.
+            let said = if text.is_empty() { "(nothing)" } else { text };
+            messages.push(message(Role::Assistant, Segment::Data(disarm(said))));
             let again = format!("It cannot be taken: {fault}. Write the thought again.");
             messages.push(message(Role::User, Segment::Data(again)));
         }
@@ -152,10 +164,6 @@ fn fault(text: &str, told: &str, keywords: &[String]) -> Option<String> {
     let missing = missing(text, &[told], &[]);
     let named = missing.join(", ");
     (!missing.is_empty()).then(|| format!("numbers of it stand nowhere: {named}"))
-}
-
-fn message(role: Role, segment: Segment) -> ChatMessage {
-    ChatMessage { role, content: vec![segment] }
 }
 
 /// Whether a text has a word, or words, whole and in any case.

@@ -1,6 +1,7 @@
 //! The program `datarus`: reads the command line, does the work, turns errors into exit codes.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         }))
         .with(lines)
         .init();
+    std::panic::set_hook(Box::new(tell_panic));
     match commands::run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -47,6 +49,14 @@ fn main() -> ExitCode {
             ExitCode::from(error.code)
         }
     }
+}
+
+/// Tells where a panic was. Its words may quote what it failed at, such as a cell, which only a trace may hold.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+    tracing::error!(%place, %thread, "a fault of this program");
+    tracing::trace!(%panic, "what it said");
 }
 
 fn ended(done: Result<(), String>) -> ExitCode {

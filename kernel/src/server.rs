@@ -141,7 +141,7 @@ pub async fn run_with(
         owed: OwedSteps::default(),
         journals: Journals::new(config.state.as_ref().map(|state| state.join("journal"))),
         prompt: None,
-        last_sign: None,
+        last_signs: Vec::new(),
         setting: None,
         unanswered: 0,
         turns: 0,
@@ -185,8 +185,8 @@ struct Server {
     owed: OwedSteps,
     journals: Journals,
     prompt: Option<PromptCell>,
-    /// The page of the turn before, until it has shown that it lives.
-    last_sign: Option<LastSign>,
+    /// Pages in which turns have ended, until they have shown that they live.
+    last_signs: Vec<LastSign>,
     /// A cell that sets what Python may reach; it and a prompt never run together.
     setting: Option<SettingCell>,
     /// How many questions of Python's the user has not answered.
@@ -270,7 +270,7 @@ impl Server {
             self.prompt.as_ref().and_then(PromptCell::deadline),
             self.ladder.as_ref().and_then(Ladder::deadline),
             self.setting_deadline(),
-            self.last_sign.as_ref().map(|asked| asked.until),
+            self.last_signs.iter().map(|asked| asked.until).min(),
         ]
         .into_iter()
         .flatten()

@@ -317,6 +317,51 @@ async fn a_turn_that_ended_in_a_page_that_is_gone_comes_to_one_that_is_open() {
 }
 
 #[tokio::test]
+async fn a_turn_that_ended_in_a_page_that_closes_before_it_has_seen_that_comes_to_one_that_is_open()
+{
+    let state = tempfile::tempdir().unwrap();
+    let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;
+    let mut page = open(&mut client).await;
+    let (mut other, mut second) = beside(&client, "> go").await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    page.until(&mut client, "execute").await;
+    client.end_of(&prompt).await;
+    page.close(&mut client).await;
+    second.until(&mut other, "restore").await;
+    second.until(&mut other, "patch").await;
+    assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_has_begun_by_then_is_left_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let slow = "import time; n = globals().get('n', 0) + 1; time.sleep(5); print(n)";
+    let script =
+        [step("First.", "print('one')"), answer("One."), step("Slow.", slow), answer("1.")];
+    let mut client = kernel(state.path(), &script).await;
+    let mut page = open(&mut client).await;
+    let (mut other, mut second) = beside(&client, "> go").await;
+    page.write("p", "> go");
+    let prompt = page.run(&mut client, "p").await;
+    page.until(&mut client, "execute").await;
+    client.end_of(&prompt).await;
+    // The first page is gone, which is not known yet.
+    second.write("q", "> more");
+    let more = second.run(&mut other, "q").await;
+    second.until(&mut other, "done").await;
+    assert_eq!(other.end_of(&more).await.reply["status"], "ok");
+    let count = |op: &str| second.told.iter().filter(|data| data["op"] == op).count();
+    assert_eq!(
+        (count("begin"), count("execute"), count("restore")),
+        (1, 1, 1),
+        "{:?}",
+        second.told
+    );
+    assert_eq!(client.run("print(n)").await.text("stdout"), "1\n");
+}
+
+#[tokio::test]
 async fn a_turn_that_ended_in_a_page_that_lives_stays_there() {
     let state = tempfile::tempdir().unwrap();
     let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;

@@ -65,7 +65,7 @@ fn tasks_that_a_model_has_thought_up_and_computed_are_made_and_checked() {
     let server = StandIn::start(vec![
         step(TOTAL),
         answer(&first),
-        step("print(len(df))"),
+        step("import pandas as pd\nprint(len(pd.read_csv(\"sales.csv\")))"),
         answer(&json!([rows]).to_string()),
     ]);
     let thought_up = ["episodes", "tasks", "data", "-o", "tasks.jsonl", "--count", "2", "--json"];
@@ -77,7 +77,9 @@ fn tasks_that_a_model_has_thought_up_and_computed_are_made_and_checked() {
     assert_eq!(again, counts(0, 2, 0));
     let asked = server.asked();
     assert_eq!(asked.len(), 4);
-    assert!(asked[2].body.to_string().contains("- What is the total revenue?"));
+    let next = asked[2].body.to_string();
+    assert!(next.contains("- What is the total revenue?"), "{next}");
+    assert!(next.contains("is answered by `317.25`, which no cell printed"), "{next}");
 
     let solver = StandIn::start(vec![
         step(TOTAL),
@@ -122,7 +124,7 @@ fn the_embedded_model_is_not_asked_for_tasks_and_one_that_writes_none_is_given_u
     let chatty = datarus(folder.path(), &[&thought_up[..], &["--model", &server.address]].concat());
     let said = String::from_utf8_lossy(&chatty.stderr);
     assert_eq!(chatty.status.code(), Some(1), "{said}");
-    assert!(said.contains("no task that could be taken: it had no list of JSON"), "{said}");
+    assert!(said.contains("no task that could be taken: there was no list of JSON"), "{said}");
 }
 
 #[test]
@@ -151,7 +153,8 @@ fn thoughts_are_written_anew_where_they_can_be_taken_and_what_ran_stays() {
     let refine = ["episodes", "refine", "done.jsonl", "-o", "new.jsonl", "--json"];
     let refine = [&refine[..], &["--model", &server.address]].concat();
     let made = told(&datarus(folder.path(), &refine));
-    let expected = json!({"trajectories": 2, "kept": 0, "thoughts": [2, 2], "interrupted": false});
+    let expected =
+        json!({"trajectories": 2, "kept": 0, "rewritten": 2, "left": 2, "interrupted": false});
     assert_eq!(made, expected);
     let new = lines(&folder.path().join("new.jsonl"));
     let thoughts = |line: &Value| -> Vec<Value> {
@@ -177,7 +180,41 @@ fn thoughts_are_written_anew_where_they_can_be_taken_and_what_ran_stays() {
     let whole = std::fs::read_to_string(folder.path().join("new.jsonl")).unwrap();
     std::fs::write(folder.path().join("new.jsonl"), &whole[..whole.len() - 9]).unwrap();
     let made = told(&datarus(folder.path(), &refine));
-    let expected = json!({"trajectories": 1, "kept": 1, "thoughts": [0, 2], "interrupted": false});
+    let expected =
+        json!({"trajectories": 1, "kept": 1, "rewritten": 0, "left": 2, "interrupted": false});
     assert_eq!(made, expected);
     assert_eq!(std::fs::read_to_string(folder.path().join("new.jsonl")).unwrap(), whole);
+}
+
+#[test]
+fn a_task_that_is_taken_out_by_hand_leaves_the_others_as_they_are() {
+    let folder = sales();
+    let list = |names: &[&str]| {
+        let tasks: Vec<Value> = names
+            .iter()
+            .map(|name| json!({"question": name, "answer": {"kind": "report"}}))
+            .collect();
+        answer(&json!(tasks).to_string())
+    };
+    let server = StandIn::start(vec![list(&["One?", "Two?", "Three?"]), list(&["Four?"])]);
+    // In the folder of the data, where neither it nor what is made of it may become data.
+    let thought_up =
+        ["episodes", "tasks", "data", "-o", "data/tasks.jsonl", "--count", "3", "--json"];
+    let thought_up = [&thought_up[..], &["--model", &server.address]].concat();
+    told(&datarus(folder.path(), &thought_up));
+    let path = folder.path().join("data/tasks.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept: Vec<&str> = text.lines().filter(|line| !line.contains("Two?")).collect();
+    std::fs::write(&path, kept.join("\n")).unwrap();
+    told(&datarus(folder.path(), &thought_up));
+    let tasks = lines(&path);
+    let prompts: Vec<&Value> = tasks.iter().map(|task| &task["task"]["prompt"]).collect();
+    assert_eq!(prompts, ["One?", "Three?", "Four?"]);
+    let mut ids: Vec<&str> =
+        tasks.iter().map(|task| task["task"]["id"].as_str().unwrap()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    for task in &tasks {
+        assert_eq!(task["files"], json!([{"name": "sales.csv", "path": "sales.csv"}]));
+    }
 }

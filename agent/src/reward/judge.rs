@@ -1,17 +1,10 @@
 //! A model that scores steps and wholes, beside what can be reckoned.
 
+use crate::aside::{ask, message, told as told_step};
 use crate::dialect::disarm;
-use crate::llm::Profile;
-use crate::llm::{GenerateRequest, Interrupt, Model, ModelError, Sampling, Unconstrained};
-use crate::observation::{observe, shorten};
+use crate::llm::{Interrupt, Model, ModelError};
 use crate::trajectory::Trajectory;
-use crate::transcript::{ChatMessage, Role, Segment};
-
-/// Tokens that a verdict may take: a model may think first.
-const MAX_TOKENS: usize = 4_096;
-
-/// Characters of one output that the judge sees.
-const OUTPUT: usize = 1_500;
+use crate::transcript::{Role, Segment};
 
 /// Scores each step and the whole of a trajectory: a trained model, or a chat model that is asked ([`Judge`]).
 pub trait RewardModel {
@@ -55,17 +48,7 @@ impl RewardModel for Judge<'_> {
             message(Role::System, Segment::Markup(include_str!("../prompts/judge.md").to_owned())),
             message(Role::User, Segment::Data(told(trajectory))),
         ];
-        let interrupt = Interrupt::default();
-        let room = self.0.info().context_length.saturating_sub(self.0.count_tokens(&messages)?);
-        let request = GenerateRequest {
-            messages: &messages,
-            stop: &[],
-            sampling: &Sampling::Greedy,
-            seed: 0,
-            max_new_tokens: room.min(MAX_TOKENS),
-            interrupt: &interrupt,
-        };
-        let completion = self.0.generate(&request, &mut Unconstrained, &mut |_| ())?;
+        let completion = ask(self.0, &messages, &Interrupt::default())?;
         verdict(&completion.text, trajectory.steps.len()).ok_or_else(|| {
             let from = completion.text.chars().count().saturating_sub(80);
             JudgeError::NoVerdict(completion.text.chars().skip(from).collect())
@@ -73,20 +56,11 @@ impl RewardModel for Judge<'_> {
     }
 }
 
-fn message(role: Role, segment: Segment) -> ChatMessage {
-    ChatMessage { role, content: vec![segment] }
-}
-
 /// The trajectory as the judge reads it. All of it is foreign text: what asks for a score in it is part of what is
 /// judged.
 fn told(trajectory: &Trajectory) -> String {
     let question = format!("# Question\n{}", trajectory.task.prompt.trim());
-    let steps = trajectory.steps.iter().map(|done| {
-        let step = &done.step;
-        let seen = shorten(&observe(&step.code, &step.execution, Profile::Full), OUTPUT);
-        let (thought, code) = (step.thought.trim(), step.code.trim());
-        format!("# Step {}\n{thought}\n\n{code}\n\nOutput:\n{seen}", step.number)
-    });
+    let steps = trajectory.steps.iter().map(told_step);
     let answer = format!("# Answer\n{}", trajectory.answer().unwrap_or("(none)"));
     let parts: Vec<String> = [question].into_iter().chain(steps).chain([answer]).collect();
     disarm(&parts.join("\n\n"))

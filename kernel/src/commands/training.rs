@@ -27,7 +27,7 @@ use crate::headless::Progress;
 use crate::model::pool::Pool;
 use crate::model::{self, Kept};
 use crate::notebook::Notebook;
-use crate::training::lines::{going_on, trajectories};
+use crate::training::lines::{same, trajectories, trajectories_in};
 use crate::training::make::{self, Made};
 use crate::training::reward::{Summary, bench, line};
 use crate::training::{export, from_notebook, questioner, recipe};
@@ -141,13 +141,15 @@ fn think_up(args: TasksArgs) -> Result<u8> {
 
 /// What came of writing thoughts anew.
 #[derive(Default, Serialize)]
-struct Rewritten {
+struct Counts {
     /// Trajectories that were written.
     trajectories: usize,
     /// Those that were there already.
     kept: usize,
-    /// Thoughts that are new, and those that are the old ones.
-    thoughts: [usize; 2],
+    /// Thoughts that are new.
+    rewritten: usize,
+    /// Thoughts that are the old ones.
+    left: usize,
     /// Whether it was stopped before its end.
     interrupted: bool,
 }
@@ -158,13 +160,22 @@ fn refine(args: &RefineArgs) -> Result<u8> {
     if keywords.is_empty() {
         keywords = KEYWORDS.map(String::from).into();
     }
+    if let Some(path) = args.files.iter().find(|path| same(path, &args.output)) {
+        anyhow::bail!("expected another file for what is new, found `{}` twice", path.display());
+    }
     let mut model = chat_model(&args.model, &args.endpoint)?;
+    if model.info().profile == Profile::Compact {
+        anyhow::bail!(
+            "the embedded model writes no free text: name a larger one (docs/models.md lists some)"
+        );
+    }
     let stop = Interrupt::default();
     stop_on_interrupt(stop.clone())?;
-    let mut refiner = Refiner { model: model.as_mut(), keywords: &keywords, interrupt: &stop };
-    let (mut file, mut known) = going_on(&args.output)?;
-    let (mut progress, mut made) = (Progress::on_stderr(), Rewritten::default());
-    for path in &args.files {
+    let mut refiner = Refiner::new(model.as_mut(), &keywords, &stop);
+    let (mut file, mut known) = trajectories_in(&args.output)
+        .with_context(|| format!("cannot use `{}`", args.output.display()))?;
+    let (mut progress, mut made) = (Progress::on_stderr(), Counts::default());
+    'all: for path in &args.files {
         for trajectory in trajectories(path)? {
             let trajectory = trajectory?;
             if !known.insert(trajectory.id.clone()) {
@@ -174,23 +185,28 @@ fn refine(args: &RefineArgs) -> Result<u8> {
             let new = refiner.refine(&trajectory)?;
             if stop.is_set() {
                 made.interrupted = true;
-                break;
+                break 'all;
             }
-            writeln!(file, "{}", new.trajectory.line())
+            file.write_all((new.trajectory.line() + "\n").as_bytes())
                 .with_context(|| format!("cannot write `{}`", args.output.display()))?;
             made.trajectories += 1;
-            made.thoughts[0] += new.rewritten;
-            made.thoughts[1] += new.left;
+            made.rewritten += new.rewritten;
+            made.left += new.left;
             progress.pass(&format!("{} trajectories", made.trajectories));
         }
     }
     if args.json {
         print_json(&made)?;
     }
-    let Rewritten { trajectories, kept, thoughts: [rewritten, left], interrupted } = made;
+    let Counts { trajectories, kept, rewritten, left, interrupted } = made;
     progress.tell(&format!(
         "{trajectories} trajectories written, {kept} there already; {rewritten} thoughts are new, {left} are as they were"
     ));
+    if left > rewritten {
+        progress.tell(
+            "most thoughts could not be taken: do `--keywords` fit their language, does the model keep to what it is told?",
+        );
+    }
     Ok(if interrupted { INTERRUPTED } else { 0 })
 }
 

@@ -193,7 +193,7 @@ pub(super) fn told(record: Option<&TurnRecord>, error: Option<String>) -> Answer
 }
 
 /// The way from a folder to a file, both absolute and without links.
-pub(super) fn relative(folder: &Path, file: &Path) -> String {
+pub(crate) fn relative(folder: &Path, file: &Path) -> String {
     let common = folder.components().zip(file.components()).take_while(|(a, b)| a == b).count();
     let up = folder.components().skip(common).map(|_| Component::ParentDir);
     let way: PathBuf = up.chain(file.components().skip(common)).collect();

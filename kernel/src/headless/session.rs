@@ -134,7 +134,7 @@ impl Session {
         })
     }
 
-    /// What the cells so far have printed.
+    /// What the cells have printed so far.
     pub(crate) fn printed(&self) -> Vec<String> {
         let outputs = self.cells.iter().filter(|cell| cell["cell_type"] == "code");
         let outputs = outputs.filter_map(|cell| cell["outputs"].as_array()).flatten();

@@ -39,11 +39,12 @@ pub(super) struct Rival {
     pub(super) until: Instant,
 }
 
-/// A page that showed a turn to its end, and the one that gets the turn unless the first gives a sign of life.
+/// A page that showed a turn to its end, and is asked for a sign of life.
 #[derive(Debug)]
 pub(super) struct LastSign {
     comm: String,
-    other: String,
+    /// Its notebook.
+    path: String,
     pub(super) until: Instant,
 }
 
@@ -95,7 +96,7 @@ impl Server {
     /// A page has said something.
     pub(super) fn note_life(&mut self, comm: &str) {
         self.pages.set_silent(comm, false);
-        self.last_sign.take_if(|asked| asked.comm == comm);
+        self.last_signs.retain(|asked| asked.comm != comm);
         let live = self.prompt.as_mut().and_then(|prompt| prompt.live.as_mut());
         if let Some(live) = live.filter(|live| live.comm == comm) {
             live.heard = Instant::now();
@@ -137,8 +138,8 @@ impl Server {
         self.move_turn(&rival.comm);
     }
 
-    /// A turn has ended: a page that had taken it over gets the prompt's own outputs, and one that it was taken from,
-    /// should it live, all.
+    /// A turn has ended: its page is asked whether it has seen that. A page that had taken it over gets the prompt's own
+    /// outputs, and one that it was taken from, should it live, all.
     pub(super) fn hand_on(&mut self, turn: &str, ended: Option<&Live>) {
         let Some(live) = ended else { return };
         self.ask_for_last_sign(turn, live);
@@ -156,25 +157,33 @@ impl Server {
 
     /// Asks the page in which a turn has ended whether it lives, if another one could have the turn.
     fn ask_for_last_sign(&mut self, turn: &str, live: &Live) {
-        let Some(other) = self.pages.besides(&live.path, &live.comm) else { return };
-        let (comm, other) = (live.comm.clone(), other.comm.clone());
+        if self.pages.besides(&live.path, &live.comm).is_none() {
+            return;
+        }
+        let (comm, path) = (live.comm.clone(), live.path.clone());
         let read = ToPage::Read { turn: turn.to_owned(), ids: Vec::new() };
         self.tell(&comm, &NO_PARENT, vec![read]);
-        self.last_sign = Some(LastSign { comm, other, until: Instant::now() + PATIENCE });
+        self.last_signs.push(LastSign { comm, path, until: Instant::now() + PATIENCE });
     }
 
-    /// The page in which a turn has ended is gone: another one gets the turn.
+    /// Pages in which turns have ended are gone: others get those turns. What runs by now is left alone.
     pub(super) fn on_last_sign_deadline(&mut self, now: Instant) {
-        let Some(gone) = self.last_sign.take_if(|asked| asked.until <= now) else { return };
-        tracing::info!("a page in which a turn has ended gives no sign of life");
-        self.pages.set_silent(&gone.comm, true);
-        let Some(page) = self.pages.of_comm(&gone.other).cloned() else { return };
-        self.restore(&page);
+        for gone in self.last_signs.extract_if(.., |asked| asked.until <= now).collect::<Vec<_>>() {
+            tracing::info!("a page in which a turn has ended gives no sign of life");
+            self.pages.set_silent(&gone.comm, true);
+            let Some(other) = self.pages.besides(&gone.path, &gone.comm).cloned() else { continue };
+            let running = self.running_turn().map(str::to_owned);
+            for kept in self.journals.turns(&gone.path) {
+                if running.as_ref() != Some(&kept.record.turn) {
+                    self.tell(&other.comm, &NO_PARENT, restoring(&kept, false));
+                }
+            }
+        }
     }
 
     /// A page has closed: its turn goes on in another one of the notebook, if there is one.
     pub(super) fn leave_page(&mut self, comm: &str) {
-        if let Some(asked) = self.last_sign.as_mut().filter(|asked| asked.comm == comm) {
+        for asked in self.last_signs.iter_mut().filter(|asked| asked.comm == comm) {
             asked.until = Instant::now();
         }
         let live = self.prompt.as_ref().and_then(|prompt| prompt.live.as_ref());

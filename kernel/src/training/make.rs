@@ -1,7 +1,7 @@
 //! `datarus episodes make`: many episodes at once, each in a companion of its own, written in the order of the tasks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use datarus_agent::trajectory::Trajectory;
 use serde::Serialize;
 use serde_json::json;
 
+use super::lines::{going_on, same};
 use super::order::{Order, OrderError, episodes, sampled};
 use super::play::{PlayError, Played, Solver, play};
 use super::room::Room;
@@ -341,57 +342,36 @@ impl Out {
 const TAKEN: &str = "{\"v\":";
 const NOT_TAKEN: &str = "{\"episode\":";
 
-/// Whether two paths lead to one file that is there.
-fn same(one: &Path, other: &Path) -> bool {
-    std::fs::canonicalize(one)
-        .is_ok_and(|one| std::fs::canonicalize(other).is_ok_and(|other| one == other))
-}
-
-/// Opens a file of lines that begin with `begin` at the end of its last whole episode, and notes the episodes that it
-/// has; `lengths` tells their lines, where those are more than one. A file of anything else is left as it is.
+/// Opens a file of lines that begin with `begin` to go on after its last whole episode, and notes the episodes that it
+/// has; `lengths` tells their lines, where those are more than one.
 fn go_on(
     path: &Path,
     begin: &str,
     lengths: &HashMap<String, usize>,
     known: &mut HashSet<String>,
 ) -> io::Result<File> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error),
-    };
-    let foreign = |line: &str| {
-        let found: String = line.chars().take(40).collect();
-        io::Error::other(format!(
-            "expected lines that `datarus episodes make` wrote, found `{found}`: name another file"
-        ))
-    };
+    #[derive(serde::Deserialize)]
+    struct Named {
+        episode: String,
+    }
+    let named = |line: &str| serde_json::from_str(line).ok().filter(|_| line.starts_with(begin));
+    let is_ours = |line: &str| named(line).is_some_and(|Named { .. }| true);
+    let expected = "lines that `datarus episodes make` wrote";
+    let (file, text) = going_on(path, begin, expected, &is_ours)?;
     let (mut whole, mut last) = (0, Last::default());
     for line in text.split_inclusive('\n') {
-        #[derive(serde::Deserialize)]
-        struct Named {
-            episode: String,
-        }
-        let Some(complete) = line.strip_suffix('\n') else {
-            if !line.starts_with(begin) && !begin.starts_with(line) {
-                return Err(foreign(line));
+        if let Some(Named { episode }) = named(line) {
+            if last.episode != episode {
+                last = Last { episode: episode.clone(), begins: whole, lines: 0 };
             }
-            break;
-        };
-        let named = serde_json::from_str(complete).ok().filter(|_| complete.starts_with(begin));
-        let Named { episode } = named.ok_or_else(|| foreign(complete))?;
-        if last.episode != episode {
-            last = Last { episode: episode.clone(), begins: whole, lines: 0 };
+            last.lines += 1;
+            known.insert(episode);
         }
-        last.lines += 1;
         whole += line.len();
-        known.insert(episode);
     }
     if lengths.get(&last.episode).is_some_and(|length| last.lines < *length) {
         known.remove(&last.episode);
-        whole = last.begins;
+        file.set_len(u64::try_from(last.begins).unwrap_or(u64::MAX))?;
     }
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.set_len(u64::try_from(whole).unwrap_or(0))?;
     Ok(file)
 }

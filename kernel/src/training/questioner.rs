@@ -1,22 +1,25 @@
 //! `datarus episodes tasks`: tasks about data files, thought up by a model in the loop that users meet.
 //!
-//! It looks at the files with Python and computes the right answers: a task is not taken if a number of its answer was
-//! printed by no cell. The questioner of DeepAnalyze's data
-//! ([arXiv 2510.16872](https://arxiv.org/abs/2510.16872)) gives a task its constraints, too: here a checklist.
+//! It looks at the files with Python and computes the right answers: a task is taken only if cells have printed what
+//! answers it. The questioner of DeepAnalyze's data ([arXiv 2510.16872](https://arxiv.org/abs/2510.16872)) gives a task its
+//! constraints, too: here a checklist.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use datarus_agent::grounding::missing;
 use datarus_agent::llm::Profile;
 use datarus_agent::reward::{Checker, Expected};
 use datarus_agent::trajectory::{Checklist, Task};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::lines::{going_on, same};
 use super::order::{Content, FileOrder, Order, OrderError, episodes};
+use crate::cells::source_sha;
 use crate::config::Config;
+use crate::headless::ask::relative;
 use crate::headless::session::{Asked, Session};
 use crate::headless::{HeadlessError, sources};
 use crate::model::pool::Pool;
@@ -24,8 +27,14 @@ use crate::model::pool::Pool;
 /// Tasks that are asked for at once.
 const AT_ONCE: usize = 5;
 
+/// Questions that a model is told to be there already; the newest.
+const TOLD: usize = 40;
+
 /// Answers in a row without a task that can be taken, after which it is given up.
 const PATIENCE: usize = 3;
+
+/// How a line of tasks begins.
+const BEGIN: &str = "{\"task\":";
 
 /// What is to be made.
 #[derive(Debug, Clone)]
@@ -64,6 +73,12 @@ pub enum QuestionerError {
         /// Why.
         source: io::Error,
     },
+    /// There are no data.
+    #[error("expected data files besides tasks and trajectories, found none")]
+    NoData,
+    /// A file's name is no text.
+    #[error("expected a path that is UTF-8, found `{}`", .0.display())]
+    NotText(PathBuf),
     /// Two files bear one name.
     #[error(
         "two files are named `{0}`: a task finds its files in one folder, so give one of them another name"
@@ -82,6 +97,9 @@ pub enum QuestionerError {
         "the embedded model cannot think up tasks: name a larger one with `--model MODEL` or `DATARUS_MODEL` (docs/models.md lists some)"
     )]
     TooSmall,
+    /// The model cannot be asked.
+    #[error("the model gave no answer: {0}")]
+    NoAnswer(String),
     /// The kernel cannot run.
     #[error(transparent)]
     Kernel(#[from] HeadlessError),
@@ -91,14 +109,23 @@ pub enum QuestionerError {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Draft {
     question: String,
-    answer: Checker,
+    answer: Right,
     #[serde(default)]
     reads: Vec<String>,
     #[serde(default)]
     makes: Vec<String>,
 }
 
-/// Has tasks thought up until there are enough. `told` hears after each answer how many there are.
+/// The right answer; numbers may stand there as such.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Right {
+    kind: Expected,
+    #[serde(default)]
+    values: Vec<Value>,
+}
+
+/// Has tasks thought up until there are enough, each time by a kernel of its own with fresh copies of the files. `told`
+/// hears after each answer how many there are.
 ///
 /// # Errors
 /// When a file, the kernel or the model cannot be used. What was written stays, and the same call goes on.
@@ -111,32 +138,136 @@ pub async fn question(
     if pool.info().profile == Profile::Compact {
         return Err(QuestionerError::TooSmall);
     }
-    let files = named(&sources(&job.data)?)?;
     let mut out = Out::open(&job.output)?;
+    let files = Files::of(&job.data, &job.output)?;
     let mut made = Made { kept: out.questions.len(), ..Made::default() };
-    let folder = copied(&files)?;
-    let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
-    let config = Config { folder: folder.path().to_owned(), state: None, ..config.clone() };
-    let mut session = Session::start(config, pool.loader(0)).await?;
-    let mut in_vain = 0;
+    let (mut in_vain, mut why) = (0, None);
     while out.questions.len() < job.count {
         let left = job.count - out.questions.len();
-        let text = prompt(left.min(AT_ONCE), &out.questions);
-        let asked = session.ask(&text, &names, None, &mut |_, _| ()).await?;
-        if asked.status == "interrupted" {
-            made.interrupted = true;
-            break;
-        }
-        let (taken, why) = out.take(&asked, left, &files, &session.printed(), &mut made)?;
+        let text = prompt(left.min(AT_ONCE), &out.questions, why.as_deref());
+        let copies = files.copied()?;
+        let (asked, printed) = asked(config, pool, &text, &files, copies.path()).await?;
+        let answer = match asked.status.as_str() {
+            "interrupted" => {
+                made.interrupted = true;
+                break;
+            }
+            "failed" => return Err(QuestionerError::NoAnswer(asked.answer)),
+            _ => asked.answer,
+        };
+        let before = out.questions.len();
+        why = match files.changed(copies.path()) {
+            Some(name) => Some(format!("a cell changed `{name}`")),
+            None => out.take(&answer, left, &files, &printed, &mut made)?,
+        };
         told(out.questions.len());
-        in_vain = if taken { 0 } else { in_vain + 1 };
+        in_vain = if out.questions.len() == before { in_vain + 1 } else { 0 };
         if in_vain == PATIENCE {
-            made.given_up = Some(why);
+            made.given_up = why;
             break;
         }
     }
-    session.end().await?;
     Ok(made)
+}
+
+/// Asks in a folder; also gives what cells have printed.
+async fn asked(
+    config: &Config,
+    pool: &Pool,
+    text: &str,
+    files: &Files,
+    folder: &Path,
+) -> Result<(Asked, Vec<String>), QuestionerError> {
+    let mut config = Config { folder: folder.to_owned(), state: None, ..config.clone() };
+    // The folder has no past and no future.
+    config.sandbox.history = None;
+    let mut session = Session::start(config, pool.loader(0)).await?;
+    let names: Vec<String> = files.0.iter().map(|file| file.name.clone()).collect();
+    let asked = session.ask(text, &names, None, &mut |_, _| ()).await?;
+    let printed = session.printed();
+    session.end().await?;
+    Ok((asked, printed))
+}
+
+/// A data file.
+struct DataFile {
+    /// In the folder of a task.
+    name: String,
+    /// Where it lies.
+    path: PathBuf,
+    /// Its path from the folder of the tasks.
+    way: PathBuf,
+}
+
+/// The data files.
+struct Files(Vec<DataFile>);
+
+impl Files {
+    /// The files that are named, but for those of tasks and trajectories.
+    fn of(data: &[PathBuf], output: &Path) -> Result<Self, QuestionerError> {
+        let beside = match output.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let folder = std::fs::canonicalize(beside).map_err(failed(beside))?;
+        let mut files: Vec<DataFile> = Vec::new();
+        for path in sources(data)? {
+            if same(&path, output) || is_ours(&path).map_err(failed(&path))? {
+                continue;
+            }
+            let name = path.file_name().and_then(|name| name.to_str());
+            let (Some(name), Some(_)) = (name, path.to_str()) else {
+                return Err(QuestionerError::NotText(path));
+            };
+            match files.iter().find(|known| known.name == name) {
+                Some(known) if known.path == path => {}
+                Some(_) => return Err(QuestionerError::Twice(name.to_owned())),
+                None => {
+                    let (name, way) = (name.to_owned(), relative(&folder, &path).into());
+                    files.push(DataFile { name, path, way });
+                }
+            }
+        }
+        if files.is_empty() { Err(QuestionerError::NoData) } else { Ok(Self(files)) }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|file| file.name == name)
+    }
+
+    /// A folder with copies, which is gone afterwards.
+    fn copied(&self) -> Result<TempDir, QuestionerError> {
+        let folder = tempfile::Builder::new().prefix("datarus-tasks-").tempdir();
+        let folder = folder.map_err(failed(&std::env::temp_dir()))?;
+        for DataFile { name, path, .. } in &self.0 {
+            let copied = std::fs::copy(path, folder.path().join(name)).and_then(|_| {
+                let times = std::fs::metadata(path).and_then(|told| told.modified())?;
+                File::options().write(true).open(folder.path().join(name))?.set_modified(times)
+            });
+            copied.map_err(failed(path))?;
+        }
+        Ok(folder)
+    }
+
+    /// A copy that is not as it was.
+    fn changed(&self, folder: &Path) -> Option<&str> {
+        let facts = |told: Metadata| (told.len(), told.modified().ok());
+        let is_as_it_was = |file: &&DataFile| {
+            let copy = std::fs::metadata(folder.join(&file.name)).map(facts);
+            copy.is_ok_and(|copy| {
+                std::fs::metadata(&file.path).is_ok_and(|told| facts(told) == copy)
+            })
+        };
+        self.0.iter().find(|file| !is_as_it_was(file)).map(|file| &*file.name)
+    }
+}
+
+/// Whether a file has tasks or trajectories, which tell right answers.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    let mut begin = [0; BEGIN.len()];
+    let read = io::Read::read(&mut File::open(path)?, &mut begin)?;
+    let begin = begin.get(..read).unwrap_or_default();
+    Ok(begin.starts_with(BEGIN.as_bytes()) || begin.starts_with(b"{\"v\":"))
 }
 
 /// The file of tasks, and what they ask.
@@ -149,42 +280,47 @@ struct Out {
 impl Out {
     /// Opens it to go on at its end.
     fn open(path: &Path) -> Result<Self, QuestionerError> {
-        let questions = questions_in(path)?;
-        let file = OpenOptions::new().append(true).create(true).open(path).map_err(failed(path))?;
+        let is_task = |line: &str| serde_json::from_str::<Order>(line).is_ok();
+        let (file, text) =
+            going_on(path, BEGIN, "lines of tasks", &is_task).map_err(failed(path))?;
+        let orders = episodes(&text)
+            .map_err(|source| QuestionerError::Order { path: path.to_owned(), source })?;
+        let questions = orders.into_iter().flatten().map(|order| order.task.prompt).collect();
         Ok(Self { path: path.to_owned(), file, questions })
     }
 
-    /// Writes the tasks of an answer that can be taken, at most so many; says whether there were any, and why not.
+    /// Writes the tasks of an answer that can be taken, at most so many; says why the last one of the others cannot.
     fn take(
         &mut self,
-        asked: &Asked,
+        answer: &str,
         most: usize,
-        files: &[(String, PathBuf)],
+        files: &Files,
         printed: &[String],
         made: &mut Made,
-    ) -> Result<(bool, String), QuestionerError> {
-        let drafts = match asked.status.as_str() {
-            "done" => drafts(&asked.answer),
-            _ => Err(format!("there was no answer: {}", asked.answer)),
-        };
-        let drafts = match drafts {
-            Ok(drafts) => drafts,
-            Err(why) => return Ok((false, why)),
-        };
-        let (before, mut why) = (self.questions.len(), String::from("its list was empty"));
+    ) -> Result<Option<String>, QuestionerError> {
+        let (before, mut why) = (self.questions.len(), None);
+        let drafts = drafts(answer);
+        if drafts.is_empty() {
+            return Ok(Some(String::from("there was no list of JSON with a task in it")));
+        }
         for draft in drafts {
-            if let Some(fault) = fault(&draft, files, printed, &self.questions) {
-                tracing::info!("a task is not taken");
+            let fault = match &draft {
+                Ok(draft) => fault(draft, files, printed, &self.questions),
+                Err(fault) => Some(fault.clone()),
+            };
+            let taken = draft.ok().filter(|_| fault.is_none());
+            if fault.is_some() {
                 (made.refused, why) = (made.refused + 1, fault);
-            } else if self.questions.len() - before < most {
+            }
+            if let Some(draft) = taken.filter(|_| self.questions.len() - before < most) {
                 self.questions.push(draft.question.clone());
-                let order = order(draft, self.questions.len(), files);
-                let line = serde_json::to_string(&order).expect("an order is written to memory");
-                writeln!(self.file, "{line}").map_err(failed(&self.path))?;
+                let order = order(draft, files);
+                let line = serde_json::to_string(&order).expect("all paths in it are UTF-8");
+                self.file.write_all((line + "\n").as_bytes()).map_err(failed(&self.path))?;
                 made.tasks += 1;
             }
         }
-        Ok((self.questions.len() > before, why))
+        Ok(why)
     }
 }
 
@@ -193,64 +329,34 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> QuestionerError {
     |source| QuestionerError::File { path, source }
 }
 
-/// A folder with copies of the files, which is gone afterwards.
-fn copied(files: &[(String, PathBuf)]) -> Result<TempDir, QuestionerError> {
-    let folder = tempfile::Builder::new().prefix("datarus-tasks-").tempdir();
-    let folder = folder.map_err(failed(&std::env::temp_dir()))?;
-    for (name, path) in files {
-        std::fs::copy(path, folder.path().join(name)).map_err(failed(path))?;
-    }
-    Ok(folder)
+fn prompt(count: usize, known: &[String], why: Option<&str>) -> String {
+    let newest = known.get(known.len().saturating_sub(TOLD)..).unwrap_or_default();
+    let list = newest.iter().map(|question| format!("\n  - {question}")).collect::<Vec<_>>();
+    let known = if list.is_empty() { String::from("there is none yet") } else { list.concat() };
+    let why = why.map(|why| format!("\n\nOf the last list not all could be taken: {why}."));
+    let text = include_str!("questioner.md").replace("{count}", &count.to_string());
+    text.trim_end().replace("{known}", &known) + &why.unwrap_or_default()
 }
 
-/// Files by the names that they have in the folder of a task.
-fn named(paths: &[PathBuf]) -> Result<Vec<(String, PathBuf)>, QuestionerError> {
-    let mut files: Vec<(String, PathBuf)> = Vec::new();
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match files.iter().find(|(known, _)| *known == name) {
-            Some((_, other)) if other == path => {}
-            Some(_) => return Err(QuestionerError::Twice(name)),
-            None => files.push((name, path.clone())),
-        }
-    }
-    Ok(files)
-}
-
-/// The questions of the tasks that are there.
-fn questions_in(path: &Path) -> Result<Vec<String>, QuestionerError> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(failed(path))?,
+/// The tasks in an answer: in its first list of JSON that has any object. What is none says what is wrong with it.
+fn drafts(answer: &str) -> Vec<Result<Draft, String>> {
+    let list = |(at, _)| {
+        let text = answer.get(at..)?;
+        let list = serde_json::Deserializer::from_str(text).into_iter::<Vec<Value>>().next()?;
+        list.ok().filter(|list| list.iter().any(Value::is_object))
     };
-    let orders = episodes(&text)
-        .map_err(|source| QuestionerError::Order { path: path.to_owned(), source })?;
-    Ok(orders.into_iter().flatten().map(|order| order.task.prompt).collect())
+    let list: Vec<Value> = answer.match_indices('[').find_map(list).unwrap_or_default();
+    let read = |value| serde_json::from_value(value).map_err(|error| format!("of one {error}"));
+    list.into_iter().map(read).collect()
 }
 
-fn prompt(count: usize, known: &[String]) -> String {
-    let list =
-        known.iter().map(|question| format!("- {question}")).collect::<Vec<_>>().join("\n  ");
-    let known =
-        if known.is_empty() { String::from("there is none yet") } else { format!("\n  {list}") };
-    include_str!("questioner.md").replace("{count}", &count.to_string()).replace("{known}", &known)
-}
-
-/// The tasks in an answer, or what is wrong with it.
-fn drafts(answer: &str) -> Result<Vec<Draft>, String> {
-    let list = answer.find('[').zip(answer.rfind(']')).and_then(|(from, to)| answer.get(from..=to));
-    let list = list.ok_or("it had no list of JSON")?;
-    serde_json::from_str(list).map_err(|error| format!("its list could not be read: {error}"))
+/// A value as text.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Why a task is not taken, where cells have printed so much.
-fn fault(
-    draft: &Draft,
-    files: &[(String, PathBuf)],
-    printed: &[String],
-    known: &[String],
-) -> Option<String> {
-    let is_there = |name: &String| files.iter().any(|(known, _)| known == name);
+fn fault(draft: &Draft, files: &Files, printed: &[String], known: &[String]) -> Option<String> {
     let question = draft.question.trim();
     if question.is_empty() {
         return Some(String::from("a question was empty"));
@@ -258,37 +364,49 @@ fn fault(
     if known.iter().any(|known| known.trim().eq_ignore_ascii_case(question)) {
         return Some(format!("`{question}` was there already"));
     }
-    if let Some(name) = draft.reads.iter().find(|name| !is_there(name)) {
+    if let Some(name) = draft.reads.iter().find(|name| !files.has(name)) {
         return Some(format!("`{question}` reads `{name}`, which is no file here"));
     }
-    if let Some(name) = draft.makes.iter().find(|name| is_there(name)) {
+    if let Some(name) = draft.makes.iter().find(|name| files.has(name)) {
         return Some(format!("`{question}` writes over `{name}`"));
     }
-    let Checker { kind, values } = &draft.answer;
+    let Right { kind, values } = &draft.answer;
     let needs = matches!(kind, Expected::Number | Expected::Text | Expected::Figure);
     if needs == values.is_empty() || *kind == Expected::Unrelated {
         return Some(format!("`{question}` has values that do not fit the kind of its answer"));
     }
-    if *kind == Expected::Number
-        && let Some(value) = values.iter().find(|value| value.parse::<f64>().is_err())
-    {
-        return Some(format!("`{question}` is answered by `{value}`, which is no number"));
-    }
-    let printed: Vec<&str> = printed.iter().map(String::as_str).collect();
-    let invented = values.iter().find(|value| !missing(value, &printed, &[]).is_empty());
-    invented.map(|value| format!("`{question}` is answered by {value}, which no cell printed"))
+    let values = values.iter().map(text);
+    let is_number = |value: &str| value.parse::<f64>().is_ok_and(f64::is_finite);
+    // Held to what was printed as an answer is to it.
+    let is_printed = |value: &str| {
+        let value = Checker { kind: Expected::Text, values: vec![value.to_owned()] };
+        printed.iter().any(|text| value.right(text, &[]) == Some(true))
+    };
+    values.into_iter().find_map(|value| match kind {
+        Expected::Number if !is_number(&value) => {
+            Some(format!("`{question}` is answered by `{value}`, which is no number"))
+        }
+        Expected::Number | Expected::Text if !is_printed(&value) => {
+            Some(format!("`{question}` is answered by `{value}`, which no cell printed"))
+        }
+        _ => None,
+    })
 }
 
-fn order(draft: Draft, number: usize, files: &[(String, PathBuf)]) -> Order {
-    let Draft { question, answer, reads, makes } = draft;
-    let id = format!("asked-{number:04}");
-    let file = |(name, path): &(String, PathBuf)| FileOrder {
-        name: name.clone(),
-        content: Content::Path(path.clone()),
-    };
+/// A task of this name alone: what it asks, and of which files.
+fn order(draft: Draft, files: &Files) -> Order {
+    let Draft { question, answer: Right { kind, values }, reads, makes } = draft;
+    let names = files.0.iter().map(|file| &*file.name).collect::<Vec<_>>().join("\n");
+    let hash = source_sha(&format!("{question}\n{names}"));
+    let id = format!("asked-{}", hash.get(..12).unwrap_or_default());
+    let checker = Some(Checker { kind, values: values.iter().map(text).collect() });
     let checklist = Checklist { reads, changes: makes, ..Checklist::default() };
-    let task = Task { id, prompt: question, checker: Some(answer), checklist, ..Task::default() };
-    Order::of(task, files.iter().map(file).collect())
+    let task = Task { id, prompt: question, checker, checklist, ..Task::default() };
+    let file = |file: &DataFile| FileOrder {
+        name: file.name.clone(),
+        content: Content::Path(file.way.clone()),
+    };
+    Order::of(task, files.0.iter().map(file).collect())
 }
 
 #[cfg(test)]
@@ -297,17 +415,18 @@ mod tests {
 
     fn draft(question: &str, kind: &str, values: &str, reads: &str, makes: &str) -> Draft {
         let text = format!(
-            r#"Here: [{{"question": "{question}", "answer": {{"kind": "{kind}", "values": {values}}}, "reads": {reads}, "makes": {makes}}}] "#
+            r#"As [asked]: [{{"question": "{question}", "answer": {{"kind": "{kind}", "values": {values}}}, "reads": {reads}, "makes": {makes}}}] "#
         );
-        drafts(&text).unwrap().remove(0)
+        drafts(&text).remove(0).unwrap()
     }
 
     #[test]
-    fn a_task_is_taken_if_it_is_new_and_its_answer_was_computed() {
+    fn a_task_is_taken_if_it_is_new_and_its_answer_was_printed() {
         let check = |draft: Draft, expected: Option<&str>| {
             let known = [String::from("How many rows?")];
-            let printed = [String::from("220.5\n3\n")];
-            let files = [(String::from("a.csv"), PathBuf::new())];
+            let (name, path) = (String::from("a.csv"), PathBuf::new());
+            let files = Files(vec![DataFile { name, way: path.clone(), path }]);
+            let printed = [String::from("220.5\n3\nNorth\n")];
             let found = fault(&draft, &files, &printed, &known);
             match (&found, expected) {
                 (None, None) => {}
@@ -316,28 +435,39 @@ mod tests {
             }
         };
         check(draft("Total?", "number", r#"["220.5"]"#, r#"["a.csv"]"#, "[]"), None);
+        check(draft("Total?", "number", "[220.5, 3]", "[]", "[]"), None);
+        check(draft("Best?", "text", r#"["north"]"#, "[]", "[]"), None);
         check(draft("Why?", "report", "[]", "[]", r#"["b.csv"]"#), None);
         check(draft(" ", "report", "[]", "[]", "[]"), Some("a question was empty"));
-        check(draft("how many rows?", "number", r#"["3"]"#, "[]", "[]"), Some("there already"));
-        check(draft("Total?", "number", r#"["3"]"#, r#"["b.csv"]"#, "[]"), Some("no file here"));
-        check(draft("Total?", "number", r#"["3"]"#, "[]", r#"["a.csv"]"#), Some("writes over"));
+        check(draft("how many rows?", "number", "[3]", "[]", "[]"), Some("there already"));
+        check(draft("Total?", "number", "[3]", r#"["b.csv"]"#, "[]"), Some("no file here"));
+        check(draft("Total?", "number", "[3]", "[]", r#"["a.csv"]"#), Some("writes over"));
         check(draft("Total?", "number", "[]", "[]", "[]"), Some("do not fit"));
-        check(draft("Total?", "refusal", r#"["3"]"#, "[]", "[]"), Some("do not fit"));
+        check(draft("Total?", "refusal", "[3]", "[]", "[]"), Some("do not fit"));
         check(draft("Total?", "number", r#"["3 kg"]"#, "[]", "[]"), Some("is no number"));
-        check(draft("Total?", "number", r#"["317.25"]"#, "[]", "[]"), Some("no cell printed"));
+        check(draft("Total?", "number", r#"["NaN"]"#, "[]", "[]"), Some("is no number"));
+        for value in ["317.25", "2", "2024"] {
+            let values = format!("[{value}]");
+            check(draft("Total?", "number", &values, "[]", "[]"), Some("no cell printed"));
+        }
+        check(draft("Best?", "text", r#"[""]"#, "[]", "[]"), Some("no cell printed"));
     }
 
     #[test]
-    fn an_answer_without_a_list_of_tasks_says_what_is_wrong_with_it() {
-        assert_eq!(drafts("I cannot.").unwrap_err(), "it had no list of JSON");
-        let said = drafts(r#"[{"question": "Total?"}]"#).unwrap_err();
-        assert!(said.starts_with("its list could not be read: missing field `answer`"), "{said}");
+    fn tasks_are_read_one_by_one() {
+        assert!(drafts("I cannot [yet].").is_empty());
+        let found = drafts(
+            r#"[{"question": "Total?"}, {"question": "Why?", "answer": {"kind": "report"}}]"#,
+        );
+        assert_eq!(found[0].as_ref().unwrap_err(), "of one missing field `answer`");
+        assert_eq!(found[1].as_ref().unwrap().question, "Why?");
     }
 
     #[test]
-    fn a_prompt_says_what_is_there_already() {
-        assert!(prompt(3, &[]).contains("already: there is none yet"));
-        assert!(prompt(3, &[String::from("Total?")]).contains("already: \n  - Total?"));
-        assert!(!prompt(3, &[]).contains("{c"));
+    fn a_prompt_says_what_is_there_already_and_what_was_wrong() {
+        assert!(prompt(3, &[], None).contains("already: there is none yet"));
+        assert!(prompt(3, &[String::from("Total?")], None).contains("already: \n  - Total?"));
+        assert!(prompt(3, &[], Some("it was empty")).ends_with("taken: it was empty."));
+        assert!(!prompt(3, &[], None).contains("{c"));
     }
 }
