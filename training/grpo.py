@@ -160,13 +160,18 @@ class Trainer:
             for one in learnt:
                 one.old = self._known(self.model, one)
         if settings.beta:
-            # The reference is held in memory only while it is read, and what is kept of it are these numbers.
-            shape, weights, _ = restore.read(self.start)
-            reference = Model(shape)
-            reference.load_state_dict(weights)
+            # In memory only while it is read: what is kept of it are these numbers.
+            reference = self._reference()
             for one in learnt:
                 one.reference = self._known(reference, one)
         return learnt
+
+    def _reference(self) -> Model:
+        """The model with the weights of the beginning."""
+        shape, weights, _ = restore.read(self.start)
+        reference = Model(shape)
+        reference.load_state_dict(weights)
+        return reference.to(self.settings.device)
 
     @torch.no_grad()
     def _known(self, model: Model, one: Learnt) -> list[torch.Tensor]:

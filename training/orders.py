@@ -7,8 +7,10 @@ rejects what does not hold; so an answer that was read off another output here d
 import argparse
 import json
 import pathlib
+import random
 import re
 
+from .hasty import hasty, names_of
 from .player import Player
 
 
@@ -67,6 +69,7 @@ def main():
     parser.add_argument("--count", type=int, default=1000, help="episodes")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--evaluation", action="store_true", help="words that training never sees")
+    parser.add_argument("--hasty", action="store_true", help="questions as people type them in a hurry")
     parser.add_argument("--scratch", default="/dev/shm/orders")
     args = parser.parse_args()
     out = args.out.resolve()
@@ -74,7 +77,12 @@ def main():
     player = Player(args.scratch, evaluation=args.evaluation)
     with open(out / "tasks.jsonl", "w", encoding="utf-8") as file:
         for seed in range(args.first, args.first + args.count):
-            for order in orders_of(player.play(seed), pathlib.Path(player.folder.path), out / "files", seed):
+            orders = orders_of(player.play(seed), pathlib.Path(player.folder.path), out / "files", seed)
+            if args.hasty:
+                chance, names = random.Random(f"haste of {seed}"), names_of(orders)
+                for order in orders:
+                    order["task"]["prompt"] = hasty(order["task"]["prompt"], names, chance)
+            for order in orders:
                 file.write(json.dumps(order, ensure_ascii=False) + "\n")
 
 

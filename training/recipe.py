@@ -37,7 +37,7 @@ class Recipe:
 
 RECIPES = {
     "small": Recipe(width=192, layers=4, heads=3, hidden=384, shards=8, tokenizer_episodes=1200, form_episodes=1500,
-                    supervised_minutes=7.5, grpo_minutes=4, grpo_tasks=120, held_out=60),
+                    supervised_minutes=7.5, grpo_minutes=4, grpo_tasks=120, held_out=240),
 }
 HELD_OUT, TASKS = 40_000_000, 30_000_000  # First seeds; those of the shards are below 10 million.
 

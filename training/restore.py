@@ -29,11 +29,14 @@ def read(path):
     return shape, weights, value("tokenizer.huggingface.json")
 
 
-def replace(source, weights, out):
-    """Writes a GGUF file like `source`, its tokenizer, forms and words included, with other weights of the same sizes."""
+def replace(source, weights, out, stored_name=tensor_name):
+    """Writes a GGUF file like `source`, its tokenizer, forms and words included, with other weights of the same sizes.
+
+    `stored_name` gives a weight's name in the file.
+    """
     partial = out.with_suffix(".part")
     shutil.copyfile(source, partial)
-    names = {tensor_name(name): tensor for name, tensor in weights.items()}
+    names = {stored_name(name): tensor for name, tensor in weights.items()}
     for stored in gguf.GGUFReader(str(partial), "r+").tensors:
         array = names[stored.name].detach().float().cpu().numpy()
         stored.data[...] = gguf.quants.quantize(array, stored.tensor_type).reshape(stored.data.shape)

@@ -106,6 +106,13 @@ class Signatures(unittest.TestCase):
         public = [name for name in vars(DatarusEnv) if not name.startswith("_")]
         self.assertEqual(sorted(public), ["finish", "get_reward", "reset", "run_cell"])
 
+    def test_trl_takes_our_rollouts(self):
+        trainer = self.package(PINNED[0], "trl/trainer/grpo_trainer.py")
+        self.assertLessEqual(ours("launch/trl_small.py").keywords("GRPOTrainer"), set(trainer.arguments("GRPOTrainer.__init__")))
+        self.assertIn('required_keys = {"prompt_ids", "completion_ids", "logprobs"}', trainer.text)
+        self.assertIn('extra_fields.pop("env_mask", None)', trainer.text)
+        self.assertIn("self.rollout_func(prompts, self)", trainer.text)
+
     def test_openenv_takes_our_sessions(self):
         rollout = self.package(PINNED[1], "openenv/core/harness/rollout.py")
         bridge = ours("trl_harness.py")
@@ -145,10 +152,11 @@ class Signatures(unittest.TestCase):
 
     def test_the_launch_files_set_what_the_trainers_know(self):
         config = self.package(PINNED[0], "trl/trainer/grpo_config.py")
-        set_here = ours("launch/trl_tools.py").keywords("GRPOConfig")
+        set_here = ours("launch/trl_tools.py").keywords("GRPOConfig") | ours("launch/trl_small.py").keywords("GRPOConfig")
         # Those of transformers, which the wheel does not hold, begin every training.
         general = {"output_dir", "per_device_train_batch_size", "gradient_accumulation_steps", "save_steps", "report_to",
-                   "gradient_checkpointing", "bf16", "logging_steps", "learning_rate"}
+                   "gradient_checkpointing", "bf16", "logging_steps", "learning_rate", "max_steps", "lr_scheduler_type",
+                   "use_cpu", "save_strategy"}
         self.assertLessEqual(set_here - general, config.fields("GRPOConfig"))
         trainer = self.package(PINNED[0], "trl/trainer/grpo_trainer.py")
         self.assertLessEqual(ours("launch/trl_tools.py").keywords("GRPOTrainer"), set(trainer.arguments("GRPOTrainer.__init__")))
