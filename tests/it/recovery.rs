@@ -298,39 +298,35 @@ async fn a_step_that_a_silent_page_was_told_to_run_is_not_run_when_it_speaks_aga
     assert_eq!(client.run("print(n)").await.text("stdout"), "1\n");
 }
 
-#[tokio::test]
-async fn a_turn_that_ended_in_a_page_that_is_gone_comes_to_one_that_is_open() {
-    let state = tempfile::tempdir().unwrap();
-    let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;
+/// A turn whose page does nothing after its first step, with another page open: the clients and pages of both.
+async fn ended_unseen(state: &Path, script: &[String]) -> [(Frontend, Page); 2] {
+    let mut client = kernel(state, script).await;
     let mut page = open(&mut client).await;
-    let (mut other, mut second) = beside(&client, "> go").await;
+    let beside = beside(&client, "> go").await;
     page.write("p", "> go");
     let prompt = page.run(&mut client, "p").await;
-    // The last that its tab does is to run the step.
     page.until(&mut client, "execute").await;
     assert_eq!(client.end_of(&prompt).await.reply["status"], "ok");
-    assert_eq!((second.waiting(&other), second.told.len()), (0, 1), "{:?}", second.told);
-    second.until(&mut other, "restore").await;
-    second.until(&mut other, "patch").await;
-    assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
-    assert_eq!((second.cells[2].outputs[0]["text"].as_str(), second.ran.len()), (Some("one\n"), 0));
+    [(client, page), beside]
 }
 
 #[tokio::test]
-async fn a_turn_that_ended_in_a_page_that_closes_before_it_has_seen_that_comes_to_one_that_is_open()
-{
-    let state = tempfile::tempdir().unwrap();
-    let mut client = kernel(state.path(), &[step("First.", "print('one')"), answer("One.")]).await;
-    let mut page = open(&mut client).await;
-    let (mut other, mut second) = beside(&client, "> go").await;
-    page.write("p", "> go");
-    let prompt = page.run(&mut client, "p").await;
-    page.until(&mut client, "execute").await;
-    client.end_of(&prompt).await;
-    page.close(&mut client).await;
-    second.until(&mut other, "restore").await;
-    second.until(&mut other, "patch").await;
-    assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
+async fn a_turn_that_ended_in_a_page_that_is_gone_comes_to_one_that_is_open() {
+    for closes in [false, true] {
+        let state = tempfile::tempdir().unwrap();
+        let script = [step("First.", "print('one')"), answer("One.")];
+        let [(mut client, page), (mut other, mut second)] =
+            ended_unseen(state.path(), &script).await;
+        assert_eq!((second.waiting(&other), second.told.len()), (0, 1), "{:?}", second.told);
+        if closes {
+            page.close(&mut client).await;
+        }
+        second.until(&mut other, "restore").await;
+        second.until(&mut other, "patch").await;
+        assert_eq!(roles(&second), ["prompt", "thought", "code", "thought", "answer"]);
+        let shown = second.cells[2].outputs[0]["text"].as_str();
+        assert_eq!((shown, second.ran.len()), (Some("one\n"), 0));
+    }
 }
 
 #[tokio::test]
@@ -339,25 +335,15 @@ async fn a_turn_that_has_begun_by_then_is_left_alone() {
     let slow = "import time; n = globals().get('n', 0) + 1; time.sleep(5); print(n)";
     let script =
         [step("First.", "print('one')"), answer("One."), step("Slow.", slow), answer("1.")];
-    let mut client = kernel(state.path(), &script).await;
-    let mut page = open(&mut client).await;
-    let (mut other, mut second) = beside(&client, "> go").await;
-    page.write("p", "> go");
-    let prompt = page.run(&mut client, "p").await;
-    page.until(&mut client, "execute").await;
-    client.end_of(&prompt).await;
+    let [(mut client, _), (mut other, mut second)] = ended_unseen(state.path(), &script).await;
     // The first page is gone, which is not known yet.
     second.write("q", "> more");
     let more = second.run(&mut other, "q").await;
     second.until(&mut other, "done").await;
     assert_eq!(other.end_of(&more).await.reply["status"], "ok");
     let count = |op: &str| second.told.iter().filter(|data| data["op"] == op).count();
-    assert_eq!(
-        (count("begin"), count("execute"), count("restore")),
-        (1, 1, 1),
-        "{:?}",
-        second.told
-    );
+    let counts = (count("begin"), count("execute"), count("restore"));
+    assert_eq!(counts, (1, 1, 1), "{:?}", second.told);
     assert_eq!(client.run("print(n)").await.text("stdout"), "1\n");
 }
 
