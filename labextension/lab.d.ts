@@ -23,20 +23,29 @@ export interface SharedCell {
   readonly changed: Signal<SharedCell, { sourceChange?: { insert?: string; delete?: number; retain?: number }[] }>;
 }
 
+/** Which items of a shared document were deleted, `yjs`: for each client ranges of its items. */
+export interface DeleteSet {
+  readonly clients: Map<number, { readonly clock: number; readonly len: number }[]>;
+}
+
 /** The undo history of a shared document, `yjs`. */
 export interface UndoManager {
   readonly undoing: boolean;
-  readonly undoStack: { readonly meta: Map<unknown, any> }[];
+  undoStack: { readonly meta: Map<unknown, any>; readonly deletions: DeleteSet }[];
   readonly redoStack: unknown[];
   readonly scope: unknown[];
   readonly trackedOrigins: Set<unknown>;
   stopCapturing(): void;
+  clear(undoStack: boolean, redoStack: boolean): void;
 }
 
 export interface SharedNotebook {
   readonly cells: readonly SharedCell[];
   readonly undoManager?: UndoManager;
-  readonly ydoc?: { on(event: "beforeTransaction", slot: (transaction: { origin: unknown }) => void): void };
+  readonly ydoc?: {
+    on(event: "beforeTransaction", slot: (transaction: { origin: unknown }) => void): void;
+    transact(change: (transaction: { readonly deleteSet: DeleteSet }) => void): void;
+  };
   transact(change: () => void, undoable?: boolean): void;
   insertCell(index: number, cell: Json): SharedCell;
   deleteCell(index: number): void;

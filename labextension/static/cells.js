@@ -163,6 +163,9 @@ export function drop(model, ids) {
 /** What is kept with an undoable step that took an answer's cells away. */
 const GAVE_WAY = "datarus";
 
+/** So many such steps can be undone, the newest ones; JupyterLab would keep them and their cells for ever. */
+const UNDOABLE = 10;
+
 /**
  * Takes cells of a question's answer away in one undoable step; `also` belongs to that step.
  * @param {NotebookModel} model
@@ -189,6 +192,31 @@ export function remove(model, ids, prompt, also) {
   model.deletedCells.push(...ids);
   const item = undoManager?.undoStack.at(-1);
   if (item !== before) item?.meta.set(GAVE_WAY, { prompt, facts, kept: new Set(kept) });
+  forgetOldest(shared);
+}
+
+/**
+ * Lets go of the oldest answers that gave way, and of no step of the reader's own.
+ *
+ * # Source
+ * `UndoManager.clear` and `cleanupTransactions`, <https://github.com/yjs/yjs/tree/main/src/utils>: what undo keeps is
+ * marked, and a deleted item without the mark is given up at the end of a transaction whose deletions name it.
+ *
+ * @param {import("../lab").SharedNotebook} shared
+ */
+function forgetOldest({ ydoc, undoManager }) {
+  if (!ydoc || !undoManager) return;
+  const steps = undoManager.undoStack;
+  const old = steps.filter(({ meta }) => meta.has(GAVE_WAY)).slice(0, -UNDOABLE);
+  if (old.length === 0) return;
+  ydoc.transact(({ deleteSet }) => {
+    undoManager.undoStack = old;
+    undoManager.clear(true, false);
+    undoManager.undoStack = steps.filter((step) => !old.includes(step));
+    for (const [client, gone] of old.flatMap(({ deletions }) => [...deletions.clients])) {
+      deleteSet.clients.set(client, [...(deleteSet.clients.get(client) ?? []), ...gone]);
+    }
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 // Times the page: from a token to the screen, frames while a turn grows, large notebooks beside JupyterLab's own, memory.
 //
-//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|turn|memory|kept]
+//   node tests/browser/bench.mjs [--cells 1000] [--turns 100] [--only tokens|appends|large|turn|memory|data]
 //
 // Needs what the tests in a browser need (see CONTRIBUTING.md) and a machine that does nothing else. The kernel's
 // model follows a script; a token of it is the moment at which it was given. `turn` is the part of `large` that a turn
@@ -224,15 +224,8 @@ async function imitate(scene, cell) {
   }, cell);
 }
 
-/**
- * The same question again and again: what is taken away must not stay in memory. What a reader may bring back does:
- * with `keep` false JupyterLab notes nothing for undo, and all else is left.
- */
-async function memory(scene, keep) {
-  await scene.page.evaluate((keep) => {
-    const { undoManager } = window.jupyterapp.shell.currentWidget.context.model.sharedModel;
-    if (!keep) undoManager.captureTransaction = () => false;
-  }, keep);
+/** The same question again and again: what is taken away must not stay in memory. */
+async function memory(scene, what) {
   const devtools = await scene.page.context().newCDPSession(scene.page);
   const pid = await scene.pid();
   const sizes = async () => {
@@ -242,35 +235,57 @@ async function memory(scene, keep) {
     return { page: usedSize, kernel: Number(status.match(/VmRSS:\s+(\d+)/)[1]) * 1024 };
   };
   await scene.ask(0, "Say how often you print");
-  let cells = await scene.answered();
-  for (let turn = 1; turn <= TURNS; turn++) {
-    if (turn % 20 === 0 || turn === 1) {
-      const { page, kernel } = await sizes();
-      print(`memory after ${turn} turns, ${keep ? "with" : "without"} what undo keeps`, `page ${mb(page)}`, `kernel ${mb(kernel)}`);
-    }
-    const old = cells[0].metadata.datarus.turn;
-    await scene.click("Ask again");
-    const isNew = (cell) => !cell.running && cell.metadata.datarus?.turn !== old;
-    cells = await scene.until((cells) => cells.every(isNew) && cells.at(-1).rendered && cells.length === 5);
+  await scene.answered();
+  for (let turn = 1, next; ; turn = next) {
+    const { page, kernel } = await sizes();
+    print(`${what} after ${turn} turns`, `page ${mb(page)}`, `kernel ${mb(kernel)}`);
+    if (turn >= TURNS) break;
+    next = Math.min(turn - (turn % 20) + 20, TURNS);
+    await scene.page.evaluate(askAgain, next - turn);
   }
 }
 
+/** In the page, since each look from outside is code that the browser keeps: asks again, so many times. */
+async function askAgain(count) {
+  const { content } = window.jupyterapp.shell.currentWidget;
+  const turn = () => content.model.cells.get(0).getMetadata("datarus")?.turn;
+  const runs = ({ node }) => node.querySelector(".jp-InputPrompt")?.textContent.includes("*");
+  for (let n = 0; n < count; n++) {
+    const old = turn();
+    const again = () => [...content.node.querySelectorAll("button")].find(({ textContent }) => textContent === "Ask again");
+    while (!again()) await new Promise(requestAnimationFrame);
+    again().click();
+    const ended = () => turn() !== old && content.widgets.length === 5 && content.widgets.at(-1).rendered && !content.widgets.some(runs);
+    while (!ended()) await new Promise(requestAnimationFrame);
+  }
+}
+
+/** What a browser compiles of the page it keeps while there is room; one that compiles nothing shows the page's own data. */
+const INTERPRETED = "--js-flags=--no-opt --no-maglev --no-sparkplug";
+
 const folder = await mkdtemp(join(tmpdir(), "dr-bench-"));
-await writeFile(join(folder, "script.json"), JSON.stringify(script));
-const stage = await Stage.open(join(folder, "script.json"));
+const file = join(folder, "script.json");
+await writeFile(file, JSON.stringify(script));
 try {
-  const alone = (measure) => () => stage.once([""], measure);
+  const alone = (measure) => (stage) => stage.once([""], measure);
   const measures = {
-    tokens: alone(tokens),
-    appends: alone(appends),
-    large: () => large(stage),
-    turn: () => large(stage, 2),
-    memory: alone((scene) => memory(scene, true)),
-    kept: alone((scene) => memory(scene, false)),
+    tokens: [alone(tokens)],
+    appends: [alone(appends)],
+    large: [large],
+    turn: [(stage) => large(stage, 2)],
+    memory: [alone((scene) => memory(scene, "memory"))],
+    data: [alone((scene) => memory(scene, "memory, where nothing is compiled,")), INTERPRETED],
   };
   const chosen = values.only ? [values.only] : Object.keys(measures).filter((name) => name !== "turn");
-  for (const name of chosen) await measures[name]();
+  for (const name of chosen) {
+    const [measure, ...flags] = measures[name];
+    const stage = await Stage.open(file, flags);
+    try {
+      await measure(stage);
+    } finally {
+      await stage.close();
+    }
+  }
 } finally {
-  await stage.close();
   await rm(folder, { recursive: true, force: true });
 }

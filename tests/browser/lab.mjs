@@ -106,12 +106,13 @@ async function answers(url, ended, log) {
 }
 
 /** Chromium with one page; `executable` is a Chromium or Chrome of the system. */
-export async function openBrowser({ executable, width, height }) {
+export async function openBrowser({ executable, width, height, flags = [] }) {
   const browser = await chromium.launch({
     executablePath: executable,
     args: [
       "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync",
+      ...flags,
     ],
   });
   const page = await browser.newPage({ viewport: { width, height } });

@@ -167,6 +167,32 @@ scene("the history of a cell that was taken away holds nothing of it, and undo b
   assert.equal(step.source, cells[2].source, "it has a history of its own again");
 });
 
+scene("the ten newest answers that gave way can be brought back, older ones are let go", [""], async (notebook) => {
+  const turnOf = ([prompt]) => prompt.metadata.datarus?.turn;
+  const holds = (turn) => notebook.page.evaluate((turn) => {
+    const { ydoc } = window.jupyterapp.shell.currentWidget.context.model.sharedModel;
+    const items = [...ydoc.store.clients.values()].flat();
+    return items.some(({ content }) => JSON.stringify(content?.arr ?? content?.str ?? "").includes(turn));
+  }, turn);
+  await notebook.ask(0, SUM);
+  const first = await notebook.answered();
+  const turns = [turnOf(first)];
+  for (let n = 1; n <= 11; n++) {
+    assert.ok(await holds(turns[0]), `expected the first answer to be kept while ${n} of 11 are asked for`);
+    await notebook.click("Ask again");
+    turns.push(turnOf(await notebook.until((cells) => turnOf(cells) !== turns.at(-1) && cells.at(-1).rendered && cells.every((cell) => !cell.running))));
+  }
+  assert.ok(!(await holds(turns[0])), "expected nothing of the first answer");
+  for (const turn of turns.slice(1, -1).reverse()) {
+    await notebook.command("notebook:undo-cell-action");
+    const back = await notebook.until((cells) => turnOf(cells) === turn);
+    assert.deepEqual(roles(back), roles(first));
+  }
+  const last = await notebook.cells();
+  await notebook.command("notebook:undo-cell-action");
+  assert.deepEqual(await notebook.cells(), last);
+});
+
 scene("cells that were taken away are told to the kernel once", [""], async (notebook) => {
   await notebook.ask(0, SUM);
   const [{ metadata }] = await notebook.answered();

@@ -30,9 +30,9 @@ const NOT_OURS = [
 
 /** One application and one browser for a file of tests. */
 export class Stage {
-  /** With a kernel whose model follows the file `script`. */
-  static async open(script = join(here, "script.json")) {
-    return Stage.start((prefix) => placeScripted(prefix, script));
+  /** With a kernel whose model follows the file `script`, in a browser with `flags`. */
+  static async open(script = join(here, "script.json"), flags = []) {
+    return Stage.start((prefix) => placeScripted(prefix, script), flags);
   }
 
   /** With the product as it is installed, and its own model. */
@@ -40,14 +40,14 @@ export class Stage {
     return Stage.start(placeProduct);
   }
 
-  static async start(place) {
+  static async start(place, flags = []) {
     const stage = new Stage();
     stage.root = await mkdtemp(join(tmpdir(), "dr-page-"));
     stage.prefix = await mkdtemp(join(tmpdir(), "dr-prefix-"));
     await place(stage.prefix);
     stage.lab = await startLab({ python, root: stage.root, prefix: stage.prefix, app });
     const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
-    const { browser } = await openBrowser({ executable, width: 1200, height: 900 });
+    const { browser } = await openBrowser({ executable, width: 1200, height: 900, flags });
     stage.browser = browser;
     return stage;
   }
