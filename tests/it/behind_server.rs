@@ -1,8 +1,10 @@
 //! A companion behind a real Jupyter Server: REST for its life, a WebSocket for its messages.
 
+use std::process::Command;
+
 use datarus_kernel::connection::Channel;
 use serde_json::json;
-use tests::frontend::Frontend;
+use tests::frontend::{Frontend, binary};
 use tests::jupyter::{JupyterServer, Passage, TOKEN};
 use tests::processes::{runs, until};
 
@@ -14,9 +16,8 @@ async fn kernel(address: &str) -> Frontend {
     kernel_at(place(address), &folder.keep(), &[]).await
 }
 
-/// Cells of every kind, over the protocol that the server is told to speak.
-async fn check_protocol(arguments: &[&str]) {
-    let server = JupyterServer::start(arguments).await;
+/// Cells of every kind, over the protocol that the server speaks.
+async fn check_protocol(server: JupyterServer) {
     let mut client = kernel(&server.address()).await;
     check_cells(&mut client).await;
     check_interrupt(&mut client).await;
@@ -33,12 +34,52 @@ async fn check_protocol(arguments: &[&str]) {
 
 #[tokio::test]
 async fn cells_run_behind_a_server_and_their_kernel_ends_with_ours() {
-    check_protocol(&[]).await;
+    check_protocol(JupyterServer::start(&[]).await).await;
 }
 
 #[tokio::test]
 async fn an_older_server_speaks_json() {
-    check_protocol(&["--ServerApp.kernel_ws_protocol="]).await;
+    check_protocol(JupyterServer::start(&["--ServerApp.kernel_ws_protocol="]).await).await;
+}
+
+#[tokio::test]
+async fn a_gateway_runs_cells_as_a_server_does() {
+    check_protocol(JupyterServer::start_gateway().await).await;
+}
+
+#[tokio::test]
+async fn an_encrypted_server_is_used_where_its_certificate_is_trusted() {
+    let fixture = |name: &str| format!("{}/fixtures/databases/{name}", env!("CARGO_MANIFEST_DIR"));
+    let certificate = fixture("certificate.pem");
+    let server = JupyterServer::start(&[
+        &format!("--ServerApp.certfile={certificate}"),
+        &format!("--ServerApp.keyfile={}", fixture("key.pem")),
+    ])
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |trusted: Option<&str>| {
+        Command::new(binary())
+            .args(["run", "n.ipynb", "-o", "out.ipynb", "--companion"])
+            .arg(format!("https://localhost:{}/", server.port))
+            .current_dir(folder.path())
+            .env("DATARUS_COMPANION_TOKEN", TOKEN)
+            .env("XDG_STATE_HOME", folder.path().join("state"))
+            .envs(trusted.map(|file| ("SSL_CERT_FILE", file)))
+            .output()
+            .unwrap()
+    };
+    let cell = json!({
+        "cell_type": "code", "id": "a", "source": "print(6 * 7)", "metadata": {}, "outputs": [], "execution_count": null,
+    });
+    let notebook = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]});
+    std::fs::write(folder.path().join("n.ipynb"), notebook.to_string()).unwrap();
+    let refused = run(None);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("certificate"), "{told}");
+    let ran = run(Some(&certificate));
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let written = std::fs::read_to_string(folder.path().join("out.ipynb")).unwrap();
+    assert!(written.contains("42") && !written.contains(TOKEN), "{written}");
 }
 
 #[tokio::test]

@@ -28,21 +28,34 @@ impl JupyterServer {
     /// Starts one, with arguments besides the usual ones.
     pub async fn start(arguments: &[&str]) -> JupyterServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = format!("--ServerApp.root_dir={}", folder.path().display());
+        let usual = ["--no-browser", "--allow-root", &root];
+        let token = format!("--IdentityProvider.token={TOKEN}");
+        let names = ["jupyter_server", "ServerApp", &token];
+        Self::start_program(folder, names, &[&usual, arguments].concat()).await
+    }
+
+    /// Starts a Jupyter Kernel Gateway, which has kernels and nothing else.
+    pub async fn start_gateway() -> JupyterServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let token = format!("--KernelGatewayApp.auth_token={TOKEN}");
+        let names = ["kernel_gateway", "KernelGatewayApp", &token];
+        let listed = "--JupyterWebsocketPersonality.list_kernels=True";
+        Self::start_program(folder, names, &[listed]).await
+    }
+
+    async fn start_program(
+        folder: TempDir,
+        [module, app, token]: [&str; 3],
+        arguments: &[&str],
+    ) -> JupyterServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
         let kept = folder.path().join("jupyter");
         let process = Command::new(python())
-            .args([
-                "-m",
-                "jupyter_server",
-                "--no-browser",
-                "--allow-root",
-                "--ServerApp.port_retries=0",
-            ])
-            .args(["--ServerApp.ip=127.0.0.1", &format!("--ServerApp.port={port}")])
-            .arg(format!("--IdentityProvider.token={TOKEN}"))
-            .arg(format!("--ServerApp.root_dir={}", folder.path().display()))
+            .args(["-m", module, &format!("--{app}.ip=127.0.0.1"), token])
+            .args([format!("--{app}.port={port}"), format!("--{app}.port_retries=0")])
             .args(arguments)
             .env("JUPYTER_CONFIG_DIR", &kept)
             .env("JUPYTER_DATA_DIR", &kept)
@@ -52,9 +65,10 @@ impl JupyterServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("a Python with jupyter_server, see requirements-test.txt");
+            .expect("a Python with jupyter_server and its gateway, see requirements-test.txt");
         let server = JupyterServer { process, port, folder };
-        until("a server that answers", || server.ask("GET", "api/status").is_some()).await;
+        // It listens once it can answer.
+        until("a server that listens", || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
         server
     }
 
