@@ -151,9 +151,15 @@ fn upgraded(text: &str) -> Result<Value, NotebookError> {
     let wrong =
         |error: String| NotebookError::Format(format!("nbformat 3 that is broken: {error}"));
     let parsed = nbformat::parse_notebook(text).map_err(|error| wrong(error.to_string()))?;
-    let nbformat::Notebook::V3(old) = parsed else {
+    let nbformat::Notebook::V3(mut old) = parsed else {
         return Err(wrong(String::from("another version")));
     };
+    // The crate writes as many `#` as a heading says, whatever that is.
+    for cell in old.worksheets.iter_mut().flatten().flat_map(|sheet| &mut sheet.cells) {
+        if let nbformat::v3::Cell::Heading { level, .. } = cell {
+            *level = (*level).clamp(1, 6);
+        }
+    }
     let new = nbformat::upgrade_v3_notebook(old).map_err(|error| wrong(error.to_string()))?;
     Ok(serde_json::to_value(new)?)
 }
@@ -349,6 +355,17 @@ mod tests {
         let notebook = Notebook::parse(text).unwrap();
         assert_eq!(notebook.cells[0]["source"], "1+1");
         assert_eq!(notebook.cells[0]["execution_count"], 7);
+    }
+
+    #[test]
+    fn headings_of_nbformat_3_become_those_that_markdown_knows() {
+        for (level, source) in [(-1, "# t"), (2, "## t"), (i32::MAX, "###### t")] {
+            let text = format!(
+                r#"{{"metadata":{{}},"nbformat":3,"nbformat_minor":0,"worksheets":[{{"cells":[
+                {{"cell_type":"heading","level":{level},"metadata":{{}},"source":["t"]}}]}}]}}"#
+            );
+            assert_eq!(Notebook::parse(&text).unwrap().cells[0]["source"], source);
+        }
     }
 
     #[test]
