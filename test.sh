@@ -98,8 +98,8 @@ if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null
         (cd tests/browser && DATARUS_LAB_APP="$1" DATARUS_LAB_PYTHON="$browser/$2/bin/python" \
             node --test --test-concurrency=1 "${@:3}")
     }
-    scenes=(turn.test.mjs goon.test.mjs question.test.mjs reader.test.mjs cells.test.mjs tabs.test.mjs faults.test.mjs trust.test.mjs)
-    in_browser lab newest contract.test.mjs product.test.mjs large.test.mjs "${scenes[@]}"
+    scenes=({contract,product,large,turn,goon,question,reader,cells,tabs,faults,trust}.test.mjs)
+    in_browser lab newest "${scenes[@]}"
     in_browser lab oldest "${scenes[@]}"
     in_browser lab together together.test.mjs
     in_browser notebook newest turn.test.mjs cells.test.mjs

@@ -125,6 +125,10 @@ async fn a_connection_that_breaks_comes_back_with_what_was_said_meanwhile() {
     client.until_published(&cell, "stream").await;
     let passed = passage.passed();
     passage.cut(true);
+    // What is said before the server sees the break, it writes to a connection that is gone.
+    let connections =
+        || server.ask("GET", "api/kernels").map(|kernels| kernels[0]["connections"].clone());
+    until("the server to see the break", || connections() == Some(json!(0))).await;
     std::fs::write(&go, "").unwrap();
     until("the cell to go on", || done.exists()).await;
     passage.cut(false);
