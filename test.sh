@@ -98,7 +98,7 @@ if [ -x "$chromium" ] && command -v node >/dev/null && command -v npm >/dev/null
         (cd tests/browser && DATARUS_LAB_APP="$1" DATARUS_LAB_PYTHON="$browser/$2/bin/python" \
             node --test --test-concurrency=1 "${@:3}")
     }
-    scenes=({contract,product,large,turn,goon,question,reader,cells,tabs,faults,trust}.test.mjs)
+    scenes=({contract,product,large,turn,goon,question,research,reader,cells,tabs,faults,trust}.test.mjs)
     in_browser lab newest "${scenes[@]}"
     in_browser lab oldest "${scenes[@]}"
     in_browser lab together together.test.mjs
