@@ -19,6 +19,7 @@ BEGIN, END = "<!-- begin table: faults, by tests/security_table.py -->", "<!-- e
 INTERRUPT = re.compile(r"interrupt while (\w+) +(\d+) times: .* after +(\d+) ms \(median\), +(\d+) ms \(99 %\), +(\d+) ms at most")
 FATES = re.compile(r"^(\d+) turns: (.+)$", re.M)
 LEFT = re.compile(r"from turn (\d+) to turn (\d+): ([\d.]+) to ([\d.]+) MiB .*, (\d+) to (\d+) descriptors, (\d+) to (\d+) threads")
+STEP = re.compile(r"a step in a page, beyond its time in Python: ([\d.]+) ms \(median\), ([\d.]+) ms \(99 %\), .* of (\d+)")
 FUZZ = re.compile(r"^(\w+) +(\d+) executions +(\d+) a second", re.M)
 
 
@@ -31,6 +32,9 @@ def interrupts(text):
 def soak(text):
     for turns, fates in FATES.findall(text):
         yield f"{turns} turns: {fates}", "every reply came, none stuck busy, every notebook valid", "the same"
+    for median, late, count in STEP.findall(text):
+        yield (f"a step in a page, beyond its time in Python, {count} of these", f"{median} ms (median), {late} ms (99 %)",
+               "20 ms (99 %)")
     for first, last, before, after, fds, fds_after, threads, threads_after in LEFT.findall(text):
         yield (f"the kernel from turn {first} to turn {last} of these", f"{before} to {after} MiB, {fds} to {fds_after} "
                f"descriptors, {threads} to {threads_after} threads", "1 MiB more in 1,000 turns")

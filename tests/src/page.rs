@@ -1,6 +1,8 @@
 //! A page with our extension: it holds a notebook, does what the kernel says over the comm, and runs cells by real
 //! `execute_request`s.
 
+use std::time::{Duration, Instant};
+
 use datarus_kernel::connection::Channel;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -42,6 +44,8 @@ pub struct Page {
     pub ran: Vec<(String, String)>,
     /// All that it was told, in order.
     pub told: Vec<Value>,
+    /// When each of it came.
+    pub heard: Vec<Instant>,
 }
 
 impl Page {
@@ -59,8 +63,8 @@ impl Page {
         let comm = uuid::Uuid::new_v4().simple().to_string();
         let content = json!({"comm_id": comm, "target_name": "datarus", "data": data});
         client.send(Channel::Shell, "comm_open", content).await;
-        let (cells, ran, told) = (Vec::new(), Vec::new(), Vec::new());
-        Page { comm, cells, tells: true, runs: true, ran, told }
+        let (cells, ran, told, heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Page { comm, cells, tells: true, runs: true, ran, told, heard }
     }
 
     /// Opens the comm again, with a kernel that was started anew or for another notebook; the cells stay.
@@ -159,8 +163,17 @@ impl Page {
             .await;
         let data = message.content["data"].clone();
         self.told.push(data.clone());
+        self.heard.push(message.at);
         self.take(client, &data).await;
         data
+    }
+
+    /// From the first word of the model to the end of the step in the cell `id`, of what was told since `from`.
+    pub fn time_of_step(&self, id: &str, from: usize) -> Option<Duration> {
+        let told = || self.told.iter().zip(&self.heard).skip(from);
+        let (_, begun) = told().find(|(data, _)| data["phase"] == "thinking")?;
+        let (_, ended) = told().find(|(data, _)| data["op"] == "patch" && data["id"] == id)?;
+        Some(*ended - *begun)
     }
 
     /// How many words of the kernel were received and not heard yet.

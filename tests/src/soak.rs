@@ -185,7 +185,7 @@ fn children_of(pid: u32) -> Vec<u32> {
 #[derive(Debug, Default)]
 pub struct Figures {
     fates: BTreeMap<String, usize>,
-    /// What plain turns of one step took beyond their time on the companion.
+    /// What a step took, from the model's first word of it to its end in the page, beyond its time on the companion.
     pub overheads: Vec<Duration>,
     /// Since the kernel was last restarted.
     pub samples: Vec<Sample>,
@@ -230,7 +230,7 @@ impl Figures {
         if let Some(longest) = self.overheads.last() {
             let at = |percent: usize| self.overheads[(count * percent / 100).min(count - 1)];
             println!(
-                "a turn of one step in a page, beyond its time in Python: {:.1} ms (median), {:.1} ms (99 %), {:.1} ms \
+                "a step in a page, beyond its time in Python: {:.1} ms (median), {:.1} ms (99 %), {:.1} ms \
                  at most, of {count}",
                 at(50).as_secs_f64() * 1e3,
                 at(99).as_secs_f64() * 1e3,

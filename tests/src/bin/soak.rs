@@ -122,7 +122,8 @@ impl Player {
 
     async fn play(&mut self, turn: usize) {
         let fate = Fate::drawn(&mut self.random);
-        let (id, began) = (format!("p{turn}"), Instant::now());
+        let id = format!("p{turn}");
+        let told = self.page.as_ref().map_or(0, |page| page.told.len());
         let prompt = match &mut self.page {
             None => self.client.send_cell(fate.question()).await,
             Some(page) => {
@@ -140,15 +141,15 @@ impl Player {
             page.say(&mut self.client, held).await;
         }
         let ended = self.client.end_of(&prompt).await;
-        let took = began.elapsed();
         let expected = if fate == Fate::Interrupt { "error" } else { "ok" };
         assert_eq!(ended.reply["status"], expected, "turn {turn}, {fate:?}: {}", ended.reply);
         self.figures.count(&format!("{fate:?}"));
-        let steps = self.keep(&id, fate.question(), &ended).await;
+        let took = self.page.as_ref().and_then(|page| page.time_of_step(&page.ran.last()?.0, told));
+        let ran = self.keep(&id, fate.question(), &ended).await;
         // What waits for a fresh Python is no overhead.
         let fresh = std::mem::replace(&mut self.fresh, fate == Fate::Kill);
-        if let Some(steps) = steps.filter(|_| fate == Fate::Plain && !fresh) {
-            self.figures.overheads.push(took.saturating_sub(steps));
+        if let (Some(took), Some(ran), Fate::Plain, false) = (took, ran, fate, fresh) {
+            self.figures.overheads.push(took.saturating_sub(ran));
         }
         self.is_idle().await;
     }
