@@ -81,3 +81,50 @@ fn chain(error: &anyhow::Error) -> String {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged at `level` when code fails at words of a cell.
+    fn logged(level: tracing::Level) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let _ = std::panic::catch_unwind(|| panic!("cannot split `salary = 5200`"));
+        });
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_only_a_trace_what_it_said() {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(tell_panic));
+        let [debug, trace] = [tracing::Level::DEBUG, tracing::Level::TRACE].map(logged);
+        std::panic::set_hook(before);
+        assert!(debug.contains("a fault of this program") && debug.contains("main.rs:"), "{debug}");
+        assert!(!debug.contains("salary"), "{debug}");
+        assert!(trace.contains("salary = 5200"), "{trace}");
+    }
+}
