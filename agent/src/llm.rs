@@ -80,6 +80,15 @@ pub trait Model: Send {
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError>;
 
+    /// What a reward model thinks of the last of `messages`, from 0 to 1; none of a model that writes.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    fn reward(&mut self, messages: &[ChatMessage]) -> Result<Option<f64>, ModelError> {
+        let _ = messages;
+        Ok(None)
+    }
+
     /// Reads ahead what a later call will probably begin with, until `interrupt` is set from another thread: a wrong
     /// guess costs nothing but the time. Leaves one processor to others.
     ///
@@ -384,6 +393,9 @@ pub enum ModelError {
     /// The GPU that was asked for cannot be used.
     #[error("the model cannot compute there: {0}")]
     Device(String),
+    /// It gives rewards alone.
+    #[error("this is a reward model, which scores and writes nothing: use it as `--judge`")]
+    RewardModel,
     /// The chat template refused the messages.
     #[error("the model's chat template failed: {0}")]
     Template(String),

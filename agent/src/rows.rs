@@ -6,13 +6,15 @@
 mod preference;
 mod tools;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::agent::{Limits, Mode, Outcome, Past, Step, Task};
 use crate::chat::Chat;
 use crate::dialect::{Dialect, Said};
 use crate::executor::{Namespace, Status};
-use crate::llm::Profile;
+use crate::llm::{ModelInfo, Profile};
 use crate::observation::{failed, observe};
 use crate::prompt::{Reply, Style};
 use crate::trajectory::{Trajectory, Worth};
@@ -62,7 +64,31 @@ pub fn rows(format: Format, settings: &Settings, episode: &[Trajectory]) -> Vec<
     }
 }
 
+/// A preference of the last trajectory of one episode, whose answer is right, before that of another one of the same
+/// task, whose answer is wrong: the first thing that they wrote differently. None where what they had seen by then
+/// differs as well.
+pub fn pair(settings: &Settings, right: &[Trajectory], wrong: &[Trajectory]) -> Option<Value> {
+    let (right, before_right) = right.split_last()?;
+    let (wrong, before_wrong) = wrong.split_last()?;
+    let better = played(settings, right, before_right);
+    preference::between(right, &better, &played(settings, wrong, before_wrong))
+}
+
 impl Settings {
+    /// As rows are made for a model, with the bounds that users have who set none.
+    pub(crate) fn of(info: &ModelInfo) -> Self {
+        let limits = Limits {
+            max_steps: 12,
+            max_errors: 4,
+            cell_timeout: Duration::from_secs(300),
+            max_new_tokens: 4_096,
+            max_turn_tokens: 65_536,
+            max_sections: 8,
+        };
+        let dialect = Dialect::of(info).unwrap_or(Dialect::Datarus);
+        Self { profile: info.profile, dialect, limits }
+    }
+
     /// As a served model is spoken to, whose messages are not gone on with.
     fn style(&self) -> Style {
         let (profile, dialect) = (self.profile, self.dialect);
@@ -109,6 +135,16 @@ struct Move {
 }
 
 fn played(settings: &Settings, trajectory: &Trajectory, before: &[Trajectory]) -> Played {
+    play(settings, trajectory, before, |_| ())
+}
+
+/// Shows the chat each time the analyst has written something.
+fn play(
+    settings: &Settings,
+    trajectory: &Trajectory,
+    before: &[Trajectory],
+    mut show: impl FnMut(&Chat),
+) -> Played {
     let mut chat = opening(settings, trajectory, before);
     let opening = shown(chat.messages());
     let mut moves = Vec::new();
@@ -118,6 +154,7 @@ fn played(settings: &Settings, trajectory: &Trajectory, before: &[Trajectory]) -
         chat.proposed(said_of(step), &step.code);
         let place = chat.messages().len().saturating_sub(1);
         let written = last_text(&chat);
+        show(&chat);
         chat.observed(observe(&step.code, &step.execution, settings.profile));
         chat.reply(if failed(&step.execution) {
             Reply::Failed
@@ -132,9 +169,18 @@ fn played(settings: &Settings, trajectory: &Trajectory, before: &[Trajectory]) -
         let prompt = shown(chat.messages());
         chat.answered(trajectory.task.mode, Said { understanding, thought }, answer);
         let written = last_text(&chat);
+        show(&chat);
         moves.push(Move { prompt, written, observed: String::new(), said: String::new() });
     }
     Played { opening, moves }
+}
+
+/// The chats that end with what the analyst wrote: one for each step, then one for the answer.
+pub(crate) fn chats(settings: &Settings, episode: &[Trajectory]) -> Vec<Vec<ChatMessage>> {
+    let Some((trajectory, before)) = episode.split_last() else { return Vec::new() };
+    let mut chats = Vec::new();
+    let _ = play(settings, trajectory, before, |chat| chats.push(chat.messages().to_vec()));
+    chats
 }
 
 fn opening(settings: &Settings, trajectory: &Trajectory, before: &[Trajectory]) -> Chat {

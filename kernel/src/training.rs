@@ -16,4 +16,5 @@ pub mod questioner;
 pub mod recipe;
 pub mod reward;
 mod room;
+mod samples;
 pub mod solver;

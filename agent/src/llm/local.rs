@@ -24,6 +24,7 @@ mod guard;
 mod hash;
 mod load;
 mod replay;
+mod reward;
 mod saved;
 mod speed;
 mod survey;
@@ -186,6 +187,9 @@ impl LocalModel {
         on_text: &mut dyn FnMut(&str),
         recorded: Option<&mut Recorded>,
     ) -> Result<Completion, ModelError> {
+        if self.model.has_reward_head() {
+            return Err(ModelError::RewardModel);
+        }
         let mut sequence = self.encode(request.messages)?;
         if self.reuse.keep {
             self.restore(&sequence);
@@ -244,6 +248,14 @@ impl Model for LocalModel {
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Completion, ModelError> {
         self.write(request, constraint, on_text, None)
+    }
+
+    fn reward(&mut self, messages: &[ChatMessage]) -> Result<Option<f64>, ModelError> {
+        let reward = self.model.has_reward_head().then(|| self.reward_of(messages)).transpose();
+        if reward.is_err() {
+            self.forget();
+        }
+        reward
     }
 
     fn read_ahead(&mut self, messages: &[ChatMessage], interrupt: &Interrupt) {

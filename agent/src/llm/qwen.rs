@@ -5,7 +5,7 @@
 //! # Source
 //! Qwen2.5, <https://arxiv.org/abs/2412.15115>; Qwen3, <https://arxiv.org/abs/2505.09388>.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 
 use crate::llm::Interrupt;
 use crate::llm::attention::attend;
@@ -16,7 +16,7 @@ use crate::llm::norm::Norm;
 use crate::llm::packed::{self, Phase};
 use crate::llm::refusal::Refusal;
 use crate::llm::rope::Angles;
-use crate::llm::weights::{EMBEDDING, HEAD, Weights};
+use crate::llm::weights::{EMBEDDING, HEAD, REWARD_HEAD, Weights};
 use crate::llm::workers;
 
 /// Tokens computed at once by a large model.
@@ -36,6 +36,8 @@ pub(crate) struct Qwen {
     layers: Vec<Layer>,
     norm: Norm,
     head: Linear,
+    /// `[1, width]`, of a reward model alone.
+    reward_head: Option<Tensor>,
     is_packed: bool,
     has_packed: bool,
     device: Device,
@@ -94,10 +96,25 @@ impl Qwen {
             weights.matrix(name, config.vocab_size, config.width)?
         };
         let head = Linear { weight, bias: None };
+        let reward_head = weights.has(REWARD_HEAD).then(|| {
+            let weight = weights.matrix(REWARD_HEAD, 1, config.width)?;
+            Ok::<_, Refusal>(weight.rows(&[0], device)?)
+        });
+        let reward_head = reward_head.transpose()?;
         let is_packed = head.is_packed() && layers.iter().all(Layer::is_packed);
         let has_packed = layers.iter().any(Layer::has_packed);
         let device = device.clone();
-        Ok(Self { config, embedding, layers, norm, head, is_packed, has_packed, device })
+        Ok(Self {
+            config,
+            embedding,
+            layers,
+            norm,
+            head,
+            reward_head,
+            is_packed,
+            has_packed,
+            device,
+        })
     }
 
     /// Sizes and settings.
@@ -185,6 +202,21 @@ impl Qwen {
     pub(crate) fn logits(&self, vectors: &Tensor) -> Result<Vec<Vec<f32>>> {
         let x = self.norm.forward(&vectors.contiguous()?)?;
         self.head.forward(&x, Phase::Completion)?.to_vec2()
+    }
+
+    /// One number for each of some positions, from their vectors `[t, width]`; none of a model without a reward head.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub(crate) fn rewards(&self, vectors: &Tensor) -> Result<Option<Vec<f32>>> {
+        let Some(head) = &self.reward_head else { return Ok(None) };
+        let x = self.norm.forward(&vectors.contiguous()?)?;
+        x.broadcast_mul(head)?.sum(D::Minus1)?.to_vec1().map(Some)
+    }
+
+    /// Whether it gives rewards: it then writes nothing, since what makes logits was not trained with it.
+    pub(crate) fn has_reward_head(&self) -> bool {
+        self.reward_head.is_some()
     }
 }
 

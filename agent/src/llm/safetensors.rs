@@ -263,6 +263,8 @@ fn hugging_face_name(name: &str) -> String {
         "token_embd.weight" => "model.embed_tokens.weight",
         "output_norm.weight" => "model.norm.weight",
         "output.weight" => "lm_head.weight",
+        // Of `…ForSequenceClassification` with one label.
+        "cls.output.weight" => "score.weight",
         _ => "",
     };
     if !whole.is_empty() {

@@ -43,6 +43,9 @@ pub(super) const EMBEDDING: &str = "token_embd.weight";
 /// The name of the matrix that makes logits, where it is not that of the tokens' vectors.
 pub(super) const HEAD: &str = "output.weight";
 
+/// The name of the matrix `[1, width]` that makes a reward, as llama.cpp calls it.
+pub(super) const REWARD_HEAD: &str = "cls.output.weight";
+
 pub(super) fn missing(name: &str) -> Refusal {
     Refusal::format(format!(
         "the weight `{name}` is missing: the file is incomplete or of another model"

@@ -3,16 +3,17 @@
 use crate::aside::{ask, message, told as told_step};
 use crate::dialect::disarm;
 use crate::llm::{Interrupt, Model, ModelError};
+use crate::rows;
 use crate::trajectory::Trajectory;
 use crate::transcript::{Role, Segment};
 
-/// Scores each step and the whole of a trajectory: a trained model, or a chat model that is asked ([`Judge`]).
+/// Scores each step and the whole of a trajectory.
 pub trait RewardModel {
-    /// What it thinks of the trajectory.
+    /// What it thinks of the last trajectory of an episode; those before it are its history.
     ///
     /// # Errors
     /// When the model fails, or does not keep to the form of a verdict.
-    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, JudgeError>;
+    fn score(&mut self, episode: &[Trajectory]) -> Result<Judgement, JudgeError>;
 }
 
 /// Why a trajectory is not judged.
@@ -39,11 +40,15 @@ pub struct Judgement {
     pub report: f64,
 }
 
-/// A chat model, local or served, that is asked for a verdict.
+/// A trained reward model, or a chat model, local or served, that is asked for a verdict.
 pub struct Judge<'m>(pub &'m mut dyn Model);
 
 impl RewardModel for Judge<'_> {
-    fn score(&mut self, trajectory: &Trajectory) -> Result<Judgement, JudgeError> {
+    fn score(&mut self, episode: &[Trajectory]) -> Result<Judgement, JudgeError> {
+        let Some(trajectory) = episode.last() else { return Ok(Judgement::default()) };
+        if let Some(judgement) = self.rewards(episode, trajectory)? {
+            return Ok(judgement);
+        }
         let messages = [
             message(Role::System, Segment::Markup(include_str!("../prompts/judge.md").to_owned())),
             message(Role::User, Segment::Data(told(trajectory))),
@@ -53,6 +58,29 @@ impl RewardModel for Judge<'_> {
             let from = completion.text.chars().count().saturating_sub(80);
             JudgeError::NoVerdict(completion.text.chars().skip(from).collect())
         })
+    }
+}
+
+impl Judge<'_> {
+    /// What a trained reward model gives for each message that the analyst wrote, as rows for training show them; none of
+    /// a chat model. A trajectory without an answer has no whole.
+    fn rewards(
+        &mut self,
+        episode: &[Trajectory],
+        trajectory: &Trajectory,
+    ) -> Result<Option<Judgement>, JudgeError> {
+        let mut steps = Vec::new();
+        for chat in rows::chats(&rows::Settings::of(self.0.info()), episode) {
+            match self.0.reward(&chat)? {
+                Some(reward) => steps.push(reward),
+                None => return Ok(None),
+            }
+        }
+        let whole = match trajectory.answer() {
+            Some(_) => steps.pop().unwrap_or_default(),
+            None => 0.0,
+        };
+        Ok(Some(Judgement { steps, whole, report: whole }))
     }
 }
 

@@ -39,6 +39,14 @@ pub(super) fn rows(trajectory: &Trajectory, played: &Played) -> Vec<Value> {
     rows
 }
 
+/// Where a right trajectory and a wrong one of the same task part.
+pub(super) fn between(trajectory: &Trajectory, right: &Played, wrong: &Played) -> Option<Value> {
+    let mut both = right.moves.iter().zip(&wrong.moves);
+    let (better, worse) = both.find(|(better, worse)| better.written != worse.written)?;
+    let is_one_chat = better.prompt == worse.prompt;
+    is_one_chat.then(|| row(trajectory, &better.prompt, &better.written, &worse.written))
+}
+
 fn row(trajectory: &Trajectory, prompt: &[Value], chosen: &str, rejected: &str) -> Value {
     json!({
         "prompt": prompt,

@@ -12,6 +12,7 @@ use datarus_agent::llm::{Hardware, Interrupt, Model, Profile};
 use datarus_agent::refine::{KEYWORDS, Refiner};
 use datarus_agent::reward::{Judge, JudgeError, RewardModel as _, Settings, score};
 use datarus_agent::rows::{self, Format};
+use datarus_agent::trajectory::Trajectory;
 use serde::Serialize;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -315,9 +316,15 @@ pub(super) fn reward(args: RewardArgs) -> Result<u8> {
     let settings = Settings::default();
     let (mut summary, mut unjudged) = (Summary::default(), 0_usize);
     for path in &args.files {
+        let mut episode: Vec<Trajectory> = Vec::new();
         for trajectory in trajectories(path)? {
             let trajectory = trajectory?;
-            let judgement = judge.as_mut().map(|model| Judge(model.as_mut()).score(&trajectory));
+            if episode.last().is_some_and(|last| last.episode != trajectory.episode) {
+                episode.clear();
+            }
+            episode.push(trajectory);
+            let Some(trajectory) = episode.last() else { continue };
+            let judgement = judge.as_mut().map(|model| Judge(model.as_mut()).score(&episode));
             let judgement = match judgement.transpose() {
                 Err(error @ JudgeError::NoVerdict(_)) => {
                     say(&format!("the trajectory `{}` was not judged: {error}", trajectory.id));
@@ -328,8 +335,8 @@ pub(super) fn reward(args: RewardArgs) -> Result<u8> {
                     format!("the trajectory `{}` was not judged", trajectory.id)
                 })?,
             };
-            let scores = score(&trajectory, &settings, args.progress, judgement.as_ref());
-            summary.take(&trajectory, &scores);
+            let scores = score(trajectory, &settings, args.progress, judgement.as_ref());
+            summary.take(trajectory, &scores);
             print(&if args.json { serde_json::to_string(&scores)? } else { line(&scores) })?;
         }
     }

@@ -7,13 +7,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use datarus_agent::reward::{self, score};
-use datarus_agent::rows::{Format, Settings, rows};
+use datarus_agent::rows::{Format, Settings, pair, rows};
 use datarus_agent::trajectory::Trajectory;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use super::lines::{LinesError, trajectories};
+use super::samples::Samples;
 use crate::cells::hex;
 use crate::disk;
 
@@ -176,6 +177,7 @@ struct Sink {
     hash: Sha256,
     /// The tasks that have a row, or the hashes of rows.
     known: HashSet<Vec<u8>>,
+    samples: Samples,
 }
 
 impl Sink {
@@ -185,7 +187,8 @@ impl Sink {
         builder.prefix(".datarus-").permissions(Permissions::from_mode(0o666));
         let file = BufWriter::new(builder.tempfile_in(folder)?);
         let (path, rows, hash) = (folder.join(&name), 0, Sha256::new());
-        Ok(Self { format, name, path, file, rows, hash, known: HashSet::new() })
+        let (known, samples) = (HashSet::new(), Samples::default());
+        Ok(Self { format, name, path, file, rows, hash, known, samples })
     }
 
     fn take(&mut self, job: &Job, episode: &[Trajectory]) -> io::Result<()> {
@@ -197,7 +200,12 @@ impl Sink {
                 return Ok(());
             }
         }
-        for row in rows(self.format, &job.settings, episode) {
+        let mut made = rows(self.format, &job.settings, episode);
+        if self.format == Format::Preferences {
+            let pairs = self.samples.take(episode);
+            made.extend(pairs.iter().filter_map(|(a, b)| pair(&job.settings, a, b)));
+        }
+        for row in made {
             let line = row.to_string() + "\n";
             let is_task = matches!(self.format, Format::Grpo | Format::Verl);
             let task = episode.last().map(|last| last.task.id.as_bytes()).filter(|_| is_task);
@@ -403,6 +411,38 @@ mod tests {
         let messages = std::fs::read_to_string(folder.join("rows/messages.jsonl")).unwrap();
         let mean = messages.lines().find(|line| line.contains("Mean?")).unwrap();
         assert!(!mean.contains("Total?"), "{mean}");
+    }
+
+    #[test]
+    fn a_right_and_a_wrong_sample_of_a_task_are_a_preference_where_they_part() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        let right = LINE
+            .replace("\"prompt\":\"Total?\"", r#""prompt":"Total?","checker":{"kind":"number","values":["1"]}"#)
+            .replace("\"steps\"", r#""given":{"files":[],"variables":[{"name":"df","columns":["a"]}],"brief":""},"steps""#)
+            .replace("\"outputs\":[]", r#""outputs":[{"output_type":"stream","name":"stdout","text":"1\n"}]"#)
+            .replace("\"code\":\"1\"", r#""code":"df.a.sum()""#)
+            .replace("\"evidence\":{}", r#""evidence":{"reads":["df"],"shows":["df"]}"#);
+        let sample = |line: &str, n: usize| {
+            let named = line.replace("\"id\":\"a\"", &format!("\"id\":\"a.{n}\""));
+            named.replace("\"e\"", &format!("\"e.{n}\""))
+        };
+        let wrong = sample(&right, 1).replace("It is 1.", "It is 2.");
+        let other = sample(&right, 2).replace("\"t\"", "\"u\"").replace("It is 1.", "It is 3.");
+        let again = sample(&right, 3).replace("It is 1.", "It is 4.");
+        write(folder, "a.jsonl", &[wrong, other, right, again]);
+        let preferences = Job { formats: vec![Format::Preferences], ..job(folder, &["a.jsonl"]) };
+        export(&preferences).unwrap();
+        let rows = std::fs::read_to_string(folder.join("rows/preferences.jsonl")).unwrap();
+        let rows: Vec<serde_json::Value> =
+            rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let said = |row: &serde_json::Value, key: &str| row[key][0]["content"].to_string();
+        let pairs: Vec<_> =
+            rows.iter().map(|row| (said(row, "chosen"), said(row, "rejected"))).collect();
+        assert_eq!(pairs.len(), 2, "{pairs:?}");
+        for ((chosen, rejected), answer) in pairs.iter().zip(["It is 2.", "It is 4."]) {
+            assert!(chosen.contains("It is 1.") && rejected.contains(answer), "{pairs:?}");
+        }
     }
 
     #[test]

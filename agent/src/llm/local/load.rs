@@ -132,12 +132,13 @@ pub(super) fn folder(
         token(&settings, "eos_token"),
         renderer,
     )?;
+    let ours = |key: &str| json.get(key).and_then(Json::as_str);
     let info = ModelInfo {
         name: folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned(),
         sha256: None,
         architecture: String::from(config.architecture.name()),
-        dialect: dialect(&tokenizer),
-        profile: Profile::Full,
+        dialect: ours("datarus_dialect").map(String::from).or_else(|| dialect(&tokenizer)),
+        profile: profile(ours("datarus_profile")),
         literals: Vec::new(),
         words: Vec::new(),
         forms: Vec::new(),
@@ -219,10 +220,7 @@ fn info(metadata: &Metadata, config: &Config, path: &Path) -> ModelInfo {
         sha256: None,
         architecture: String::from(config.architecture.name()),
         dialect: metadata.text("datarus.dialect").map(String::from),
-        profile: match metadata.text("datarus.profile") {
-            Some("compact") => Profile::Compact,
-            _ => Profile::Full,
-        },
+        profile: profile(metadata.text("datarus.profile")),
         literals: metadata.texts("datarus.literals").unwrap_or_default().to_vec(),
         words: metadata.texts("datarus.words").unwrap_or_default().to_vec(),
         forms: metadata.texts("datarus.forms").unwrap_or_default().to_vec(),
@@ -230,6 +228,10 @@ fn info(metadata: &Metadata, config: &Config, path: &Path) -> ModelInfo {
         continues: true,
         served: None,
     }
+}
+
+fn profile(named: Option<&str>) -> Profile {
+    if named == Some("compact") { Profile::Compact } else { Profile::Full }
 }
 
 /// A JSON file of the folder, if it is there.
