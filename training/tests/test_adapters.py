@@ -25,6 +25,11 @@ WHEELS = pathlib.Path(os.environ.get("DATARUS_WHEELS") or HERE.parents[2] / "tar
 PINNED = ("trl==1.16.0", "openenv==0.10.0", "verl==0.9.1")
 PROGRAM = os.environ.get("DATARUS_BIN")
 
+# What begins every training, of transformers, which the wheels do not hold.
+GENERAL = {"output_dir", "per_device_train_batch_size", "gradient_accumulation_steps", "save_steps", "report_to",
+           "gradient_checkpointing", "bf16", "logging_steps", "learning_rate", "max_steps", "lr_scheduler_type", "use_cpu",
+           "save_strategy", "num_train_epochs", "warmup_steps"}
+
 
 def wheel(pinned):
     """The pinned wheel, downloaded if need be."""
@@ -113,6 +118,14 @@ class Signatures(unittest.TestCase):
         self.assertIn('extra_fields.pop("env_mask", None)', trainer.text)
         self.assertIn("self.rollout_func(prompts, self)", trainer.text)
 
+    def test_trl_takes_our_pairs(self):
+        trainer = self.package(PINNED[0], "trl/trainer/reward_trainer.py")
+        launch = ours("launch/trl_reward_model.py")
+        self.assertLessEqual(launch.keywords("RewardTrainer"), set(trainer.arguments("RewardTrainer.__init__")))
+        self.assertIn('is_processed = "chosen_ids" in column_names and "rejected_ids" in column_names', trainer.text)
+        config = self.package(PINNED[0], "trl/trainer/reward_config.py")
+        self.assertLessEqual(launch.keywords("RewardConfig") - GENERAL, config.fields("RewardConfig"))
+
     def test_openenv_takes_our_sessions(self):
         rollout = self.package(PINNED[1], "openenv/core/harness/rollout.py")
         bridge = ours("trl_harness.py")
@@ -153,11 +166,7 @@ class Signatures(unittest.TestCase):
     def test_the_launch_files_set_what_the_trainers_know(self):
         config = self.package(PINNED[0], "trl/trainer/grpo_config.py")
         set_here = ours("launch/trl_tools.py").keywords("GRPOConfig") | ours("launch/trl_small.py").keywords("GRPOConfig")
-        # Those of transformers, which the wheel does not hold, begin every training.
-        general = {"output_dir", "per_device_train_batch_size", "gradient_accumulation_steps", "save_steps", "report_to",
-                   "gradient_checkpointing", "bf16", "logging_steps", "learning_rate", "max_steps", "lr_scheduler_type",
-                   "use_cpu", "save_strategy"}
-        self.assertLessEqual(set_here - general, config.fields("GRPOConfig"))
+        self.assertLessEqual(set_here - GENERAL, config.fields("GRPOConfig"))
         trainer = self.package(PINNED[0], "trl/trainer/grpo_trainer.py")
         self.assertLessEqual(ours("launch/trl_tools.py").keywords("GRPOTrainer"), set(trainer.arguments("GRPOTrainer.__init__")))
         with wheel(PINNED[2]) as archive:
