@@ -166,7 +166,12 @@ impl Page {
             (true, _) => ("th", format!(" scope=\"{scope}\"")),
             (false, _) => ("td", String::new()),
         };
-        attributes.push_str(if cell.is_number { " class=\"number\"" } else { " dir=\"auto\"" });
+        if cell.is_number {
+            attributes.push_str(" class=\"number\"");
+        }
+        if cell.is_header || !cell.is_number {
+            attributes.push_str(" dir=\"auto\"");
+        }
         self.put(&format!("<{element}{attributes}>"));
         self.words(&cell.words);
         self.put(&format!("</{element}>"));

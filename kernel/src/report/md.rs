@@ -90,11 +90,7 @@ impl Writer<'_> {
                 format!("| {} |\n", cells.join(" | "))
             })
             .collect();
-        let columns = (0..width).map(|at| {
-            let is_number =
-                table.body.iter().all(|row| row.get(at).is_none_or(|cell| cell.is_number));
-            if is_number { "---:" } else { "---" }
-        });
+        let columns = (0..width).map(|at| if table.holds_numbers(at) { "---:" } else { "---" });
         let rule = format!("| {} |\n", columns.collect::<Vec<_>>().join(" | "));
         // Markdown knows one row of names.
         rows.insert(usize::from(!rows.is_empty()), rule);

@@ -166,7 +166,9 @@ fn table_blocks(table: HtmlTable, most: &Most) -> Vec<Block> {
     };
     let head = table.head.into_iter().map(|cells| row(cells, true)).collect();
     let body = table.body.into_iter().map(|cells| row(cells, false)).collect();
-    let made = Table { head, body, ..Table::default() }.within(most.rows, most.columns);
+    let made = Table { head, body, ..Table::default() }
+        .within(most.rows, most.columns)
+        .with_heads_aligned();
     let note = table.shape.map(|shape| Block::Note(vec![Inline::Text(shape)]));
     std::iter::once(Block::Table(made)).chain(note).collect()
 }

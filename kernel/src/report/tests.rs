@@ -189,3 +189,17 @@ fn a_table_is_shown_within_bounds_and_says_what_is_left_out() {
     let reviewed = md(&report(&notebook, Audience::Reviewer, None), "files").text;
     assert!(reviewed.contains("\n*37 more columns are not shown.*\n"));
 }
+
+#[test]
+fn what_names_a_column_of_numbers_is_set_as_these_are() {
+    let mut notebook = notebook();
+    let html = "<table class=\"dataframe\"><thead><tr><th></th><th>origin</th><th>late</th></tr></thead>\
+        <tbody><tr><th>0</th><td>EWR</td><td>24.2</td></tr><tr><th>1</th><td>JFK</td><td>-2.0</td></tr></tbody></table>";
+    let shown = json!({"output_type": "display_data", "metadata": {}, "data": {"text/html": html}});
+    notebook.cells[5]["outputs"] = json!([shown]);
+    let made = report(&notebook, Audience::Reader, None);
+    let page = super::html(&made);
+    assert!(page.contains("<th scope=\"col\" class=\"number\" dir=\"auto\">late</th>"), "{page}");
+    assert!(page.contains("<th scope=\"col\" dir=\"auto\">origin</th>"), "{page}");
+    assert!(typst(&made).source.contains("align(right, strong((\"late\")))"));
+}

@@ -151,7 +151,7 @@ pub struct TableCell {
     pub words: Vec<Inline>,
     /// Whether it names its row or column.
     pub is_header: bool,
-    /// Whether it holds a number, which is set to the right.
+    /// Whether it holds a number, or names a column of numbers: both are set to the right.
     pub is_number: bool,
 }
 
@@ -184,6 +184,21 @@ impl TableCell {
 impl Table {
     /// The most columns that are shown: Word takes no more, and a page of more is not legible.
     pub const MOST_COLUMNS: usize = 63;
+
+    /// Whether all that stands in a column is numbers.
+    pub fn holds_numbers(&self, column: usize) -> bool {
+        self.body.iter().all(|row| row.get(column).is_none_or(|cell| cell.is_number))
+    }
+
+    /// Sets what names a column of numbers as these are set.
+    #[must_use]
+    pub fn with_heads_aligned(mut self) -> Self {
+        let mut head = std::mem::take(&mut self.head);
+        for (column, cell) in head.iter_mut().flat_map(|row| row.iter_mut().enumerate()) {
+            cell.is_number = !self.body.is_empty() && self.holds_numbers(column);
+        }
+        Self { head, ..self }
+    }
 
     /// Leaves out rows of the body and columns beyond so many.
     #[must_use]
