@@ -20,6 +20,9 @@ use crate::prompt::{Reply, Style};
 use crate::trajectory::{Trajectory, Worth};
 use crate::transcript::{ChatMessage, Segment};
 
+/// Steps of one turn that users have who set none.
+const MAX_STEPS: usize = 12;
+
 /// What a row is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -75,18 +78,22 @@ pub fn pair(settings: &Settings, right: &[Trajectory], wrong: &[Trajectory]) -> 
 }
 
 impl Settings {
-    /// As rows are made for a model, with the bounds that users have who set none.
-    pub(crate) fn of(info: &ModelInfo) -> Self {
+    /// With the bounds that users have who set none but the steps.
+    pub fn new(profile: Profile, dialect: Dialect, max_steps: usize) -> Self {
         let limits = Limits {
-            max_steps: 12,
+            max_steps,
             max_errors: 4,
             cell_timeout: Duration::from_secs(300),
             max_new_tokens: 4_096,
             max_turn_tokens: 65_536,
             max_sections: 8,
         };
-        let dialect = Dialect::of(info).unwrap_or(Dialect::Datarus);
-        Self { profile: info.profile, dialect, limits }
+        Self { profile, dialect, limits }
+    }
+
+    /// As rows are made for a model.
+    pub(crate) fn of(info: &ModelInfo) -> Self {
+        Self::new(info.profile, Dialect::of(info).unwrap_or(Dialect::Datarus), MAX_STEPS)
     }
 
     /// As a served model is spoken to, whose messages are not gone on with.

@@ -19,7 +19,7 @@ import torch
 import transformers
 from datasets import Dataset
 
-from . import trl_rollout
+from .trl_rollout import tokenizer_of
 
 # The most tokens of a chat: longer pairs are left out.
 LONGEST = 1024
@@ -36,9 +36,9 @@ def loaded(path: pathlib.Path, dialect: str = "datarus") -> tuple[transformers.P
         model = transformers.AutoModelForSequenceClassification.from_pretrained(path, **settings)
         model.config.datarus_dialect, model.config.pad_token_id = dialect, tokenizer.pad_token_id
         return model, tokenizer
-    _, tokenizer = trl_rollout.loaded(path)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(path.parent, gguf_file=path.name, **settings)
     fields = gguf.GGUFReader(str(path)).fields
+    tokenizer = tokenizer_of(fields)
     tokenizer.chat_template = fields["tokenizer.chat_template"].contents()
     for key in ("profile", "dialect"):
         setattr(model.config, f"datarus_{key}", fields[f"datarus.{key}"].contents())

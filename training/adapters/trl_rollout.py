@@ -27,10 +27,14 @@ from .episode import named_in, tasks_by_name
 def loaded(path: pathlib.Path) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
     """The weights and the tokenizer of a GGUF file that `training.export` wrote."""
     model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    text = gguf.GGUFReader(str(path)).fields["tokenizer.huggingface.json"].contents()
-    tokenizer = transformers.PreTrainedTokenizerFast(
+    return model, tokenizer_of(gguf.GGUFReader(str(path)).fields)
+
+
+def tokenizer_of(fields: dict) -> transformers.PreTrainedTokenizerFast:
+    """The tokenizer that the fields of such a file hold."""
+    text = fields["tokenizer.huggingface.json"].contents()
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizers.Tokenizer.from_str(text), eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    return model, tokenizer
 
 
 def worth(prompts: list, completions: list, reward: list[float | None], **_) -> list[float | None]:

@@ -106,7 +106,9 @@ class Judged(unittest.TestCase):
         for scores, before, reward in zip(judged, bare, (step, other)):
             self.assertTrue(math.isclose(scores["steps"][0], (before["steps"][0] + reward) / 2, abs_tol=2e-3), (scores, reward))
         self.assertEqual(len(preferences), 1)
-        self.assertIn(preferred(model, dataset([json.loads(preferences[0])], tokenizer)), {(0, 1), (1, 1)})
+        [pair] = dataset([json.loads(preferences[0])], tokenizer)
+        self.assertEqual((pair["chosen_ids"], pair["rejected_ids"]), (data[0]["chosen_ids"], data[2]["chosen_ids"]))
+        self.assertEqual(preferred(model, [pair]), (int(step > other), 1))
 
 
 if __name__ == "__main__":

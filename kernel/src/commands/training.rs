@@ -3,10 +3,8 @@
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use datarus_agent::agent::Limits;
 use datarus_agent::inspector::inspect;
 use datarus_agent::llm::{Hardware, Interrupt, Model, Profile};
 use datarus_agent::refine::{KEYWORDS, Refiner};
@@ -264,14 +262,6 @@ fn look_through(args: &InspectArgs) -> Result<u8> {
 }
 
 fn hand_on(args: ExportArgs) -> Result<u8> {
-    let limits = Limits {
-        max_steps: args.max_steps.get(),
-        max_errors: 4,
-        cell_timeout: Duration::from_secs(300),
-        max_new_tokens: 4_096,
-        max_turn_tokens: 65_536,
-        max_sections: 8,
-    };
     let profile = match args.profile {
         RowProfile::Full => Profile::Full,
         RowProfile::Compact => Profile::Compact,
@@ -280,7 +270,7 @@ fn hand_on(args: ExportArgs) -> Result<u8> {
         files: args.files,
         output: args.output,
         formats: args.format.into_iter().map(Format::from).collect(),
-        settings: rows::Settings { profile, dialect: args.dialect.into(), limits },
+        settings: rows::Settings::new(profile, args.dialect.into(), args.max_steps.get()),
         least: args.least,
         license: args.license,
     };

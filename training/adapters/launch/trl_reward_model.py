@@ -23,8 +23,8 @@ def main():
     for name in ("model", "pairs", "out"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--epochs", type=float, default=2)
-    parser.add_argument("--rate", type=float, default=3e-5)
-    parser.add_argument("--batch", type=int, default=8, help="pairs")
+    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--batch", type=int, default=4, help="pairs")
     parser.add_argument("--cpu", action="store_true")
     args = parser.parse_args()
     if (args.out / "config.json").exists():
@@ -34,8 +34,8 @@ def main():
     before = preferred(model, apart)
     config = RewardConfig(
         output_dir=str(args.out / "trainer"), num_train_epochs=args.epochs, learning_rate=args.rate,
-        per_device_train_batch_size=args.batch, lr_scheduler_type="cosine", warmup_steps=10, center_rewards_coefficient=0.01, max_length=LONGEST,
-        gradient_checkpointing=False, use_cpu=args.cpu, bf16=False, logging_steps=5, save_strategy="no", report_to="none")
+        per_device_train_batch_size=args.batch, lr_scheduler_type="cosine", warmup_steps=10,
+        center_rewards_coefficient=0.01, max_length=LONGEST, gradient_checkpointing=False, use_cpu=args.cpu, bf16=False, logging_steps=5, save_strategy="no", report_to="none")
     trainer = RewardTrainer(model=model, args=config, train_dataset=learnt, processing_class=tokenizer)
     trainer.train()
     save(trainer.model, tokenizer, args.out)
