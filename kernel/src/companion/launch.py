@@ -6,6 +6,7 @@ interrupted before or after its code gets a reply; the module `datarus_companion
 kernel is told over the socket `up` beside this file when requests may be sent, or why not.
 """
 
+import asyncio
 import datetime
 import json
 import os
@@ -22,6 +23,9 @@ OLDEST = (7, 3)
 # itself. Code that keeps the interpreter's lock and looks at signals, as `re` does, stops at that; the request, which is
 # read when the lock is free again, must not interrupt what is shown of the first interrupt.
 PATIENCE = 0.5
+
+# When the main thread is made to look at signals after an interrupt, in seconds; more than once on a busy machine.
+WAKES = 0.02, 0.1, 0.4
 
 
 def tell(**news):
@@ -111,15 +115,25 @@ def wake_on_signals(loop):
 
 
 def interrupt_once(kernel):
-    """Has `kernel` refuse a request for an interrupt that has waited longer than `PATIENCE`."""
+    """Has `kernel` refuse a request for an interrupt that has waited longer than `PATIENCE`, and miss no interrupt.
+
+    A signal that comes after Python's last look at signals and before a call that waits, such as `time.sleep`, would be
+    seen when that call ends. It is not rare: to begin such a call the main thread lets go of the interpreter's lock, for
+    which the thread that sends the signal may wait. Another signal, whose handler does nothing, has the call look again.
+    """
     interrupt = kernel.control_handlers["interrupt_request"]
+    main = threading.main_thread().ident
+    signal.signal(signal.SIGURG, lambda *_: None)
 
     async def interrupt_request(stream, ident, parent):
         now = datetime.datetime.now(datetime.timezone.utc)
         if (now - parent["header"]["date"]).total_seconds() < PATIENCE:
-            return await interrupt(stream, ident, parent)
-        late = {"status": "error", "ename": "TimeoutError", "evalue": "too late", "traceback": []}
-        kernel.session.send(stream, "interrupt_reply", late, parent, ident=ident)
+            await interrupt(stream, ident, parent)
+        else:
+            late = {"status": "error", "ename": "TimeoutError", "evalue": "too late", "traceback": []}
+            kernel.session.send(stream, "interrupt_reply", late, parent, ident=ident)
+        for wake in WAKES:
+            asyncio.get_running_loop().call_later(wake, signal.pthread_kill, main, signal.SIGURG)
 
     kernel.control_handlers["interrupt_request"] = interrupt_request
 
