@@ -98,7 +98,7 @@ impl Forms {
         demand: Option<Demand>,
         fits: impl Fn(Kind, &str) -> bool,
     ) -> Following {
-        let fit = |form: &str| demand.map_or(Some(0.0), |demand| demand.fit(form));
+        let fit = |form: &str| demand.as_ref().map_or(Some(0.0), |demand| demand.fit(form));
         let thoughts = || {
             let thoughts = self.steps.iter().map(|form| form.thought.as_str());
             thoughts.filter_map(|thought| Some((thought, fit(thought)?)))

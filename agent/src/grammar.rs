@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::agent::Mode;
 use crate::dialect::Dialect;
-use crate::forms::{Done, Following, Forms, Kind};
+use crate::forms::{Done, Following, Forms, Kind, Value};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -31,8 +31,9 @@ const THINK_END: &str = "</think>";
 /// For one more step where a table was only read so far and the question mentions columns of it.
 const GOES_ON: f32 = 4.0;
 
-/// Against one where it is only about things that are not there.
-const STAYS: f32 = 6.0;
+/// Against one where it is only about things that are not there, and where they may be in another file.
+const STAYS: f32 = 9.0;
+const MAY_STAY: f32 = 6.0;
 
 /// For saying that a column is not there, where the question is only about things that are not; against it, where it
 /// mentions columns that are.
@@ -122,13 +123,17 @@ impl<'a> Grammar<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// What speaks for one more step after a table was read, or against it: whether the question mentions columns of
-    /// it, or only things that are not there.
+    /// What speaks for one more step when tables are known, or against it: whether the question mentions columns of
+    /// them, or only things that are not there.
     fn goes_on(&self) -> f32 {
-        let demand = self.names.demand().filter(|_| self.code.contains(".read_"));
-        match demand {
-            Some(demand) if demand.columns > 0 => GOES_ON,
-            Some(demand) if demand.is_elsewhere() => -STAYS,
+        let was_read = self.code.contains(".read_");
+        match self.names.demand() {
+            Some(demand) if was_read && demand.columns > 0 => GOES_ON,
+            Some(demand) if demand.is_elsewhere() => match self.names.has_unread() {
+                false if was_read || self.code.is_empty() => -STAYS,
+                true if was_read => -MAY_STAY,
+                _ => 0.0,
+            },
             _ => 0.0,
         }
     }
@@ -141,7 +146,11 @@ impl<'a> Known<'a> {
     fn thought(&self, written: &str) -> Next {
         let names = self.names;
         let fits = |kind: Kind, name: &str| names.may_be(name, kind);
-        let (fill, demand) = (names.fill(), names.demand());
+        let (fill, mut demand) = (names.fill(), names.demand());
+        let said_none = demand.as_mut().filter(|demand| demand.value == Value::No);
+        if let Some(demand) = said_none.filter(|_| self.code.contains(".value_counts()")) {
+            demand.value = Value::Listed;
+        }
         let following = self.forms.thought(written, THOUGHT_END, &fill, demand, fits);
         next(following, THOUGHT_END, |kinds| quoted::in_thought(names, kinds, written))
     }
@@ -241,6 +250,8 @@ fn among(texts: Vec<Candidate>, free: Next) -> Next {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::FileInfo;
+    use crate::executor::Variable;
 
     #[track_caller]
     fn check(mode: Mode, message: &str, expected: Next) {
@@ -290,6 +301,30 @@ mod tests {
         check("<think>well", Next::Until("</think>"));
         check("<think>well</think>", forced("\n<answer>"));
         check("<think>well</think>\n<answer>so", Next::Until("</answer>"));
+    }
+
+    #[test]
+    fn of_what_is_not_there_it_is_said_that_it_is_not_unless_another_file_may_hold_it() {
+        let table = || vec![Variable { name: "df".into(), columns: vec!["price".into()] }];
+        let common = ["mean", "of", "how", "many"].map(String::from);
+        let read = "df = pd.read_csv(\"a.csv\")";
+        for (question, files, code, expected) in [
+            ("mean of fiber", &[][..], "", -STAYS),
+            ("mean of fiber", &["a.csv"], read, -STAYS),
+            ("mean of fiber", &["a.csv", "b.csv"], read, -MAY_STAY),
+            ("mean of fiber", &["a.csv", "b.csv"], "", 0.0),
+            ("mean of fiber", &["a.csv"], "df.head()", 0.0),
+            ("mean of price", &["a.csv"], read, GOES_ON),
+            ("how many patients", &["a.csv"], read, 0.0),
+        ] {
+            let file = |name: &&str| FileInfo { name: (*name).to_owned(), bytes: 1 };
+            let mut names = Names::default();
+            names.learn_files(&files.iter().map(file).collect::<Vec<_>>());
+            names.learn_variables(&table());
+            names.learn_task(question, &common);
+            let known = Known { names: &names, forms: &Forms::default(), code };
+            assert!((known.goes_on() - expected).abs() < 0.1, "{question} {files:?} {code}");
+        }
     }
 
     #[test]

@@ -79,6 +79,14 @@ impl Question {
         found.iter().map(share).collect()
     }
 
+    /// The words of the question that are no words of one of `names`.
+    pub(crate) fn besides(&self, names: &[&str]) -> BTreeSet<String> {
+        let taken: BTreeSet<usize> =
+            names.iter().flat_map(|name| self.mention(name).places).collect();
+        let others = self.words.iter().enumerate().filter(|(at, _)| !taken.contains(at));
+        others.map(|(_, word)| word.clone()).collect()
+    }
+
     /// Places of the words of the question that are not common and are words of one of `names`.
     pub(crate) fn told_by<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeSet<usize> {
         let told: BTreeSet<usize> = names.flat_map(|name| self.mention(name).places).collect();
@@ -92,6 +100,12 @@ impl Question {
         runs.any(|(at, run)| {
             run == wanted && (at..at + wanted.len()).any(|at| !self.common.contains(&at))
         })
+    }
+
+    /// Where the words of `text` first stand in the question, one after the other.
+    pub(crate) fn place(&self, text: &str) -> Option<usize> {
+        let wanted = words(text);
+        self.words.windows(wanted.len().max(1)).position(|run| run == wanted)
     }
 
     /// The runs of words of the question that are neither common nor part of one of `names`: what is left when all

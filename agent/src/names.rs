@@ -135,7 +135,7 @@ impl Names {
                 learn(if header { &mut self.columns } else { &mut self.cells }, cell.trim());
             }
             // Words of a cell are no names by themselves, but a printed line may be a list of names.
-            if !in_table && !line.contains("  ") {
+            if !in_table && !line.contains("  ") && !self.columns.contains(line.trim()) {
                 let bare = |word: &str| word.trim_matches(is_mark).to_owned();
                 line.split_whitespace().for_each(|word| learn(&mut self.cells, &bare(word)));
                 line.split(", ").for_each(|part| learn(&mut self.cells, part));
@@ -251,6 +251,7 @@ impl Names {
             },
             flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
             nothing: no_mention,
+            said: self.question.besides(&mentioned),
         })
     }
 
@@ -268,6 +269,12 @@ impl Names {
     /// Whether a file, a table or a column is known.
     pub(crate) fn has_data(&self) -> bool {
         !self.variables.is_empty() || !self.named().is_empty()
+    }
+
+    /// Whether a file that was not read may hold what is asked for: there are several, or the question names one.
+    pub(crate) fn has_unread(&self) -> bool {
+        let files: Vec<&str> = self.files.iter().map(String::as_str).collect();
+        files.len() > 1 || self.question.mentions(&files).iter().any(|mention| *mention > 0.0)
     }
 
     /// All columns and files.
@@ -320,6 +327,11 @@ impl Names {
         names.iter().zip(mentions).map(share).collect()
     }
 
+    /// Where the question says a text.
+    pub(crate) fn place_in_question(&self, text: &str) -> Option<usize> {
+        self.question.place(text)
+    }
+
     /// The newest output.
     pub(crate) fn newest(&self) -> &str {
         &self.newest
@@ -328,6 +340,11 @@ impl Names {
     /// Whether a table has a column of this name.
     pub(crate) fn is_column(&self, name: &str) -> bool {
         self.columns.contains(name)
+    }
+
+    /// Whether a text is a part of some column's name.
+    pub(crate) fn is_of_column(&self, text: &str) -> bool {
+        self.columns.iter().any(|column| column.contains(text))
     }
 
     /// Whether a text stands in the newest output.

@@ -14,6 +14,12 @@ const ASKED: f32 = 20.0;
 /// For a name that the thought before has settled.
 const PLANNED: f32 = 6.0;
 
+/// For the first of two values that are compared, in the order of the question: "from A to B" is B less A.
+const EARLIER: f32 = 4.0;
+
+/// How thoughts begin that compare two values.
+const PAIRED: [&str; 2] = ["Difference ", "Compare "];
+
 /// What stands before a name that no column has.
 const LACKING: &str = "o column for ";
 
@@ -33,7 +39,22 @@ pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Ca
     if place == Place::Value && asked.iter().any(|asked| *asked > 0.0) {
         let meant = known.into_iter().zip(asked).filter(|(_, asked)| *asked > 0.0);
         let (known, asked): (Vec<String>, Vec<f32>) = meant.unzip();
-        return candidates(&known, asked.into_iter().map(|asked| ASKED * asked).collect(), written);
+        let place = |name: &String| names.place_in_question(name);
+        let first = known.iter().filter_map(place).min();
+        let is_paired = PAIRED.iter().any(|begins| before.starts_with(begins));
+        let bonus = |(name, asked): (&String, f32)| {
+            let is_first = is_paired && first.is_some() && place(name) == first;
+            ASKED * asked + if is_first { EARLIER } else { 0.0 }
+        };
+        let bonuses = known.iter().zip(asked).map(bonus).collect();
+        return candidates(&known, bonuses, written);
+    }
+    if place == Place::Value {
+        let is_new = |name: &String| {
+            names.is_new(name) && !names.is_of_column(name) && name.parse::<f64>().is_err()
+        };
+        let new = |name: &String| if is_new(name) { NEW } else { 0.0 };
+        return candidates(&known, known.iter().map(new).collect(), written);
     }
     // Which column two tables share is nothing that a question asks for.
     let weight = if kinds == [Kind::Key] { 0.0 } else { ASKED };
@@ -147,6 +168,33 @@ mod tests {
     #[test]
     fn a_value_is_what_the_question_says_of_it() {
         likeliest(in_thought(&known(), &[Kind::Any], "rows with \"region\" == \""), "North Sea\"");
+    }
+
+    #[test]
+    fn two_values_are_compared_in_the_order_of_the_question() {
+        let mut names = Names::default();
+        names.learn_task("difference between Smith and Chen in mean revenue?", &common());
+        names.learn_observation("vendor|revenue\nChen|1.5\nSmith|2.5");
+        let of = |begins: &str| {
+            in_thought(&names, &[Kind::Any], &format!("{begins} where \"vendor\" == \""))
+        };
+        likeliest(of("Difference of \"revenue\""), "Smith\"");
+        let single = of("mean of \"revenue\"");
+        assert!(single.iter().all(|c| (c.bonus - ASKED).abs() < 0.1), "{single:?}");
+    }
+
+    #[test]
+    fn a_value_that_the_question_does_not_say_is_one_that_was_listed() {
+        let mut names = Names::default();
+        let common = ["do", "the", "two", "differ", "in"].map(String::from);
+        names.learn_task("do the two outlets differ in revenue?", &common);
+        names.learn_observation("Stock Outlet|revenue\nOslo|1.5");
+        names.learn_observation("Stock Outlet\nFecid  71\nVutiv  41");
+        let listed =
+            in_thought(&names, &[Kind::Any], "Compare \"revenue\" where \"Stock Outlet\" == \"");
+        let is_new = |c: &&Candidate| c.bonus > 0.0;
+        let new: Vec<&str> = listed.iter().filter(is_new).map(|c| &*c.text).collect();
+        assert_eq!(new, ["Fecid\"", "Vutiv\""]);
     }
 
     #[test]

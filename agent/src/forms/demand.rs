@@ -1,9 +1,11 @@
 //! How well a form fits what a question holds.
 
+use std::collections::BTreeSet;
+
 use super::pattern::{DATE, GROUP, MEASURE, NAME, NUMBER, kind_of};
 
 /// What a question holds that the places of a thought should take up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Demand {
     /// Columns that it mentions.
     pub(crate) columns: usize,
@@ -20,6 +22,8 @@ pub(crate) struct Demand {
     pub(crate) tables: Tables,
     /// Whether it mentions no column, not even a part of one's name.
     pub(crate) nothing: bool,
+    /// Its words that are no names, in small letters.
+    pub(crate) said: BTreeSet<String>,
 }
 
 /// What tables and files there are, as far as it matters for bringing data together.
@@ -49,6 +53,8 @@ pub(crate) enum Pair {
 pub(crate) enum Value {
     /// All its words say something else.
     No,
+    /// The same, and the last step listed the values of a column.
+    Listed,
     /// Some of its words may be one.
     Perhaps,
     /// One that was printed stands in it.
@@ -66,14 +72,68 @@ const VALUE_LOST: f32 = -3.0;
 /// For a value of which only words that are left of the question can be meant.
 const VALUE_UNSURE: f32 = -2.0;
 
+/// How the forms of drawings begin, and how words begin that ask for them besides those that ask for any.
+const DRAWINGS: [(&[&str], &[&str]); 3] = [
+    (&["Bars", "Boxes", "Pie", "Scatter"], &["against", "versus", "vs"]),
+    (&["Histogram"], &["distribut", "spread", "frequen"]),
+    (
+        &["Line", "Lines", "Moving", "Running"],
+        &[
+            "over", "time", "develop", "chang", "evol", "mov", "went", "course", "trend", "roll",
+            "cum", "run", "grow",
+        ],
+    ),
+];
+/// How words begin that ask for a drawing.
+const DRAWN: [&str; 16] = [
+    "plot",
+    "draw",
+    "chart",
+    "graph",
+    "bar",
+    "box",
+    "pie",
+    "scatter",
+    "figure",
+    "picture",
+    "visual",
+    "diagram",
+    "sketch",
+    "dots",
+    "line",
+    "histogram",
+];
+/// Words that ask for a number of things.
+const COUNTS: [&str; 3] = ["many", "number", "count"];
+/// A test of more than two groups.
+const ALL_GROUPS: &str = "all groups";
+
 impl Demand {
-    /// Whether the question is only about things that are not there.
-    pub(crate) fn is_elsewhere(self) -> bool {
-        self.nothing && self.value == Value::Perhaps
+    /// Whether it is about two groups, such as "the two regions".
+    fn is_of_two(&self) -> bool {
+        self.said.contains("two")
+    }
+
+    /// Whether a form does what the question does not ask for.
+    fn is_unasked(&self, form: &str) -> bool {
+        let first = form.split(' ').next().unwrap_or_default();
+        let drawing = DRAWINGS.iter().find(|(forms, _)| forms.contains(&first));
+        let asks = |said: &String| {
+            let words = drawing.iter().flat_map(|(_, words)| words.iter());
+            DRAWN.iter().chain(words).any(|begins| said.starts_with(begins))
+        };
+        drawing.is_some() && !self.said.iter().any(asks)
+            || form.contains(ALL_GROUPS) && self.is_of_two()
+    }
+
+    /// Whether the question is only about things that are not there; what it counts may be the rows, in its own words.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        let counts = COUNTS.iter().any(|word| self.said.contains(*word));
+        self.nothing && self.value == Value::Perhaps && !counts
     }
 
     /// How many of the columns that the question mentions no place of a form can name.
-    fn lost(self, form: &str) -> usize {
+    fn lost(&self, form: &str) -> usize {
         // A place beside `==` holds a value, which is no column.
         let form = form.replace("== \"\u{e000}\"", "").replace("== \"\u{e008}\"", "");
         let count = |marks: &[char]| form.chars().filter(|c| marks.contains(c)).count();
@@ -88,27 +148,35 @@ impl Demand {
 
     /// Whether there is cause for a thought that only brings data together, of which the question does not speak;
     /// nothing for other thoughts.
-    fn prepares(self, form: &str) -> Option<bool> {
+    fn prepares(&self, form: &str) -> Option<bool> {
         match form.split(' ').next()? {
             "Make" => Some(self.tables.spoilt),
             "Join" => Some(self.tables.pair == Pair::Linked),
             "Stack" => Some(self.tables.pair == Pair::Alike),
             // One was read already, else there were no demand.
             "Load" => Some(self.tables.two_files),
+            // The values of the two groups, which it does not name.
+            "Which" if self.is_of_two() => Some(self.value != Value::Listed),
             _ => None,
         }
     }
 
     /// How well the places of a thought's form fit, 0 at best; nothing where the form asks for a value, a number or
-    /// a column of true and false, and the question gives none.
-    pub(super) fn fit(self, form: &str) -> Option<f32> {
+    /// a column of true and false, and the question gives none, or does what it does not ask for.
+    pub(super) fn fit(&self, form: &str) -> Option<f32> {
         if let Some(fits) = self.prepares(form) {
             return fits.then_some(0.0);
         }
         let is_compared = form.contains("== \"");
         let is_flag = form.contains("== True") || form.contains("== False");
         let lacks_number = form.contains(NUMBER) && !self.number;
-        if lacks_number || is_compared && self.value == Value::No || is_flag && !self.flag {
+        let lacks_value = is_compared
+            && match self.value {
+                Value::No => true,
+                Value::Listed => !(self.is_of_two() && form.starts_with("Compare ")),
+                Value::Perhaps | Value::Printed => false,
+            };
+        if lacks_number || lacks_value || is_flag && !self.flag || self.is_unasked(form) {
             return None;
         }
         let n_names = form.chars().filter(|c| kind_of(*c).is_some()).count();
@@ -143,6 +211,7 @@ mod tests {
             flag: false,
             tables: Tables { spoilt: false, two_files: true, pair: Pair::Linked },
             nothing: false,
+            said: BTreeSet::new(),
         };
         let fit = |form: &str| demand.fit(&form.replace('N', "\u{e000}").replace('#', "\u{e001}"));
         assert_eq!(fit("\"N\" and \"N\" > #"), None);
@@ -151,11 +220,54 @@ mod tests {
         assert!(by > fit("mean of \"N\"."));
         assert_eq!(fit("Join both on \"N\"."), Some(0.0));
         assert_eq!(fit("Make \"N\" a number."), None);
-        let measure = Demand { columns: 1, ..demand };
+        let measure = Demand { columns: 1, ..demand.clone() };
         let kinds =
             |form: &str| measure.fit(&form.replace('M', "\u{e007}").replace('G', "\u{e008}"));
         assert!(kinds("model \"M\".") > kinds("classify \"G\"."));
-        let known = Demand { value: Value::Printed, ..demand };
+        let known = Demand { value: Value::Printed, ..demand.clone() };
         assert!(known.fit("rows") < demand.fit("rows"));
+    }
+
+    fn of_two_columns(said: &str) -> Demand {
+        Demand {
+            columns: 2,
+            measures: 1,
+            groups: 1,
+            value: Value::No,
+            number: false,
+            flag: false,
+            tables: Tables { spoilt: false, two_files: false, pair: Pair::None },
+            nothing: false,
+            said: said.split(' ').map(String::from).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_was_asked_for() {
+        for (said, form, is_asked) in [
+            ("show the total per", "Bars of sum \"\u{e007}\" by \"\u{e008}\".", false),
+            ("visualize the total per", "Bars of sum \"\u{e007}\" by \"\u{e008}\".", true),
+            ("how is distributed", "Histogram of \"\u{e007}\".", true),
+            ("the quartiles of", "Histogram of \"\u{e007}\".", false),
+            ("how does develop", "Line of \"\u{e007}\" over \"\u{e009}\".", true),
+            ("median per", "Line of \"\u{e007}\" over \"\u{e009}\".", false),
+            ("median per", "median of \"\u{e007}\" by \"\u{e008}\".", true),
+        ] {
+            assert_eq!(of_two_columns(said).fit(form).is_some(), is_asked, "{said}: {form}");
+        }
+    }
+
+    #[test]
+    fn two_groups_are_looked_up_and_compared() {
+        let asked = of_two_columns("do the two groups differ");
+        let all = "Test \"\u{e007}\" between all groups of \"\u{e008}\".";
+        let which = "Which values \"\u{e008}\" has.";
+        let compare =
+            "Compare \"\u{e007}\" where \"\u{e008}\" == \"\u{e008}\" and == \"\u{e008}\".";
+        let fits = |demand: &Demand| [all, which, compare].map(|form| demand.fit(form).is_some());
+        assert_eq!(fits(&asked), [false, true, false]);
+        assert_eq!(fits(&Demand { value: Value::Listed, ..asked.clone() }), [false, false, true]);
+        assert_eq!(asked.fit(which), Some(0.0));
+        assert!(of_two_columns("do the groups differ").fit(all).is_some());
     }
 }
