@@ -12,7 +12,7 @@ import shutil
 import pandas as pd
 
 from . import cell, families as f, families_chat as chat, families_models as models, families_more as m
-from . import families_spread as spread, families_time as times, names
+from . import families_spread as spread, families_time as times, languages, names
 from .observation import observe
 from .tasks import Context
 
@@ -153,7 +153,7 @@ class Scene:
             self._neighbours()
         if not self._turn(task, loaded):
             return None
-        while self.v in self.namespace and len(self.episode.tasks) < 3 and self.rng.random() < (0.4 if "agg" in task.memory else 0.25):
+        while not self.pools.language and self.v in self.namespace and len(self.episode.tasks) < 3 and self.rng.random() < (0.4 if "agg" in task.memory else 0.25):
             second = self._follow(task)
             if second is not None and second.steps and not self._turn(second, True):
                 return None
@@ -254,7 +254,8 @@ class Scene:
         frame = self.namespace.get(self.v)
         frame = self.table.frame() if frame is None else frame
         context = Context(self.rng, self.pools, self.table, frame, self.v, seen)
-        makers, weights = zip(*FAMILIES)
+        # Small talk and what cannot be done are said in English alone.
+        makers, weights = zip(*(known for known in FAMILIES if not self.pools.language or known[0] not in (m.outside, m.greeting)))
         return self.rng.choices(makers, weights)[0](context)
 
     def _follow(self, before):
@@ -302,11 +303,15 @@ class Scene:
             wrong = self._misname()
             if not os.path.exists(wrong):
                 return self._said(question, wrong), wrong
+        if self.pools.language:
+            return self._said(question, name), name
         spoken = stem.replace("_", " ").lower()
         said = self.rng.choice([name, name, name, f"the {spoken}", f"the {spoken} file", f"the {spoken} data", stem])
         return self._said(question, said), name
 
     def _said(self, question, said):
+        if self.pools.language:
+            return languages.about(question, self.pools.language, said)
         start = self.rng.random() < 0.25
         if start:
             return self.rng.choice([f"In {said}: ", f"From {said}: ", f"Use {said}. ", f"In {said}, "]) + question

@@ -22,9 +22,11 @@ class Name:
 
 
 class Pools:
-    """The words of one side: those of training, or those held out for evaluation."""
+    """The words of one side: those of training, or those held out for evaluation; questions are English without a
+    `language`."""
 
-    def __init__(self, evaluation, pieces=()):
+    def __init__(self, evaluation, pieces=(), language=None):
+        self.language = language
         self.pieces = list(pieces)
         self.invented = 0.25 if pieces else 0.2
         part = lambda words: w.split(words, evaluation)

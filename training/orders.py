@@ -11,6 +11,7 @@ import random
 import re
 
 from .hasty import hasty, names_of
+from .languages import LANGUAGES
 from .player import Player
 
 
@@ -70,11 +71,15 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--evaluation", action="store_true", help="words that training never sees")
     parser.add_argument("--hasty", action="store_true", help="questions as people type them in a hurry")
+    parser.add_argument("--language", choices=LANGUAGES,
+                        help="of the questions, for a model that speaks it: the tasks have a checker and no solution, which would be English")
     parser.add_argument("--scratch", default="/dev/shm/orders")
     args = parser.parse_args()
+    if args.hasty and args.language:
+        parser.error("--hasty knows the slips of English alone; leave out --language or --hasty")
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    player = Player(args.scratch, evaluation=args.evaluation)
+    player = Player(args.scratch, evaluation=args.evaluation, language=args.language)
     with open(out / "tasks.jsonl", "w", encoding="utf-8") as file:
         for seed in range(args.first, args.first + args.count):
             orders = orders_of(player.play(seed), pathlib.Path(player.folder.path), out / "files", seed)
@@ -83,6 +88,8 @@ def main():
                 for order in orders:
                     order["task"]["prompt"] = hasty(order["task"]["prompt"], names, chance)
             for order in orders:
+                if args.language:
+                    del order["solution"]
                 file.write(json.dumps(order, ensure_ascii=False) + "\n")
 
 

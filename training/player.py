@@ -6,6 +6,7 @@ import numpy as np
 
 from . import families_chat as chat, names
 from .episodes import FAMILIES, Episode, Folder, Scene
+from .languages import Unsaid
 from .tables import make_table
 from .tasks import Context
 from .two_files import Pair
@@ -16,16 +17,19 @@ TWO_FILES = 0.14  # Share of the chats that are about two files.
 class Player:
     """Generates episodes from seeds; one side of the words is used throughout."""
 
-    def __init__(self, folder, evaluation=False, loaded=0.3, pieces=()):
+    def __init__(self, folder, evaluation=False, loaded=0.3, pieces=(), language=None):
         self.folder, self.loaded = Folder(folder), loaded
-        self.pools = names.Pools(evaluation, pieces)
+        self.pools = names.Pools(evaluation, pieces, language)
 
     def play(self, seed):
         """The episode of a seed, with executed steps."""
         rng, gen = random.Random(seed), np.random.default_rng(seed)
         while True:
             self.folder.clear()
-            episode = self._try(rng, gen)
+            try:
+                episode = self._in_another_language(rng, gen) if self.pools.language else self._try(rng, gen)
+            except Unsaid:
+                continue
             if episode is not None:
                 return episode
 
@@ -50,6 +54,13 @@ class Player:
         table = make_table(rng, gen, self.pools)
         if roll < 0.03:
             return nothing_there(rng, self.pools, table)
+        return self._scene(rng, gen, table)
+
+    def _in_another_language(self, rng, gen):
+        """One question about one table: what else episodes hold is said in English alone."""
+        return self._scene(rng, gen, make_table(rng, gen, self.pools))
+
+    def _scene(self, rng, gen, table):
         ext = rng.choices(["csv", "tsv", "xlsx", "parquet"], [80, 8, 6, 6])[0]
         return Scene(rng, gen, self.pools, table, ext).play(rng.random() < self.loaded)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from . import names, phrases
+from . import languages, names, phrases
 
 OPENINGS = ["Hi, ", "I want to know: ", "Quick question: ", "Tell me: ", "Hello! "]
 MORE_OPENINGS = [
@@ -64,6 +64,8 @@ class Context:
 
     def ask(self, family, **slots):
         """A question of a family about columns (given as such) and other words."""
+        if self.pools.language:
+            return languages.question(self.rng, self.pools.language, family, slots, self.evaluation)
         texts = {}
         for key, value in slots.items():
             if hasattr(value, "kind"):
@@ -79,6 +81,8 @@ class Context:
     def aggregate(self, among=("mean", "mean", "mean", "sum", "sum", "median", "max", "min", "std")):
         """An aggregate and a word for it."""
         agg = self.rng.choice(among)
+        if self.pools.language:
+            return agg, languages.aggregate(self.rng, self.pools.language, agg)
         word = self.word(phrases.AGGREGATES[agg])
         if not word.endswith(" of") and self.rng.random() < 0.25:
             word += self.rng.choice([" of", " of", " of the", " value of"])
