@@ -5,7 +5,7 @@
 //! question, in the list of files and variables, or in an output, a string that is none of these is a mistake for
 //! certain; so is a number in an answer that no cell has printed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agent::FileInfo;
 use crate::executor::Variable;
@@ -51,6 +51,8 @@ pub struct Names {
     files: BTreeSet<String>,
     /// Files that are not there.
     absent: BTreeSet<String>,
+    /// Variables that steps have read, with their files.
+    read: BTreeMap<String, String>,
     columns: BTreeSet<String>,
     kinds: Kinds,
     /// Columns of which the question names a value.
@@ -161,6 +163,17 @@ impl Names {
         files.retain(|file| !absent.contains(file));
     }
 
+    /// Learns which file a step has read, and into which variable.
+    pub(crate) fn learn_step(&mut self, code: &str) {
+        let assigned = code.lines().filter_map(|line| line.split_once(" = "));
+        for (variable, reader) in assigned.filter(|(_, reader)| reader.contains(".read_")) {
+            let is_named = |file: &&String| reader.contains(&format!("\"{file}\""));
+            if let Some(file) = self.files.iter().find(is_named) {
+                self.read.insert(variable.trim().to_owned(), file.clone());
+            }
+        }
+    }
+
     /// Learns what the columns of a table hold, if one was printed: also of an output that the model does not read again.
     pub fn learn_table(&mut self, observation: &str) {
         self.kinds.learn(observation);
@@ -246,7 +259,7 @@ impl Names {
             number: !self.asked.is_empty(),
             tables: Tables {
                 spoilt: self.kinds.has_spoilt() && (no_mention || mentions_spoilt),
-                two_files: self.files.len() > 1,
+                unread: self.files.iter().any(|file| !self.is_read(file)),
                 pair: self.pair(),
             },
             flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
@@ -271,10 +284,18 @@ impl Names {
         !self.variables.is_empty() || !self.named().is_empty()
     }
 
-    /// Whether a file that was not read may hold what is asked for: there are several, or the question names one.
+    /// Whether a table is there that a step has read from a file.
+    pub(crate) fn is_read(&self, file: &str) -> bool {
+        self.read.iter().any(|(variable, of)| of == file && self.variables.contains(variable))
+    }
+
+    /// Whether a file that was not read may hold what is asked for. The only one may be where the user's table is from,
+    /// unless the question names it.
     pub(crate) fn has_unread(&self) -> bool {
-        let files: Vec<&str> = self.files.iter().map(String::as_str).collect();
-        files.len() > 1 || self.question.mentions(&files).iter().any(|mention| *mention > 0.0)
+        let unread: Vec<&str> =
+            self.files.iter().map(String::as_str).filter(|file| !self.is_read(file)).collect();
+        let is_named = || self.question.mentions(&unread).iter().any(|mention| *mention > 0.0);
+        unread.len() > 1 || !unread.is_empty() && (unread.len() < self.files.len() || is_named())
     }
 
     /// All columns and files.

@@ -14,8 +14,8 @@ const ASKED: f32 = 20.0;
 /// For a name that the thought before has settled.
 const PLANNED: f32 = 6.0;
 
-/// For the first of two values that are compared, in the order of the question: "from A to B" is B less A.
-const EARLIER: f32 = 4.0;
+/// For the first of two values that are compared, in the order of the question: the difference of A and B is A less B.
+const EARLIER: f32 = 10.0;
 
 /// How thoughts begin that compare two values.
 const PAIRED: [&str; 2] = ["Difference ", "Compare "];
@@ -30,7 +30,10 @@ const NEW: f32 = 3.0;
 pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Candidate> {
     let Some((before, written)) = open(thought) else { return Vec::new() };
     let place = Place::after(before);
-    let known = unused(names.beginning(written, place), before);
+    let mut known = unused(names.beginning(written, place), before);
+    if place == Place::File && known.iter().any(|file| !names.is_read(file)) {
+        known.retain(|file| !names.is_read(file));
+    }
     let (fit, others): (Vec<String>, Vec<String>) =
         known.into_iter().partition(|name| kinds.iter().any(|kind| names.may_be(name, *kind)));
     let known = if fit.is_empty() { others } else { fit };
@@ -40,10 +43,13 @@ pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Ca
         let meant = known.into_iter().zip(asked).filter(|(_, asked)| *asked > 0.0);
         let (known, asked): (Vec<String>, Vec<f32>) = meant.unzip();
         let place = |name: &String| names.place_in_question(name);
-        let first = known.iter().filter_map(place).min();
+        let most = asked.iter().copied().fold(0.0, f32::max);
+        let meant = known.iter().zip(&asked).filter(|(_, asked)| **asked >= most);
+        let first = meant.filter_map(|(name, _)| Some((place(name)?, name))).min();
+        let first = first.map(|(_, name)| name.clone());
         let is_paired = PAIRED.iter().any(|begins| before.starts_with(begins));
         let bonus = |(name, asked): (&String, f32)| {
-            let is_first = is_paired && first.is_some() && place(name) == first;
+            let is_first = is_paired && first.as_ref() == Some(name);
             ASKED * asked + if is_first { EARLIER } else { 0.0 }
         };
         let bonuses = known.iter().zip(asked).map(bonus).collect();
@@ -120,6 +126,8 @@ fn candidates(names: &[String], bonuses: Vec<f32>, written: &str) -> Vec<Candida
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::FileInfo;
+    use crate::executor::Variable;
 
     fn common() -> Vec<String> {
         ["mean", "of", "for", "by", "sold", "best"].map(String::from).to_vec()
@@ -181,6 +189,16 @@ mod tests {
         likeliest(of("Difference of \"revenue\""), "Smith\"");
         let single = of("mean of \"revenue\"");
         assert!(single.iter().all(|c| (c.bonus - ASKED).abs() < 0.1), "{single:?}");
+    }
+
+    #[test]
+    fn a_file_that_was_read_is_not_read_again_while_there_is_another() {
+        let mut names = Names::default();
+        let file = |name: &str| FileInfo { name: String::from(name), bytes: 1 };
+        names.learn_files(&[file("a.csv"), file("b.csv")]);
+        names.learn_variables(&[Variable { name: String::from("df"), columns: Vec::new() }]);
+        names.learn_step("df = pd.read_csv(\"a.csv\")");
+        likeliest(in_thought(&names, &[Kind::Any], "Load \""), "b.csv\"");
     }
 
     #[test]

@@ -308,6 +308,9 @@ impl<'t, 'a, 'm> OpenTurn<'t, 'a, 'm> {
         let observation = observe(&step.code, &step.execution, self.style.profile);
         self.names.learn_observation(&observation);
         self.names.learn_variables(&self.agent.executor.variables());
+        if !failed(&step.execution) {
+            self.names.learn_step(&step.code);
+        }
         self.chat.observed(observation);
     }
 
@@ -408,6 +411,11 @@ fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
     names.learn_variables(&task.variables);
     names.learn_task(&task.prompt, &info.words);
     let seen = |step: &Step| observe(&step.code, &step.execution, profile);
+    let begun = || task.begun.iter().flat_map(|begun| &begun.done);
+    let past = task.history.iter().filter_map(Past::turn).flat_map(|turn| &turn.steps);
+    for step in past.chain(begun()).filter(|step| !failed(&step.execution)) {
+        names.learn_step(&step.code);
+    }
     let shown = visible(profile, task);
     // What a table holds is known also of outputs that are not shown again.
     let hidden = if shown.len() < task.history.len() { task.history.as_slice() } else { &[] };
@@ -418,8 +426,7 @@ fn known_names(info: &ModelInfo, task: &Task, profile: Profile) -> Names {
         names.learn_question(&turn.prompt);
         turn.steps.iter().for_each(|step| names.learn_observation(&seen(step)));
     }
-    let begun = task.begun.iter().flat_map(|begun| &begun.done);
-    begun.for_each(|step| names.learn_observation(&seen(step)));
+    begun().for_each(|step| names.learn_observation(&seen(step)));
     names
 }
 

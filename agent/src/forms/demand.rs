@@ -31,8 +31,8 @@ pub(crate) struct Demand {
 pub(crate) struct Tables {
     /// Whether a column holds numbers as texts.
     pub(crate) spoilt: bool,
-    /// Whether there is more than one file.
-    pub(crate) two_files: bool,
+    /// Whether there is a file that was not read.
+    pub(crate) unread: bool,
     /// Of the table that was read first and the other one.
     pub(crate) pair: Pair,
 }
@@ -71,6 +71,12 @@ const COLUMN_UNSAID: f32 = -4.0;
 const VALUE_LOST: f32 = -3.0;
 /// For a value of which only words that are left of the question can be meant.
 const VALUE_UNSURE: f32 = -2.0;
+
+/// For a test where the question asks for one.
+const TEST_ASKED: f32 = 6.0;
+/// How the forms of tests begin, and the words that ask for them.
+const TESTS: [&str; 2] = ["Test", "Compare"];
+const TESTED: [&str; 2] = ["test", "significan"];
 
 /// How the forms of drawings begin, and how words begin that ask for them besides those that ask for any.
 const DRAWINGS: [(&[&str], &[&str]); 3] = [
@@ -153,8 +159,7 @@ impl Demand {
             "Make" => Some(self.tables.spoilt),
             "Join" => Some(self.tables.pair == Pair::Linked),
             "Stack" => Some(self.tables.pair == Pair::Alike),
-            // One was read already, else there were no demand.
-            "Load" => Some(self.tables.two_files),
+            "Load" => Some(self.tables.unread),
             // The values of the two groups, which it does not name.
             "Which" if self.is_of_two() => Some(self.value != Value::Listed),
             _ => None,
@@ -192,7 +197,10 @@ impl Demand {
             Value::Printed if !form.contains("== ") => VALUE_LOST,
             _ => 0.0,
         };
-        Some(columns + value)
+        let is_test = TESTS.iter().any(|begins| form.starts_with(begins));
+        let asks = |said: &String| TESTED.iter().any(|begins| said.starts_with(begins));
+        let test = if is_test && self.said.iter().any(asks) { TEST_ASKED } else { 0.0 };
+        Some(columns + value + test)
     }
 }
 
@@ -209,7 +217,7 @@ mod tests {
             value: Value::No,
             number: false,
             flag: false,
-            tables: Tables { spoilt: false, two_files: true, pair: Pair::Linked },
+            tables: Tables { spoilt: false, unread: true, pair: Pair::Linked },
             nothing: false,
             said: BTreeSet::new(),
         };
@@ -236,7 +244,7 @@ mod tests {
             value: Value::No,
             number: false,
             flag: false,
-            tables: Tables { spoilt: false, two_files: false, pair: Pair::None },
+            tables: Tables { spoilt: false, unread: false, pair: Pair::None },
             nothing: false,
             said: said.split(' ').map(String::from).collect(),
         }
@@ -255,6 +263,16 @@ mod tests {
         ] {
             assert_eq!(of_two_columns(said).fit(form).is_some(), is_asked, "{said}: {form}");
         }
+    }
+
+    #[test]
+    fn where_a_test_is_asked_for_a_test_comes_first() {
+        let all = "Test \"\u{e007}\" between all groups of \"\u{e008}\".";
+        let mean = "mean of \"\u{e007}\" by \"\u{e008}\".";
+        let demand = of_two_columns("test whether the mean differs across");
+        assert!(demand.fit(all) > demand.fit(mean));
+        let demand = of_two_columns("the mean per");
+        assert_eq!(demand.fit(all), demand.fit(mean));
     }
 
     #[test]

@@ -99,3 +99,23 @@ fn a_text_is_made_a_number_only_where_the_question_speaks_of_it() {
     assert!(spoilt("total revenue") && spoilt("turnover?"));
     assert!(!spoilt("total units by manager"));
 }
+
+#[test]
+fn a_file_is_read_while_the_table_that_was_made_of_it_is_there() {
+    let mut names = Names::default();
+    let file = |name: &str| FileInfo { name: String::from(name), bytes: 1 };
+    names.learn_files(&[file("a.csv"), file("b.csv")]);
+    names.learn_task("mean of price?", &[]);
+    let read = |names: &Names| ["a.csv", "b.csv"].map(|file| names.is_read(file));
+    names.learn_step("import pandas as pd\ndf = pd.read_csv(\"a.csv\")\ndf.head(3)");
+    assert_eq!(read(&names), [false, false], "no table is known");
+    names.learn_variables(&[Variable { name: String::from("df"), columns: vec!["n".into()] }]);
+    assert_eq!(read(&names), [true, false]);
+    assert!(names.has_unread() && names.demand().is_some_and(|demand| demand.tables.unread));
+    names.learn_step("df = pd.read_csv(\"b.csv\")");
+    assert_eq!(read(&names), [false, true], "another file took the variable");
+    names.learn_variables(&[Variable { name: String::from("other"), columns: vec!["n".into()] }]);
+    names.learn_step("other = pd.read_csv(\"a.csv\")");
+    assert_eq!(read(&names), [true, true]);
+    assert!(!names.has_unread() && names.demand().is_some_and(|demand| !demand.tables.unread));
+}
