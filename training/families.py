@@ -283,6 +283,8 @@ def missing(c):
 
     def read(texts):
         rows = [(a, b) for a, b in pairs(texts[-1]) if b != "0"]
+        if not rows and c.pools.language:
+            raise ValueError("that there are none is told in English alone")
         if not rows:
             return "All counts are 0.", "There are no missing values.", ["no missing"]
         return LISTED, f"Missing values: {ranked(rows)}.", [*rows[0]]

@@ -26,8 +26,8 @@ GERMAN = {
 {Wie viele Zeilen und Spalten|Wie viele Spalten und Zeilen} {gibt es|hat die Tabelle}?
 *Wie groß ist die Tabelle, in Zeilen und Spalten?""",
     "describe": """
-{Gib mir|Zeig mir|Ich brauche} {einen Überblick|eine Zusammenfassung}{ über die Daten|}.
-*{Beschreibe|Fasse} die Daten kurz{ zusammen|}.""",
+{Gib mir|Zeig mir|Ich brauche} {einen Überblick über die Daten|eine Zusammenfassung der Daten}.
+*{Beschreibe die Daten kurz|Fasse die Daten kurz zusammen}.""",
     "agg": """
 {Wie hoch ist|Was ist} <agg> <x>?
 {Kannst du mir sagen, wie hoch <agg> <x> ist?|Ich möchte wissen, wie hoch <agg> <x> ist.}
@@ -111,7 +111,7 @@ Wie viele Zeilen {sind vollständig|haben keine Lücken}?
 Wie viele Zeilen haben <x> zwischen <a> und <b>?
 *Zähle die Zeilen mit <x> von <a> bis <b>.""",
     "group_share": """
-Wie viel Prozent der Summe von <x> entfallen auf {jeden Wert von|jedes} <g>?
+Wie viel Prozent der Summe von <x> entfallen auf jeden Wert von <g>?
 *Wie verteilt sich die Summe von <x> in Prozent auf <g>?""",
     "box": """
 {Zeichne|Erstelle} einen Boxplot von <x> {je|nach} <g>.
@@ -148,11 +148,11 @@ Combien vaut <agg> <x> ?
 Combien de valeurs différentes {y a-t-il dans|prend} <x> ?
 *Compte les valeurs distinctes de <x>.""",
     "group_high": """
-{Pour quelle valeur|Dans quel groupe} de <g> <agg> <x> atteint son plus haut niveau ?
-*Selon <g>, où <agg> <x> atteint son plus haut niveau ?""",
+{Pour quelle valeur|Dans quel groupe} de <g> est-ce que <agg> <x> atteint son plus haut niveau ?
+*Selon <g>, où est-ce que <agg> <x> atteint son plus haut niveau ?""",
     "group_low": """
-{Pour quelle valeur|Dans quel groupe} de <g> <agg> <x> atteint son plus bas niveau ?
-*Selon <g>, où <agg> <x> atteint son plus bas niveau ?""",
+{Pour quelle valeur|Dans quel groupe} de <g> est-ce que <agg> <x> atteint son plus bas niveau ?
+*Selon <g>, où est-ce que <agg> <x> atteint son plus bas niveau ?""",
     "group_list": """
 {Combien vaut <agg> <x> par <g> ?|Montre <agg> <x> pour chaque <g>.}
 *Je voudrais voir <agg> <x>, pour chaque valeur de <g>.""",
@@ -202,7 +202,7 @@ Quel pourcentage des lignes a <c> égal à <v> ?
 {Dessine|Trace} un diagramme en barres : <agg> <x> {par|pour chaque} <g>.
 *En barres, s'il te plaît : <agg> <x> selon <g>.""",
     "line": """
-{Trace|Dessine} <x> en fonction {du temps|de <t>}, en ligne.
+{Trace|Dessine} <x> en fonction {du temps|de <t>}, sous forme de courbe.
 *Comment <x> a-t-il évolué {dans le temps|selon <t>} ? En courbe, s'il te plaît.""",
     "scatter": """
 {Trace|Dessine} un nuage de points de <y> en fonction de <x>.
@@ -224,7 +224,7 @@ Combien de lignes ont <x> entre <a> et <b> ?
 *Compte les lignes avec <x> de <a> à <b>.""",
     "group_share": """
 Quel pourcentage du total de <x> revient à chaque <g> ?
-*Comment le total de <x> se répartit-il, en pour cent, selon <g> ?""",
+*Comment le total de <x> se répartit-il, en pourcentage, selon <g> ?""",
     "box": """
 {Trace|Dessine} une boîte à moustaches de <x> {par|pour chaque} <g>.
 *Peux-tu montrer des boîtes à moustaches de <x> selon <g> ?""",
@@ -260,10 +260,10 @@ SPANISH = {
 ¿Cuántos valores distintos {hay en|tiene} <x>?
 *Cuenta los valores diferentes de <x>.""",
     "group_high": """
-¿{En|Para} qué valor de <g> es {mayor|más alto} <agg> <x>?
+¿{En|Para} qué valor de <g> es mayor <agg> <x>?
 *Según <g>, ¿dónde alcanza <agg> <x> su nivel más alto?""",
     "group_low": """
-¿{En|Para} qué valor de <g> es {menor|más bajo} <agg> <x>?
+¿{En|Para} qué valor de <g> es menor <agg> <x>?
 *Según <g>, ¿dónde alcanza <agg> <x> su nivel más bajo?""",
     "group_list": """
 {¿Cuánto es <agg> <x> por <g>?|Muestra <agg> <x> para cada <g>.}
@@ -336,7 +336,7 @@ SPANISH = {
 *Cuenta las filas con <x> de <a> a <b>.""",
     "group_share": """
 ¿Qué porcentaje del total de <x> corresponde a cada <g>?
-*¿Cómo se reparte el total de <x>, en por ciento, según <g>?""",
+*¿Cómo se reparte el total de <x>, en porcentaje, según <g>?""",
     "box": """
 {Dibuja|Haz} un diagrama de caja de <x> {por|para cada} <g>.
 *¿Puedes mostrar cajas de <x> según <g>?""",

@@ -30,7 +30,7 @@ Histogram {of|for} <x>
 {Plot|Draw|Visualize|Chart|Show me a chart of} {the |}<agg> <x> {per|by|for each} <g>{.|}
 {Compare|Show} the <agg> <x> of the <gs> {in|with|as} a bar {chart|plot}{.|}
 {We|I} {want|would love} {to see|to have} a bar {chart|plot|graph} of {the |}<agg> <x> {per|by|for each} <g>{.|}
-{Would you|Will you} {plot|draw|chart|show} the <agg> <x> {per|by|for each|of each|for every} <g>{ as bars| as a bar chart|}?
+{Would you|Will you} {plot|draw|chart} the <agg> <x> {per|by|for each|of each|for every} <g>{ as bars| as a bar chart|}?
 {Show|Plot|Draw} {bars|columns} of the <agg> <x> {for each|for every|of every} <g>{.|}
 *{Could you|Can you} {draw|make} {bars|a bar chart} of {the |}<agg> <x> for {every|each} <g>?
 *I would like to see a bar chart with the <agg> <x> of each <g>.""",

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::agent::Mode;
 use crate::dialect::Dialect;
-use crate::forms::{Done, Following, Forms, Kind, Value};
+use crate::forms::{Done, Following, Forms, Kind};
 use crate::llm::{Candidate, Constraint, Next};
 use crate::names::Names;
 use crate::quoted;
@@ -124,13 +124,14 @@ impl<'a> Grammar<'a> {
 
 impl<'a> Known<'a> {
     /// What speaks for one more step when tables are known, or against it: whether the question mentions columns of
-    /// them, or only things that are not there.
+    /// them, or only things that are not there. A question that goes on from an output may speak of what was not printed.
     fn goes_on(&self) -> f32 {
         let was_read = self.code.contains(".read_");
+        let is_first = self.code.is_empty() && self.names.newest().is_empty();
         match self.names.demand() {
             Some(demand) if was_read && demand.columns > 0 => GOES_ON,
             Some(demand) if demand.is_elsewhere() => match self.names.has_unread() {
-                false if was_read || self.code.is_empty() => -STAYS,
+                false if was_read || is_first => -STAYS,
                 true if was_read => -MAY_STAY,
                 _ => 0.0,
             },
@@ -147,9 +148,8 @@ impl<'a> Known<'a> {
         let names = self.names;
         let fits = |kind: Kind, name: &str| names.may_be(name, kind);
         let (fill, mut demand) = (names.fill(), names.demand());
-        let said_none = demand.as_mut().filter(|demand| demand.value == Value::No);
-        if let Some(demand) = said_none.filter(|_| self.code.contains(".value_counts()")) {
-            demand.value = Value::Listed;
+        if let Some(demand) = &mut demand {
+            demand.tables.listed = self.code.contains(".value_counts()");
         }
         let following = self.forms.thought(written, THOUGHT_END, &fill, demand, fits);
         next(following, THOUGHT_END, |kinds| quoted::in_thought(names, kinds, written))
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn of_what_is_not_there_it_is_said_that_it_is_not_unless_another_file_may_hold_it() {
         let table = || vec![Variable { name: "df".into(), columns: vec!["price".into()] }];
-        let common = ["mean", "of", "how", "many"].map(String::from);
+        let common = ["mean", "of", "how", "many", "the"].map(String::from);
         let read = "df = pd.read_csv(\"a.csv\")";
         for (question, files, code, expected) in [
             ("mean of fiber", &[][..], "", -STAYS),
@@ -316,6 +316,7 @@ mod tests {
             ("mean of fiber", &["a.csv"], "df.head()", 0.0),
             ("mean of price", &["a.csv"], read, GOES_ON),
             ("how many patients", &["a.csv"], read, 0.0),
+            ("mean of the dataframe df", &[], "", 0.0),
         ] {
             let file = |name: &&str| FileInfo { name: (*name).to_owned(), bytes: 1 };
             let mut names = Names::default();

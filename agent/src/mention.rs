@@ -79,12 +79,9 @@ impl Question {
         found.iter().map(share).collect()
     }
 
-    /// The words of the question that are no words of one of `names`.
-    pub(crate) fn besides(&self, names: &[&str]) -> BTreeSet<String> {
-        let taken: BTreeSet<usize> =
-            names.iter().flat_map(|name| self.mention(name).places).collect();
-        let others = self.words.iter().enumerate().filter(|(at, _)| !taken.contains(at));
-        others.map(|(_, word)| word.clone()).collect()
+    /// Its words, in small letters.
+    pub(crate) fn words(&self) -> BTreeSet<String> {
+        self.words.iter().cloned().collect()
     }
 
     /// Places of the words of the question that are not common and are words of one of `names`.
@@ -111,8 +108,7 @@ impl Question {
     /// The runs of words of the question that are neither common nor part of one of `names`: what is left when all
     /// else is understood, such as a value that no output has shown.
     pub(crate) fn left(&self, names: &[&str]) -> Left<'_> {
-        let taken: BTreeSet<usize> =
-            names.iter().flat_map(|name| self.mention(name).places).collect();
+        let taken = self.taken(names);
         let is_left = |at: &usize| !self.common.contains(at) && !taken.contains(at);
         let left: Vec<usize> = (0..self.words.len()).filter(is_left).collect();
         let runs = left.chunk_by(|a, b| a + 1 == *b);
@@ -128,6 +124,14 @@ impl Question {
             let beside = |at: usize| places.contains(&at);
             beside(at) && (at.checked_sub(1).is_some_and(beside) || beside(at + 1))
         })
+    }
+
+    /// Places of the words of `names`, wherever they stand.
+    fn taken(&self, names: &[&str]) -> BTreeSet<usize> {
+        let wanted: Vec<String> =
+            names.iter().flat_map(|name| words(without_brackets(name))).collect();
+        let is_taken = |asked: &String| wanted.iter().any(|word| is_same(word, asked));
+        (0..self.words.len()).filter(|&at| self.words.get(at).is_some_and(is_taken)).collect()
     }
 
     fn mention(&self, name: &str) -> Mention {
@@ -171,7 +175,7 @@ fn is_capital(word: &str) -> bool {
 }
 
 /// Words in small letters.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     split(text).iter().map(|word| word.to_lowercase()).collect()
 }
 
@@ -261,5 +265,8 @@ mod tests {
             ["New Port", "New", "region New Port", "rows"].map(|text| left.holds(text)),
             [true, false, false, false]
         );
+        let question = asked("daily oxygen of X3 with daily oxygen of X4");
+        let left = question.left(&["daily_oxygen"]);
+        assert!(!left.holds("daily oxygen") && left.holds("of X4"));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::agent::FileInfo;
 use crate::executor::Variable;
 use crate::forms::{Demand, Fill, Kind, Pair, Tables, Value, numbers};
-use crate::mention::Question;
+use crate::mention::{Question, words};
 
 mod kinds;
 mod place;
@@ -32,6 +32,9 @@ const SMALL: usize = 10;
 
 /// Numbers as questions spell them out, from two on.
 const SPELLED: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+
+/// What a table is called that has no name.
+const TABLES: [&str; 5] = ["df", "dataset", "dataframe", "frame", "data set"];
 
 /// Variables of a second table and of two that were put together, as the model was taught to name them.
 const SECOND: &str = "other";
@@ -226,7 +229,8 @@ impl Names {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         let mentions = self.question.mentions(&columns);
         let is_printed = self.cells.iter().any(|cell| self.is_quoted_value(cell));
-        let left = self.question.left(&self.named());
+        let tables = self.variables.iter().map(String::as_str).chain(TABLES);
+        let left = self.question.left(&self.named().into_iter().chain(tables).collect::<Vec<_>>());
         let is_mentioned = |(_, mention): &(&&str, &f32)| **mention > MENTIONED;
         let mentioned: Vec<&str> =
             columns.iter().zip(&mentions).filter(is_mentioned).map(|(name, _)| *name).collect();
@@ -259,12 +263,13 @@ impl Names {
             number: !self.asked.is_empty(),
             tables: Tables {
                 spoilt: self.kinds.has_spoilt() && (no_mention || mentions_spoilt),
-                unread: self.files.iter().any(|file| !self.is_read(file)),
+                unread: self.has_unread(),
+                listed: false,
                 pair: self.pair(),
             },
             flag: mentioned.iter().any(|name| self.kinds.is_flag(name)),
             nothing: no_mention,
-            said: self.question.besides(&mentioned),
+            said: self.question.words(),
         })
     }
 
@@ -363,9 +368,12 @@ impl Names {
         self.columns.contains(name)
     }
 
-    /// Whether a text is a part of some column's name.
-    pub(crate) fn is_of_column(&self, text: &str) -> bool {
-        self.columns.iter().any(|column| column.contains(text))
+    /// Whether a text is a cell of the newest output, and neither a number nor a word of a column's name.
+    pub(crate) fn is_new_value(&self, text: &str) -> bool {
+        let mut cells = self.newest.lines().flat_map(|line| line.split('|'));
+        let is_cell = |cell: &str| cell.split("  ").next().is_some_and(|cell| cell.trim() == text);
+        let is_word = |column: &String| words(column).contains(&text.to_lowercase());
+        text.parse::<f64>().is_err() && cells.any(is_cell) && !self.columns.iter().any(is_word)
     }
 
     /// Whether a text stands in the newest output.

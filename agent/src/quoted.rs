@@ -31,8 +31,14 @@ pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Ca
     let Some((before, written)) = open(thought) else { return Vec::new() };
     let place = Place::after(before);
     let mut known = unused(names.beginning(written, place), before);
-    if place == Place::File && known.iter().any(|file| !names.is_read(file)) {
-        known.retain(|file| !names.is_read(file));
+    if place == Place::File {
+        let is_asked = |file: &String| {
+            names.asked(std::slice::from_ref(file), place).iter().any(|asked| *asked > 0.0)
+        };
+        let is_wanted = |file: &String| !names.is_read(file) || is_asked(file);
+        if known.iter().any(is_wanted) {
+            known.retain(is_wanted);
+        }
     }
     let (fit, others): (Vec<String>, Vec<String>) =
         known.into_iter().partition(|name| kinds.iter().any(|kind| names.may_be(name, *kind)));
@@ -43,9 +49,7 @@ pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Ca
         let meant = known.into_iter().zip(asked).filter(|(_, asked)| *asked > 0.0);
         let (known, asked): (Vec<String>, Vec<f32>) = meant.unzip();
         let place = |name: &String| names.place_in_question(name);
-        let most = asked.iter().copied().fold(0.0, f32::max);
-        let meant = known.iter().zip(&asked).filter(|(_, asked)| **asked >= most);
-        let first = meant.filter_map(|(name, _)| Some((place(name)?, name))).min();
+        let first = known.iter().filter_map(|name| Some((place(name)?, name))).min();
         let first = first.map(|(_, name)| name.clone());
         let is_paired = PAIRED.iter().any(|begins| before.starts_with(begins));
         let bonus = |(name, asked): (&String, f32)| {
@@ -56,10 +60,7 @@ pub(crate) fn in_thought(names: &Names, kinds: &[Kind], thought: &str) -> Vec<Ca
         return candidates(&known, bonuses, written);
     }
     if place == Place::Value {
-        let is_new = |name: &String| {
-            names.is_new(name) && !names.is_of_column(name) && name.parse::<f64>().is_err()
-        };
-        let new = |name: &String| if is_new(name) { NEW } else { 0.0 };
+        let new = |name: &String| if names.is_new_value(name) { NEW } else { 0.0 };
         return candidates(&known, known.iter().map(new).collect(), written);
     }
     // Which column two tables share is nothing that a question asks for.
@@ -199,6 +200,8 @@ mod tests {
         names.learn_variables(&[Variable { name: String::from("df"), columns: Vec::new() }]);
         names.learn_step("df = pd.read_csv(\"a.csv\")");
         likeliest(in_thought(&names, &[Kind::Any], "Load \""), "b.csv\"");
+        names.learn_task("which is the highest in a.csv?", &common());
+        likeliest(in_thought(&names, &[Kind::Any], "Load \""), "a.csv\"");
     }
 
     #[test]
@@ -206,13 +209,13 @@ mod tests {
         let mut names = Names::default();
         let common = ["do", "the", "two", "differ", "in"].map(String::from);
         names.learn_task("do the two outlets differ in revenue?", &common);
-        names.learn_observation("Stock Outlet|revenue\nOslo|1.5");
-        names.learn_observation("Stock Outlet\nFecid  71\nVutiv  41");
+        names.learn_observation("Stock Outlet|revenue|notes\nOslo|1.5|do");
+        names.learn_observation("Stock Outlet\nno  71\nVutiv  41\nLondon  7");
         let listed =
             in_thought(&names, &[Kind::Any], "Compare \"revenue\" where \"Stock Outlet\" == \"");
         let is_new = |c: &&Candidate| c.bonus > 0.0;
         let new: Vec<&str> = listed.iter().filter(is_new).map(|c| &*c.text).collect();
-        assert_eq!(new, ["Fecid\"", "Vutiv\""]);
+        assert_eq!(new, ["London\"", "Vutiv\"", "no\""]);
     }
 
     #[test]

@@ -1,12 +1,30 @@
 """What training and evaluation share, and what they must not."""
 
+import pathlib
 import random
+import re
 import unittest
 
 import numpy as np
 
 from training import names, phrases, public, words
 from training.tables import make_table
+
+
+DEMAND = pathlib.Path(__file__).resolve().parents[2] / "agent/src/forms/demand.rs"
+# Families that are answered by a drawing of one of these forms.
+DRAWN = {"bar": "Bars", "bar_counts": "Bars", "box": "Boxes", "pie": "Pie", "scatter": "Scatter", "hist": "Histogram",
+         "line": "Line", "lines": "Lines", "moving": "Moving", "running": "Running"}
+
+
+def drawing_words():
+    """How words begin that let decoding make a drawing, by its form."""
+    text = DEMAND.read_text(encoding="utf-8")
+    strings = lambda part: re.findall(r'"(\w+)"', part)
+    anything = strings(text.split("const DRAWN:", 1)[1].split("];", 1)[0])
+    table = text.split("const DRAWINGS:", 1)[1].split("\n];", 1)[0]
+    rows = re.findall(r"&\[([^\]]*)\],\s*&\[([^\]]*)\]", table)
+    return {form: tuple(anything + strings(words)) for forms, words in rows for form in strings(forms)}
 
 
 def columns(evaluation, tables):
@@ -48,6 +66,18 @@ class Words(unittest.TestCase):
             trained, asked = phrases.side(lines, False), phrases.side(lines, True)
             self.assertTrue(trained and asked, family)
             self.assertFalse(set(trained) & set(asked), family)
+
+    def test_a_question_for_a_drawing_has_a_word_by_which_decoding_knows_it(self):
+        begins, rng = drawing_words(), random.Random(1)
+        slots = dict.fromkeys(["x", "xs", "y", "g", "gs", "t", "ts", "agg"], "qq") | {"k": "3"}
+        for family, form in DRAWN.items():
+            for line in phrases.QUESTIONS[family].strip().split("\n"):
+                for _ in range(60):
+                    question = phrases.fill(rng, line.lstrip("*"), slots)
+                    said = re.findall(r"[a-z]+", question.lower())
+                    known = any(word.startswith(begins[form]) for word in said)
+                    # By a day: "qq" stands for a column such as `date`, whose name tells it.
+                    self.assertTrue(known or "<t>" in line, (family, question))
 
     def test_aggregates_are_known_under_several_words(self):
         for agg, said in phrases.AGGREGATES.items():

@@ -31,8 +31,10 @@ pub(crate) struct Demand {
 pub(crate) struct Tables {
     /// Whether a column holds numbers as texts.
     pub(crate) spoilt: bool,
-    /// Whether there is a file that was not read.
+    /// Whether a file may hold what is asked for that was not read.
     pub(crate) unread: bool,
+    /// Whether the last step listed the values of a column.
+    pub(crate) listed: bool,
     /// Of the table that was read first and the other one.
     pub(crate) pair: Pair,
 }
@@ -53,8 +55,6 @@ pub(crate) enum Pair {
 pub(crate) enum Value {
     /// All its words say something else.
     No,
-    /// The same, and the last step listed the values of a column.
-    Listed,
     /// Some of its words may be one.
     Perhaps,
     /// One that was printed stands in it.
@@ -72,64 +72,62 @@ const VALUE_LOST: f32 = -3.0;
 /// For a value of which only words that are left of the question can be meant.
 const VALUE_UNSURE: f32 = -2.0;
 
-/// For a test where the question asks for one.
-const TEST_ASKED: f32 = 6.0;
-/// How the forms of tests begin, and the words that ask for them.
-const TESTS: [&str; 2] = ["Test", "Compare"];
-const TESTED: [&str; 2] = ["test", "significan"];
+/// For a drawing where the question speaks of none, and for a test of all groups where it speaks of two.
+const UNASKED: f32 = -8.0;
+/// For an aggregate where the question asks for a test.
+const UNTESTED: f32 = -6.0;
 
 /// How the forms of drawings begin, and how words begin that ask for them besides those that ask for any.
 const DRAWINGS: [(&[&str], &[&str]); 3] = [
-    (&["Bars", "Boxes", "Pie", "Scatter"], &["against", "versus", "vs"]),
+    (
+        &["Bars", "Boxes", "Pie", "Scatter"],
+        &["against", "versus", "vs", "distribut", "spread", "point", "cloud", "column"],
+    ),
     (&["Histogram"], &["distribut", "spread", "frequen"]),
     (
         &["Line", "Lines", "Moving", "Running"],
         &[
-            "over", "time", "develop", "chang", "evol", "mov", "went", "course", "trend", "roll",
-            "cum", "run", "grow",
+            "over", "along", "time", "date", "day", "week", "month", "year", "develop", "chang",
+            "evol", "mov", "went", "course", "trend", "roll", "cum", "accum", "run", "grow",
         ],
     ),
 ];
 /// How words begin that ask for a drawing.
-const DRAWN: [&str; 16] = [
-    "plot",
-    "draw",
-    "chart",
-    "graph",
-    "bar",
-    "box",
-    "pie",
-    "scatter",
-    "figure",
-    "picture",
-    "visual",
-    "diagram",
-    "sketch",
-    "dots",
-    "line",
-    "histogram",
+const DRAWN: [&str; 17] = [
+    "plot", "draw", "chart", "graph", "bar", "box", "pie", "scatter", "figure", "picture",
+    "visual", "diagram", "sketch", "curve", "line", "hist", "dot",
 ];
+/// How words begin that ask whether two groups differ.
+const DIFFER: [&str; 6] = ["differ", "compar", "test", "between", "group", "significan"];
 /// Words that ask for a number of things.
 const COUNTS: [&str; 3] = ["many", "number", "count"];
 /// A test of more than two groups.
 const ALL_GROUPS: &str = "all groups";
 
 impl Demand {
-    /// Whether it is about two groups, such as "the two regions".
-    fn is_of_two(&self) -> bool {
-        self.said.contains("two")
+    /// Whether a word of the question begins with one of these.
+    fn says(&self, begins: &[&str]) -> bool {
+        self.said.iter().any(|said| begins.iter().any(|begins| said.starts_with(begins)))
     }
 
-    /// Whether a form does what the question does not ask for.
-    fn is_unasked(&self, form: &str) -> bool {
+    /// Whether it asks how two groups differ, such as "the two regions".
+    fn is_of_two(&self) -> bool {
+        self.said.contains("two") && self.says(&DIFFER)
+    }
+
+    /// What speaks against a form that does what the question does not ask for, and does not do what it asks for.
+    fn unasked(&self, form: &str) -> f32 {
         let first = form.split(' ').next().unwrap_or_default();
         let drawing = DRAWINGS.iter().find(|(forms, _)| forms.contains(&first));
-        let asks = |said: &String| {
-            let words = drawing.iter().flat_map(|(_, words)| words.iter());
-            DRAWN.iter().chain(words).any(|begins| said.starts_with(begins))
-        };
-        drawing.is_some() && !self.said.iter().any(asks)
-            || form.contains(ALL_GROUPS) && self.is_of_two()
+        let is_unasked = drawing.is_some_and(|(_, words)| !self.says(&DRAWN) && !self.says(words));
+        let asks_for_test = self.said.contains("test") || self.says(&["significan"]);
+        if is_unasked || form.contains(ALL_GROUPS) && self.is_of_two() {
+            UNASKED
+        } else if asks_for_test && form.starts_with(|c: char| c.is_ascii_lowercase()) {
+            UNTESTED
+        } else {
+            0.0
+        }
     }
 
     /// Whether the question is only about things that are not there; what it counts may be the rows, in its own words.
@@ -161,13 +159,13 @@ impl Demand {
             "Stack" => Some(self.tables.pair == Pair::Alike),
             "Load" => Some(self.tables.unread),
             // The values of the two groups, which it does not name.
-            "Which" if self.is_of_two() => Some(self.value != Value::Listed),
+            "Which" if self.is_of_two() => Some(!self.tables.listed),
             _ => None,
         }
     }
 
     /// How well the places of a thought's form fit, 0 at best; nothing where the form asks for a value, a number or
-    /// a column of true and false, and the question gives none, or does what it does not ask for.
+    /// a column of true and false, and the question gives none.
     pub(super) fn fit(&self, form: &str) -> Option<f32> {
         if let Some(fits) = self.prepares(form) {
             return fits.then_some(0.0);
@@ -175,13 +173,9 @@ impl Demand {
         let is_compared = form.contains("== \"");
         let is_flag = form.contains("== True") || form.contains("== False");
         let lacks_number = form.contains(NUMBER) && !self.number;
-        let lacks_value = is_compared
-            && match self.value {
-                Value::No => true,
-                Value::Listed => !(self.is_of_two() && form.starts_with("Compare ")),
-                Value::Perhaps | Value::Printed => false,
-            };
-        if lacks_number || lacks_value || is_flag && !self.flag || self.is_unasked(form) {
+        let is_told = self.tables.listed && self.is_of_two() && form.starts_with("Compare ");
+        let lacks_value = is_compared && self.value == Value::No && !is_told;
+        if lacks_number || lacks_value || is_flag && !self.flag {
             return None;
         }
         let n_names = form.chars().filter(|c| kind_of(*c).is_some()).count();
@@ -197,10 +191,7 @@ impl Demand {
             Value::Printed if !form.contains("== ") => VALUE_LOST,
             _ => 0.0,
         };
-        let is_test = TESTS.iter().any(|begins| form.starts_with(begins));
-        let asks = |said: &String| TESTED.iter().any(|begins| said.starts_with(begins));
-        let test = if is_test && self.said.iter().any(asks) { TEST_ASKED } else { 0.0 };
-        Some(columns + value + test)
+        Some(columns + value + self.unasked(form))
     }
 }
 
@@ -217,7 +208,7 @@ mod tests {
             value: Value::No,
             number: false,
             flag: false,
-            tables: Tables { spoilt: false, unread: true, pair: Pair::Linked },
+            tables: Tables { spoilt: false, unread: true, listed: false, pair: Pair::Linked },
             nothing: false,
             said: BTreeSet::new(),
         };
@@ -244,7 +235,7 @@ mod tests {
             value: Value::No,
             number: false,
             flag: false,
-            tables: Tables { spoilt: false, unread: false, pair: Pair::None },
+            tables: Tables { spoilt: false, unread: false, listed: false, pair: Pair::None },
             nothing: false,
             said: said.split(' ').map(String::from).collect(),
         }
@@ -261,7 +252,7 @@ mod tests {
             ("median per", "Line of \"\u{e007}\" over \"\u{e009}\".", false),
             ("median per", "median of \"\u{e007}\" by \"\u{e008}\".", true),
         ] {
-            assert_eq!(of_two_columns(said).fit(form).is_some(), is_asked, "{said}: {form}");
+            assert_eq!(of_two_columns(said).unasked(form) > -1.0, is_asked, "{said}: {form}");
         }
     }
 
@@ -273,6 +264,8 @@ mod tests {
         assert!(demand.fit(all) > demand.fit(mean));
         let demand = of_two_columns("the mean per");
         assert_eq!(demand.fit(all), demand.fit(mean));
+        let people = of_two_columns("how many people tested positive");
+        assert!(people.unasked(mean) > -1.0, "no test is asked for");
     }
 
     #[test]
@@ -282,9 +275,15 @@ mod tests {
         let which = "Which values \"\u{e008}\" has.";
         let compare =
             "Compare \"\u{e007}\" where \"\u{e008}\" == \"\u{e008}\" and == \"\u{e008}\".";
-        let fits = |demand: &Demand| [all, which, compare].map(|form| demand.fit(form).is_some());
-        assert_eq!(fits(&asked), [false, true, false]);
-        assert_eq!(fits(&Demand { value: Value::Listed, ..asked.clone() }), [false, false, true]);
+        let fits = |demand: &Demand| [which, compare].map(|form| demand.fit(form).is_some());
+        assert_eq!(fits(&asked), [true, false]);
+        let listed = Tables { listed: true, ..asked.tables };
+        for value in [Value::No, Value::Perhaps] {
+            assert_eq!(fits(&Demand { tables: listed, value, ..asked.clone() }), [false, true]);
+        }
+        assert!(asked.fit(which) > asked.fit(all));
+        let highest = of_two_columns("which two cities have the highest");
+        assert!(highest.fit(which) < Some(0.0), "nothing is compared");
         assert_eq!(asked.fit(which), Some(0.0));
         assert!(of_two_columns("do the groups differ").fit(all).is_some());
     }

@@ -1,9 +1,10 @@
 """Starts ipykernel as the companion of a Datarus kernel.
 
 It differs from `python -m ipykernel_launcher` in these things: output is never dropped when a reader is slow, and
-comes in pieces that a reader can hold; long texts are packed quicker; an interrupt ends an `await`; a cell that is
-interrupted before or after its code gets a reply; the module `datarus_companion` is there for the kernel to ask (it is in `sys.modules`, never in the user's namespace); and the
-kernel is told over the socket `up` beside this file when requests may be sent, or why not.
+comes in pieces that a reader can hold; long texts are packed quicker; an interrupt ends an `await`, and is not missed by a
+call that begins to wait; a cell that is interrupted before or after its code gets a reply; the module `datarus_companion`
+is there for the kernel to ask (it is in `sys.modules`, never in the user's namespace); and the kernel is told over the
+socket `up` beside this file when requests may be sent, or why not.
 """
 
 import asyncio
