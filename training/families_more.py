@@ -13,8 +13,8 @@ CAN = "I can load tables, summarize, group, count, filter, plot, correlate, fit 
 def histogram(c):
     """A histogram of one column."""
     x = c.pick("number")
-    bins = c.rng.choice([None, None, None, None, 5, 8, 12, 15, 20, 25, 30])
-    bins = None if c.pools.language else bins
+    # How many is said in English alone.
+    bins = None if c.pools.language else c.rng.choice([None, None, None, None, 5, 8, 12, 15, 20, 25, 30])
     more = f", bins={bins}" if bins else ""
     step = (f"Histogram of {x.quoted}.", f'{c.v}["{x.text}"].plot.hist(xlabel="{x.text}", title="Distribution of {x.text}"{more})')
     read = lambda t: (DRAWN, f"The histogram of {x.quoted} is drawn.", ["hist", x.text])

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import pathlib
 import tempfile
 import unittest
@@ -14,10 +13,9 @@ from training.choices import log_probabilities
 from training.model import Model, Shape
 from training.rollouts import Program, read_tasks, write_tasks
 from training.sequences import Sequence, sequences
+from training.tests import PROGRAM, ROOT
 
 SMALL = Shape(vocab=8, width=16, layers=1, heads=2, kv_heads=2, hidden=24, context=32)
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("DATARUS_BIN")
 
 
 def values(*numbers):

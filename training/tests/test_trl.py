@@ -11,6 +11,7 @@ import unittest
 
 from training.rollouts import Sample
 from training.sequences import Sequence
+from training.tests import MODEL, PROGRAM, ROOT
 
 try:
     import trl
@@ -21,10 +22,6 @@ else:
 
     from training.adapters.episode import rows
     from training.adapters.trl_rollout import Rollouts, loaded, row_of, worth
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "agent/embedded/datarus-mini.gguf"
-PROGRAM = os.environ.get("DATARUS_BIN")
 
 
 @unittest.skipUnless(trl, "TRL is not installed (training/requirements-trl.txt)")

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import unittest
 
+from training.tests import MODEL, PROGRAM, ROOT
+
 try:
     import trl
 except ImportError:
@@ -17,10 +19,6 @@ else:
     import torch
 
     from training.adapters.trl_reward import dataset, loaded, pairs, preferred, save
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "agent/embedded/datarus-mini.gguf"
-PROGRAM = os.environ.get("DATARUS_BIN")
 
 CELL = {"execution_count": 1, "status": "ok", "figures": [], "seconds": 0,
         "outputs": [{"output_type": "stream", "name": "stdout", "text": "1\n"}]}

@@ -1,6 +1,5 @@
 """What training and evaluation share, and what they must not."""
 
-import pathlib
 import random
 import re
 import unittest
@@ -9,9 +8,10 @@ import numpy as np
 
 from training import names, phrases, public, words
 from training.tables import make_table
+from training.tests import ROOT
 
 
-DEMAND = pathlib.Path(__file__).resolve().parents[2] / "agent/src/forms/demand.rs"
+DEMAND = ROOT / "agent/src/forms/demand.rs"
 # Families that are answered by a drawing of one of these forms.
 DRAWN = {"bar": "Bars", "bar_counts": "Bars", "box": "Boxes", "pie": "Pie", "scatter": "Scatter", "hist": "Histogram",
          "line": "Line", "lines": "Lines", "moving": "Moving", "running": "Running"}

@@ -22,7 +22,7 @@ pub(crate) struct Demand {
     pub(crate) tables: Tables,
     /// Whether it mentions no column, not even a part of one's name.
     pub(crate) nothing: bool,
-    /// Its words that are no names, in small letters.
+    /// Its words, in small letters.
     pub(crate) said: BTreeSet<String>,
 }
 
