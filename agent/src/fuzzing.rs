@@ -15,7 +15,7 @@ pub use crate::llm::fuzzing::{gguf, template};
 /// What an observation may be longer than its limit by: the note of how much was left out.
 const NOTE: usize = 64;
 
-/// Completions: read whole and in pieces, ended and cut.
+/// Completions: read whole and in pieces, ended and cut. What is kept of one reads as the whole did.
 pub fn completion(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let modes = [Mode::Agentic, Mode::Reflection];
@@ -26,6 +26,14 @@ pub fn completion(bytes: &[u8]) {
         let piecewise = read(reader(), characters, FinishReason::Stop);
         assert_eq!(piecewise, (parts.clone(), reading.clone()), "pieces make no difference");
         is_sound(&text, mode, &parts, &reading);
+        let kept = text.get(..reading.used).unwrap_or_default();
+        let again = dialect.parse(mode, kept, FinishReason::Stop).action;
+        match (&again, &reading.action) {
+            (Action::Incomplete, _) | (Action::Malformed { .. }, Action::Malformed { .. }) => {}
+            (again, action) => assert_eq!(again, action, "what is kept"),
+        }
+        let n_told: usize = parts.iter().map(String::len).sum();
+        assert!(n_told <= text.len() || dialect == Dialect::Markdown, "nothing is told twice");
         let (parts, reading) = read(reader(), [&*text].into_iter(), FinishReason::Length);
         is_sound(&text, mode, &parts, &reading);
     }

@@ -166,10 +166,7 @@ impl Reader {
     }
 
     pub(super) fn push(&mut self, delta: &str, on_text: &mut dyn FnMut(Part, &str)) {
-        for character in delta.chars() {
-            self.read += character.len_utf8();
-            self.take(character);
-        }
+        delta.chars().for_each(|character| self.take(character));
         self.hand_out(on_text);
     }
 
@@ -193,18 +190,23 @@ impl Reader {
         }
     }
 
-    /// One character, or those that a resolved doubt gives back.
     fn take(&mut self, character: char) {
         if self.doubt.is_none() && self.held.is_empty() && character != '<' {
+            self.read += character.len_utf8();
             return self.text(character);
         }
-        let mut queue = VecDeque::from([character]);
+        self.take_all(VecDeque::from([character]));
+    }
+
+    /// Characters, and those that a resolved doubt gives back.
+    fn take_all(&mut self, mut queue: VecDeque<char>) {
         while let Some(character) = queue.pop_front() {
+            self.read += character.len_utf8();
             if let Some(mut doubt) = self.doubt.take() {
                 doubt.text.push(character);
                 match character {
                     '`' => doubt.text.chars().for_each(|quoted| self.text(quoted)),
-                    '\n' => self.settle(doubt, &mut queue),
+                    '\n' => self.settle(&doubt, &mut queue),
                     _ => self.doubt = Some(doubt),
                 }
                 continue;
@@ -214,12 +216,17 @@ impl Reader {
     }
 
     /// The quote did not close on its line, so the tag was one.
-    fn settle(&mut self, doubt: Doubt, queue: &mut VecDeque<char>) {
-        let after = doubt.text.split_once('>').map_or("", |(_, after)| after);
-        for character in after.chars().rev() {
-            queue.push_front(character);
-        }
-        self.tag(doubt.tag, &doubt.text);
+    fn settle(&mut self, doubt: &Doubt, queue: &mut VecDeque<char>) {
+        let end = doubt.text.find('>').map_or(doubt.text.len(), |at| at + 1);
+        let (tag, after) = doubt.text.split_at(end);
+        self.give_back(after, queue);
+        self.tag(doubt.tag, tag);
+    }
+
+    /// What is given back is not read yet.
+    fn give_back(&mut self, text: &str, queue: &mut VecDeque<char>) {
+        self.read -= text.len();
+        text.chars().rev().for_each(|character| queue.push_front(character));
     }
 
     fn take_certain(&mut self, character: char, queue: &mut VecDeque<char>) {
@@ -235,9 +242,7 @@ impl Reader {
             }
             Match::No => {
                 let text = std::mem::take(&mut self.held);
-                for character in text.chars().skip(1).collect::<Vec<_>>().into_iter().rev() {
-                    queue.push_front(character);
-                }
+                self.give_back(text.get(1..).unwrap_or_default(), queue);
                 self.text('<');
             }
         }

@@ -239,6 +239,23 @@ fn what_follows_the_end_of_an_action_is_not_used() {
 }
 
 #[test]
+fn tags_behind_a_back_tick_that_stays_alone_are_read_where_they_stand() {
+    let step = "<step><thought>a ` b</thought><action_input>f()</action_input>";
+    for after in ["\n", "数\n", " <b>数\n数", "<observation>9</observation>\n"] {
+        let text = format!("{step}{after}");
+        let reading = Dialect::Datarus.parse(Mode::Agentic, &text, FinishReason::Stop);
+        assert_eq!((reading.action, reading.used), (run("a ` b", "f()"), step.len()), "{text:?}");
+    }
+    let question = "<Ask>a ` b";
+    let text = format!("{question}<Code> <b>数\n");
+    let reading = Dialect::DeepAnalyze.parse(Mode::Agentic, &text, FinishReason::Stop);
+    assert_eq!(reading.used, question.len());
+    // What is no tag there is said once, and nothing is lost where the message ends.
+    check("<answer>a ` <thought>b\nc</answer>", answer("", "a ` <thought>b\nc"));
+    check("<thought>a ` b</thought><action_input>f(1 <", run("a ` b", "f(1 <"));
+}
+
+#[test]
 fn closing_tags_that_a_server_cut_off_are_named() {
     let missing = |mode, text: &str| Dialect::Datarus.parse(mode, text, FinishReason::Stop).missing;
     let cut = |text: &'static str, tag| text.strip_suffix(tag).unwrap();

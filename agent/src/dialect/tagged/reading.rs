@@ -16,15 +16,13 @@ impl Reader {
         if self.quoted_end || self.doubt.as_ref().is_some_and(|doubt| doubt.quoted_directly) {
             return self.incomplete();
         }
+        while let Some(doubt) = self.doubt.take() {
+            let mut queue = VecDeque::new();
+            self.settle(&doubt, &mut queue);
+            self.take_all(queue);
+        }
         let held = std::mem::take(&mut self.held);
         self.plain(&held);
-        if let Some(doubt) = self.doubt.take() {
-            let mut queue = VecDeque::new();
-            self.settle(doubt, &mut queue);
-            for character in queue {
-                self.take(character);
-            }
-        }
         if self.place != Place::Done {
             self.used = self.read;
         }
