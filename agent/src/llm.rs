@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::transcript::ChatMessage;
 
-pub use self::device::{Hardware, PROCESSOR};
+pub use self::device::{Hardware, KvPrecision, PROCESSOR, Placement};
 use self::endpoint::Served;
 
 pub mod chat_template;
@@ -29,6 +29,7 @@ mod gguf;
 mod kv_cache;
 mod matrix;
 mod memory;
+mod narrow;
 mod norm;
 #[cfg_attr(not(target_arch = "x86_64"), path = "llm/packed/elsewhere.rs")]
 mod packed;

@@ -22,7 +22,7 @@ pub mod training;
 
 pub use bench::{SuiteArgs, SuiteCommand};
 pub use check::VerifyArgs;
-pub use device::{Device, DeviceArgs};
+pub use device::{Device, DeviceArgs, KvType};
 pub use model::{AddArgs, BenchArgs, ModelArgs, ModelCommand};
 pub use serve::ServeArgs;
 use training::{EpisodesArgs, RewardArgs, TrainArgs};

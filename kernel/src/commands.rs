@@ -187,7 +187,7 @@ fn doctor(args: DoctorArgs) -> Result<u8> {
     }
     let config = Config::resolve(&args.engine, Vec::new());
     let source = ModelSource::named(args.engine.model.as_deref(), &args.engine.endpoint)?;
-    let described = model::describe(&source, args.engine.device.device.into());
+    let described = model::describe(&source, args.engine.device.into());
     let described = described.map(|info| model::line(&info)).map_err(|error| error.to_string());
     let findings = doctor::examine(&config, described);
     if args.json {

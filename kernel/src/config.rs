@@ -8,7 +8,7 @@ use std::time::Duration;
 use datarus_agent::agent::Limits;
 use datarus_agent::llm::endpoint::{AddressError, ApiKeyError};
 use datarus_agent::llm::local::{Shelf, WeightsCache};
-use datarus_agent::llm::{Hardware, Sampling};
+use datarus_agent::llm::{Placement, Sampling};
 
 use crate::bound::MaxText;
 use crate::cli::{EngineArgs, TrustOutputs, WeightsArgs};
@@ -57,8 +57,8 @@ pub struct Config {
     pub model: ModelSource,
     /// Threads that the model computes with; `None` is one for each processor.
     pub threads: Option<NonZeroUsize>,
-    /// Where the model computes, if it is a file.
-    pub device: Hardware,
+    /// Where the model computes and how its KV-cache is held there, if it is a file.
+    pub placement: Placement,
     /// Where rearranged weights are kept; without it nowhere.
     pub weights: Option<WeightsCache>,
     /// Where cells run and where questions find their files.
@@ -178,7 +178,7 @@ impl Config {
             companion,
             model,
             threads: args.threads,
-            device: args.device.device.into(),
+            placement: args.device.into(),
             weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),
@@ -213,7 +213,7 @@ impl Config {
             companion: companion::place(args)?,
             model,
             threads: args.threads,
-            device: args.device.device.into(),
+            placement: args.device.into(),
             weights: weights_cache(args.weights),
             folder: PathBuf::from("."),
             state: user_state_dir().map(|folder| folder.join("datarus")),

@@ -6,7 +6,7 @@ use std::path::Path;
 use datarus_agent::dialect::Dialect;
 use datarus_agent::llm::endpoint::{Endpoint, Reach, Served};
 use datarus_agent::llm::local::{LocalModel, Shelf, Survey, WeightsCache};
-use datarus_agent::llm::{Hardware, Model, ModelError, ModelInfo, PROCESSOR};
+use datarus_agent::llm::{Model, ModelError, ModelInfo, PROCESSOR, Placement};
 
 use crate::config::ModelSource;
 use crate::disk;
@@ -27,7 +27,7 @@ pub struct Kept<'a> {
     pub kv: Option<&'a Shelf>,
 }
 
-/// Loads the model that the configuration names, which computes on `hardware` if it is a file, and whose chat template
+/// Loads the model that the configuration names, which computes where `placement` says if it is a file, and whose chat template
 /// `program` renders, which has the command [`template::COMMAND`]; of a server it asks which models it has. For the
 /// embedded model nothing is kept: it has computed a prompt before its cache would be read.
 ///
@@ -35,7 +35,7 @@ pub struct Kept<'a> {
 /// When it cannot be read or is not supported, or the server does not answer.
 pub fn load(
     source: &ModelSource,
-    hardware: Hardware,
+    placement: Placement,
     kept: Kept<'_>,
     program: &Path,
 ) -> Result<Box<dyn Model>, ModelError> {
@@ -43,7 +43,7 @@ pub fn load(
         ModelSource::Embedded => Box::new(LocalModel::embedded()?),
         ModelSource::Path(path) => {
             let renderer = template::apart(program.to_owned());
-            let model = LocalModel::load(path, hardware, kept.weights, renderer)?;
+            let model = LocalModel::load(path, placement, kept.weights, renderer)?;
             Box::new(match kept.kv {
                 Some(shelf) => model.saving(shelf.clone(), path),
                 None => model,
@@ -57,9 +57,9 @@ pub fn load(
 ///
 /// # Errors
 /// As [`load`].
-pub fn describe(source: &ModelSource, hardware: Hardware) -> Result<ModelInfo, ModelError> {
+pub fn describe(source: &ModelSource, placement: Placement) -> Result<ModelInfo, ModelError> {
     let program = std::env::current_exe().unwrap_or_default();
-    Ok(load(source, hardware, Kept::default(), &program)?.info().clone())
+    Ok(load(source, placement, Kept::default(), &program)?.info().clone())
 }
 
 /// What a user should know before a question goes to another machine.

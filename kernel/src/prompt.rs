@@ -28,7 +28,7 @@ pub fn configured_model() -> Loader {
             llm::limit_threads(threads.get());
         }
         let kept = Kept { weights: config.weights.as_ref(), kv: config.kv_cache.as_ref() };
-        model::load(&config.model, config.device, kept, &config.sandbox.program)
+        model::load(&config.model, config.placement, kept, &config.sandbox.program)
     })
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use datarus_agent::agent::Limits;
-use datarus_agent::llm::{Hardware, Model, Profile};
+use datarus_agent::llm::{Model, Placement, Profile};
 use datarus_kernel::bound::MaxText;
 use datarus_kernel::cli::TrustOutputs;
 use datarus_kernel::config::{Analyst, Config, ModelSource};
@@ -34,7 +34,7 @@ fn config(python: &Path) -> Config {
         companion: Place::Here,
         model: ModelSource::Embedded,
         threads: None,
-        device: Hardware::Auto,
+        placement: Placement::default(),
         folder: PathBuf::from("."),
         state: None,
         weights: None,

@@ -103,6 +103,10 @@ fn a_file_gets_a_name_and_is_used_by_it() {
     let bench =
         run(home, &["model", "bench", "small", "--prompt", "8", "--decode", "2", "--repeat", "1"]);
     assert!(done(&bench).contains("tokens a second"));
+    for command in [&["model", "info", "small"][..], &["model", "bench", "small"]] {
+        let narrow = refused(&run(home, &[command, &["--kv-type", "q8"]].concat()));
+        assert!(narrow.contains("its heads have 16 numbers"), "{narrow}");
+    }
 
     let taken = run(home, &["model", "add", fixture("qwen2").to_str().unwrap(), "--name", "small"]);
     assert!(refused(&taken).contains("another model of the name `small`"));

@@ -54,7 +54,7 @@ fn chat() -> Vec<ChatMessage> {
 fn n_tokens(template: &str, program: &Path) -> Result<usize, ModelError> {
     let folder = model_with(template);
     let source = ModelSource::Path(folder.path().to_owned());
-    model::load(&source, Hardware::Auto, Kept::default(), program)?.count_tokens(&chat())
+    model::load(&source, Hardware::Auto.into(), Kept::default(), program)?.count_tokens(&chat())
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_model_with_a_foreign_template_counts_the_same_in_a_process_of_its_own() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/qwen3");
     let here = LocalModel::load(&fixture, Hardware::Auto, None, Renderer::Here).unwrap();
     let source = ModelSource::Path(fixture);
-    let apart = model::load(&source, Hardware::Auto, Kept::default(), &binary()).unwrap();
+    let apart = model::load(&source, Hardware::Auto.into(), Kept::default(), &binary()).unwrap();
     assert_eq!(apart.count_tokens(&chat()).unwrap(), here.count_tokens(&chat()).unwrap());
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datarus_agent::agent::Limits;
-use datarus_agent::llm::Hardware;
+use datarus_agent::llm::Placement;
 use datarus_kernel::bound::MaxText;
 use datarus_kernel::cli::TrustOutputs;
 use datarus_kernel::config::{Analyst, Config, ModelSource};
@@ -124,7 +124,7 @@ pub fn config(python: &Path) -> Config {
         companion: Place::Here,
         model: ModelSource::Embedded,
         threads: None,
-        device: Hardware::Auto,
+        placement: Placement::default(),
         folder: PathBuf::from("."),
         state: None,
         weights: None,

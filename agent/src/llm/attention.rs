@@ -3,6 +3,7 @@
 //! # Source
 //! Grouped-query attention, <https://arxiv.org/abs/2305.13245>
 
+use candle_core::backend::BackendStorage as _;
 use candle_core::{
     CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, WithDType, bail,
 };
@@ -12,6 +13,7 @@ use crate::llm::attention::flash::{Heads, Instructions, Job, Sizes};
 use crate::llm::attention::lanes::Element;
 #[cfg(feature = "cuda")]
 use crate::llm::cuda;
+use crate::llm::narrow;
 use crate::llm::packed::Phase;
 use crate::llm::pool::Pool;
 
@@ -25,8 +27,8 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 
-/// `query`: `[t, h, d]`, 32-bit floats; `keys`, `values`: views `[h_kv, s, d]` of the cache, 32-bit or 16-bit floats,
-/// which are not copied. The `t` queries belong to the last `t` of the `s` positions and look at no later one.
+/// `query`: `[t, h, d]`, 32-bit floats; `keys`, `values`: views `[h_kv, s, d]` of the cache, 32-bit or 16-bit floats, or
+/// on the CPU rows of bytes ([`narrow`]), which are not copied. The `t` queries belong to the last `t` of the `s` positions and look at no later one.
 /// Returns `[t, h * d]`, 32-bit floats. A prompt may be computed in the precision in which its products are.
 ///
 /// # Errors
@@ -37,7 +39,7 @@ pub(crate) fn attend(
     values: &Tensor,
     phase: Phase,
 ) -> Result<Tensor> {
-    let sizes = sizes(query.shape(), keys.shape(), values.shape())?;
+    let sizes = sizes(query.shape(), keys.shape(), values.shape(), keys.dtype())?;
     match query.device() {
         Device::Cpu => attend_with(Way::best(sizes, keys.dtype(), phase), query, keys, values),
         #[cfg(feature = "cuda")]
@@ -79,11 +81,16 @@ fn causal_mask(t: usize, s: usize, device: &Device) -> Result<Tensor> {
     Tensor::from_vec(mask, (t, s), device)
 }
 
-/// Those of shapes that fit.
-fn sizes(query: &Shape, keys: &Shape, values: &Shape) -> Result<Sizes> {
+/// Those of shapes that fit, of keys of this type.
+fn sizes(query: &Shape, keys: &Shape, values: &Shape, dtype: DType) -> Result<Sizes> {
     let (t, h, d) = query.dims3()?;
-    let (h_kv, s, d_keys) = keys.dims3()?;
-    if keys.dims() != values.dims() || d_keys != d {
+    let (h_kv, s, row_len) = keys.dims3()?;
+    let fits = if dtype == DType::U8 {
+        narrow::takes(d) && row_len == narrow::row_len(d)
+    } else {
+        row_len == d
+    };
+    if keys.dims() != values.dims() || !fits {
         bail!("expected keys and values of {d} numbers, found {keys:?} and {values:?}");
     }
     if t == 0 || d == 0 || s < t {
@@ -138,7 +145,8 @@ impl CustomOp3 for Flash {
         values: &CpuStorage,
         values_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let sizes = sizes(query_layout.shape(), keys_layout.shape(), values_layout.shape())?;
+        let shapes = (query_layout.shape(), keys_layout.shape(), values_layout.shape());
+        let sizes = sizes(shapes.0, shapes.1, shapes.2, keys.dtype())?;
         let query = query.as_slice::<f32>()?;
         let range = query_layout.contiguous_offsets();
         let Some(query) = range.and_then(|(start, end)| query.get(start..end)) else {
@@ -153,6 +161,9 @@ impl CustomOp3 for Flash {
             }
             (Way::Vectors(instructions), CpuStorage::F16(_)) => {
                 run::<half::f16>(instructions, sizes, query, keys, values)?
+            }
+            (Way::Vectors(instructions), CpuStorage::U8(_)) => {
+                run::<u8>(instructions, sizes, query, keys, values)?
             }
             (Way::Vectors(instructions), _) => {
                 run::<f32>(instructions, sizes, query, keys, values)?
@@ -174,14 +185,14 @@ fn run<T: Element + WithDType>(
 }
 
 /// A view of the cache.
-fn heads<'a, T: WithDType>(
+fn heads<'a, T: Element + WithDType>(
     sizes: Sizes,
     (storage, layout): (&'a CpuStorage, &Layout),
 ) -> Result<Heads<'a, T>> {
     let [stride, row, 1] = *layout.stride() else { bail!("expected rows in order") };
     let data = storage.as_slice::<T>()?.get(layout.start_offset()..).unwrap_or_default();
     match Heads::new(data, stride, sizes) {
-        Some(heads) if row == sizes.d => Ok(heads),
-        _ => bail!("expected rows of {} elements one behind the other", sizes.d),
+        Some(heads) if row == T::row_len(sizes.d) => Ok(heads),
+        _ => bail!("expected rows of {} elements one behind the other", T::row_len(sizes.d)),
     }
 }

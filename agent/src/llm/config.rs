@@ -4,6 +4,7 @@ use candle_core::{DType, Device};
 use serde_json::Value as Json;
 
 use crate::llm::gguf::Metadata;
+use crate::llm::narrow;
 use crate::llm::refusal::Refusal;
 use crate::llm::rope::Rope;
 
@@ -66,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) context_length: usize,
     /// Number of token ids that the embedding knows.
     pub(crate) vocab_size: usize,
+    /// Whether the KV-cache is held in eight bits.
+    pub(crate) narrow_cache: bool,
 }
 
 impl Config {
@@ -101,6 +104,7 @@ impl Config {
             rope: Rope::from_gguf(metadata, name)?,
             context_length: metadata.required_size(&key("context_length"))?,
             vocab_size,
+            narrow_cache: false,
         };
         config.checked()
     }
@@ -145,6 +149,7 @@ impl Config {
                 context
             },
             vocab_size: required("vocab_size")?,
+            narrow_cache: false,
         };
         config.checked()
     }
@@ -162,15 +167,39 @@ impl Config {
         self.is_small() && device.is_cpu()
     }
 
+    /// The same model with a KV-cache of eight bits a number.
+    ///
+    /// # Errors
+    /// When its heads are not made of whole blocks.
+    pub(crate) fn with_narrow_cache(self) -> Result<Self, Refusal> {
+        if !narrow::takes(self.head_size) {
+            return Err(Refusal::format(format!(
+                "its heads have {} numbers, and a KV-cache in eight bits takes multiples of {}: leave out `--kv-type q8`",
+                self.head_size,
+                narrow::BLOCK
+            )));
+        }
+        Ok(Self { narrow_cache: true, ..self })
+    }
+
     /// The element type of the KV-cache: half as long where reading it takes time.
     pub(crate) fn cache_dtype(&self) -> DType {
-        if self.is_small() { DType::F32 } else { DType::F16 }
+        match self {
+            Self { narrow_cache: true, .. } => DType::U8,
+            _ if self.is_small() => DType::F32,
+            _ => DType::F16,
+        }
+    }
+
+    /// Elements of a row of the KV-cache: one head's key or value of one token.
+    pub(crate) fn cache_row_len(&self) -> usize {
+        if self.narrow_cache { narrow::row_len(self.head_size) } else { self.head_size }
     }
 
     /// Memory of the KV-cache for one token: keys and values of all layers.
     pub(crate) fn cache_bytes_per_token(&self) -> u64 {
-        let element = self.cache_dtype().size_in_bytes();
-        (2 * self.n_layers * self.n_kv_heads * self.head_size * element) as u64
+        let row = self.cache_row_len() * self.cache_dtype().size_in_bytes();
+        (2 * self.n_layers * self.n_kv_heads * row) as u64
     }
 
     /// Bounds every size, so that products of them cannot overflow.

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::Device;
 
+use crate::llm::config::Config;
 use crate::llm::memory::{self, MIB};
 use crate::llm::refusal::Refusal;
 
@@ -23,6 +24,81 @@ pub enum Hardware {
     Cuda,
     /// On an Apple GPU.
     Metal,
+}
+
+/// How exactly the KV-cache of a chat is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KvPrecision {
+    /// In half floats; a model so small that its reading takes no time in 32 bits.
+    #[default]
+    Full,
+    /// In 8.5 bits a number: little more than half as much memory. On the processor alone.
+    Eight,
+}
+
+/// Where a model computes, and how its KV-cache is held there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Where.
+    pub hardware: Hardware,
+    /// How.
+    pub kv: KvPrecision,
+}
+
+impl From<Hardware> for Placement {
+    fn from(hardware: Hardware) -> Self {
+        Self { hardware, ..Self::default() }
+    }
+}
+
+impl Placement {
+    /// The sizes of a model as it is held here.
+    ///
+    /// # Errors
+    /// When its KV-cache cannot be held so.
+    pub(crate) fn config(self, config: Config) -> Result<Config, Refusal> {
+        match self.kv {
+            KvPrecision::Full => Ok(config),
+            KvPrecision::Eight => config.with_narrow_cache(),
+        }
+    }
+
+    /// As [`Hardware::device`]; the processor for a KV-cache in eight bits, unless a GPU was asked for.
+    ///
+    /// # Errors
+    /// As there, and when a GPU was asked for a KV-cache in eight bits.
+    pub(crate) fn device(
+        self,
+        is_small: bool,
+        needs: impl Fn(&Device) -> u64,
+    ) -> Result<Device, Refusal> {
+        self.placed()?.device(is_small, needs)
+    }
+
+    /// As [`Hardware::surveyed`].
+    ///
+    /// # Errors
+    /// As [`Placement::device`].
+    pub(crate) fn surveyed(
+        self,
+        is_small: bool,
+        needs: impl Fn(&Device) -> u64,
+    ) -> Result<Device, Refusal> {
+        self.placed()?.surveyed(is_small, needs)
+    }
+
+    fn placed(self) -> Result<Hardware, Refusal> {
+        match (self.kv, self.hardware) {
+            (KvPrecision::Full, hardware) => Ok(hardware),
+            (KvPrecision::Eight, Hardware::Auto | Hardware::Cpu) => Ok(Hardware::Cpu),
+            (KvPrecision::Eight, Hardware::Cuda | Hardware::Metal) => {
+                Err(Refusal::Device(String::from(
+                    "a KV-cache in eight bits is for the processor: leave out `--kv-type q8`, or compute there with \
+                     `--device cpu`",
+                )))
+            }
+        }
+    }
 }
 
 impl Hardware {
@@ -178,6 +254,16 @@ mod tests {
     fn a_large_model_that_fits_no_gpu_computes_on_the_processor() {
         let needs = |device: &Device| if device.is_cpu() { 0 } else { u64::MAX };
         assert!(Hardware::Auto.device(false, needs).unwrap().is_cpu());
+    }
+
+    #[test]
+    fn a_kv_cache_in_eight_bits_is_for_the_processor() {
+        let on = |hardware| Placement { hardware, kv: KvPrecision::Eight }.device(false, |_| 0);
+        assert!(on(Hardware::Auto).unwrap().is_cpu());
+        assert!(on(Hardware::Cpu).unwrap().is_cpu());
+        for gpu in [Hardware::Cuda, Hardware::Metal] {
+            assert!(on(gpu).unwrap_err().reason().contains("--kv-type q8"));
+        }
     }
 
     #[test]

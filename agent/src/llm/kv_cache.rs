@@ -8,6 +8,7 @@ use crate::llm::config::Config;
 #[cfg(feature = "cuda")]
 use crate::llm::cuda;
 use crate::llm::matrix::on_cpu;
+use crate::llm::narrow;
 
 /// Room for this many tokens is taken at first; it doubles when it is full.
 const FIRST_CAPACITY: usize = 256;
@@ -20,12 +21,14 @@ pub(crate) struct KvCache {
     n_reusable: usize,
     capacity: usize,
     limit: usize,
+    /// Heads, and elements of a row.
     shape: (usize, usize),
     dtype: DType,
     device: Device,
 }
 
-/// Keys and values of a layer, each `[heads_kv, capacity, head_size]`, of [`Config::cache_dtype`].
+/// Keys and values of a layer, each `[heads_kv, capacity, row]`, of [`Config::cache_dtype`]; a row is
+/// [`Config::cache_row_len`] long: `head_size`, or in eight bits a little more.
 struct LayerCache {
     keys: Tensor,
     values: Tensor,
@@ -40,7 +43,7 @@ impl KvCache {
             n_reusable: 0,
             capacity: 0,
             limit: config.context_length,
-            shape: (config.n_kv_heads, config.head_size),
+            shape: (config.n_kv_heads, config.cache_row_len()),
             dtype: config.cache_dtype(),
             device: device.clone(),
         }
@@ -90,10 +93,10 @@ impl KvCache {
         if capacity == self.capacity {
             return Ok(());
         }
-        let (heads, size) = self.shape;
+        let (heads, row_len) = self.shape;
         let len = self.len();
         let grow = |old: Option<&Tensor>| -> Result<Tensor> {
-            let new = Tensor::zeros((heads, capacity, size), self.dtype, &self.device)?;
+            let new = Tensor::zeros((heads, capacity, row_len), self.dtype, &self.device)?;
             if let Some(old) = old.filter(|_| len > 0) {
                 new.slice_set(&old.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
             }
@@ -116,7 +119,7 @@ impl KvCache {
     }
 
     /// Writes `keys` and `values`, each `[heads_kv, t, head_size]`, behind the tokens held, and returns views of all
-    /// `s = len + t` of them, each `[heads_kv, s, head_size]`, of the cache's element type. They count as held only
+    /// `s = len + t` of them, each `[heads_kv, s, row]`, of the cache's element type. They count as held only
     /// after [`KvCache::commit`].
     ///
     /// # Errors
@@ -146,6 +149,12 @@ impl KvCache {
     /// of zero would be no number.
     fn stored(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
+        if self.dtype == DType::U8 {
+            let (heads, t, d) = x.dims3()?;
+            let (storage, layout) = x.storage_and_layout();
+            let rows = narrow::rows(on_cpu(&storage, layout)?, d);
+            return Tensor::from_vec(rows, (heads, t, narrow::row_len(d)), &self.device);
+        }
         if self.dtype != DType::F16 {
             return x.to_dtype(self.dtype);
         }
@@ -162,7 +171,7 @@ impl KvCache {
         Tensor::from_vec(halves, x.shape(), &self.device)
     }
 
-    /// Keys (`2 * layer`) or values (`2 * layer + 1`) of the first `n_tokens`, `[heads_kv, n_tokens, head_size]`.
+    /// Keys (`2 * layer`) or values (`2 * layer + 1`) of the first `n_tokens`, `[heads_kv, n_tokens, row]`.
     ///
     /// # Errors
     /// When there is no such layer, or no memory.

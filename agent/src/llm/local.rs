@@ -12,6 +12,7 @@ use crate::llm::tokenizer::Tokenizer;
 pub use crate::llm::weights_cache::WeightsCache;
 use crate::llm::{
     Completion, Constraint, GenerateRequest, Hardware, Interrupt, Model, ModelError, ModelInfo,
+    Placement,
 };
 use crate::transcript::{ChatMessage, Segment};
 
@@ -88,16 +89,17 @@ impl LocalModel {
     /// processor are kept in `cache`.
     ///
     /// # Errors
-    /// When the path cannot be read, what is there is damaged or not supported, memory is short, or `hardware` cannot
-    /// be used.
+    /// When the path cannot be read, what is there is damaged or not supported, memory is short, or it cannot be placed
+    /// so.
     pub fn load(
         path: &Path,
-        hardware: Hardware,
+        placement: impl Into<Placement>,
         cache: Option<&WeightsCache>,
         renderer: Renderer,
     ) -> Result<Self, ModelError> {
+        let placement = placement.into();
         let refused = if path.is_dir() {
-            guard::loading(|| load::folder(path, renderer, hardware))
+            guard::loading(|| load::folder(path, renderer, placement))
         } else {
             let open = || {
                 let file = std::fs::File::open(path)?;
@@ -106,7 +108,7 @@ impl LocalModel {
             let (file, same) = open()
                 .map_err(|source| ModelError::Read { path: path.display().to_string(), source })?;
             let origin = Origin::Disk(same, cache);
-            guard::loading(|| load::gguf(Box::new(file), path, origin, renderer, hardware))
+            guard::loading(|| load::gguf(Box::new(file), path, origin, renderer, placement))
         };
         refused.map_err(|refusal| refusal.at(path))
     }
@@ -119,7 +121,7 @@ impl LocalModel {
         let path = Path::new("embedded");
         let source = Box::new(Cursor::new(bytes));
         let origin = Origin::Memory(FileHash::of_bytes(bytes));
-        guard::loading(|| load::gguf(source, path, origin, Renderer::Here, Hardware::Cpu))
+        guard::loading(|| load::gguf(source, path, origin, Renderer::Here, Hardware::Cpu.into()))
             .map_err(|refusal| refusal.at(path))
     }
 
@@ -133,7 +135,7 @@ impl LocalModel {
         renderer: Renderer,
     ) -> Result<Self, ModelError> {
         let (path, origin) = (Path::new("source"), Origin::Memory(FileHash::default()));
-        guard::loading(|| load::gguf(source, path, origin, renderer, Hardware::Cpu))
+        guard::loading(|| load::gguf(source, path, origin, renderer, Hardware::Cpu.into()))
             .map_err(|refusal| refusal.at(path))
     }
 

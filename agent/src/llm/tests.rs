@@ -65,6 +65,12 @@ fn open_folder(folder: &Path, changes: &[(&str, Json)], own: bool) -> Qwen {
     Qwen::load(config, &mut weights, &Device::Cpu).unwrap()
 }
 
+/// A cache in eight bits.
+fn narrow_cache(model: &Qwen) -> KvCache {
+    let config = model.config().clone().with_narrow_cache().unwrap();
+    KvCache::new(&config, &Device::Cpu)
+}
+
 fn new_cache(model: &Qwen) -> KvCache {
     KvCache::new(model.config(), &Device::Cpu)
 }
@@ -333,4 +339,35 @@ fn an_interrupted_chunk_leaves_the_cache_as_it_was() {
     let stopped = model.extend(&[4, 5], 1, &mut cache, Phase::Prompt, &interrupt).unwrap();
     assert!(stopped.is_none());
     assert_eq!(cache.tokens(), [1, 2, 3]);
+}
+
+#[test]
+fn a_cache_in_eight_bits_takes_little_more_than_half_and_foretells_nearly_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    made::write(&path, GgmlDType::F32, GgmlDType::F32, Shape::SMALL);
+    let model = open_gguf(&path, true);
+    let ids: Vec<u32> = (0..90).map(|at| at * 37 % 300).collect();
+    let whole = run(&model, &mut new_cache(&model), &ids, 7);
+    let mut cache = narrow_cache(&model);
+    let narrow = run(&model, &mut cache, &ids, 7);
+    for (narrow, whole) in narrow.iter().zip(&whole) {
+        let distance = distance(narrow, whole);
+        assert!(distance > 0.0 && distance < 2e-2, "{distance}");
+    }
+    // Chunks make no difference, and what was forgotten leaves nothing behind.
+    cache.truncate(40);
+    let again = run(&model, &mut cache, &ids[40..], 50);
+    assert!(distance(again.last().unwrap(), narrow.last().unwrap()) < 1e-4);
+    let bytes = |config: &Config| config.cache_bytes_per_token();
+    let config = model.config();
+    let of_eight = bytes(&config.clone().with_narrow_cache().unwrap());
+    assert_eq!(of_eight * 32, bytes(config) * 34 / 4, "32-bit floats are four times as long");
+}
+
+#[test]
+fn heads_that_are_no_whole_blocks_refuse_a_cache_in_eight_bits() {
+    let config = from_gguf("qwen2-q8_0.gguf").config().clone();
+    let reason = config.with_narrow_cache().unwrap_err().reason();
+    assert!(reason.contains("16 numbers") && reason.contains("--kv-type q8"), "{reason}");
 }

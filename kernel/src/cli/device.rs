@@ -1,4 +1,4 @@
-//! Where a model computes, as it is named on the command line.
+//! Where a model computes and how it remembers a chat, as it is named on the command line.
 
 use clap::{Args, ValueEnum};
 
@@ -16,6 +16,16 @@ pub enum Device {
     Metal,
 }
 
+/// How a model's KV-cache is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum KvType {
+    /// In half floats
+    #[default]
+    F16,
+    /// In 8.5 bits a number, on the processor: half the memory of a long chat, a little less exact
+    Q8,
+}
+
 /// Where a model that is a file computes.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct DeviceArgs {
@@ -28,4 +38,14 @@ pub struct DeviceArgs {
         hide_short_help = true
     )]
     pub device: Device,
+
+    /// How the KV-cache of a model that is a file is held.
+    #[arg(
+        long,
+        value_name = "TYPE",
+        env = "DATARUS_KV_TYPE",
+        default_value = "f16",
+        hide_short_help = true
+    )]
+    pub kv_type: KvType,
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use datarus_agent::llm::Hardware;
+use datarus_agent::llm::Placement;
 use datarus_agent::llm::endpoint::{Address, ApiKey};
 use datarus_agent::llm::hub::{Hub, Wanted};
 use datarus_agent::llm::local::Survey;
@@ -24,7 +24,7 @@ pub(super) fn run(command: ModelCommand) -> Result<u8> {
         ModelCommand::List { json } => list(json)?,
         ModelCommand::Remove { name, json } => remove(&name, json)?,
         ModelCommand::Info { model: named, endpoint, device, json } => {
-            info(named.as_deref(), &endpoint, device.device.into(), json)?;
+            info(named.as_deref(), &endpoint, device.into(), json)?;
         }
         ModelCommand::Bench(args) => bench(&args)?,
     }
@@ -147,7 +147,7 @@ fn is_true(text: &str) -> bool {
 /// A server, and the name of its model there.
 fn served(args: &AddArgs) -> Result<(String, Server)> {
     let source = ModelSource::named(Some(Path::new(&args.source)), &args.endpoint)?;
-    let info = model::describe(&source, Hardware::Auto)?;
+    let info = model::describe(&source, Placement::default())?;
     let ModelSource::Served(settings) = source else { bail!("expected the address of a server") };
     let server = Server {
         address: settings.address.to_string(),
@@ -192,7 +192,7 @@ struct Row {
 impl Row {
     fn of(name: &str, entry: &Entry) -> Self {
         let looked = match entry {
-            Entry::File(file) => Some(Survey::of(&file.path, Hardware::Auto)),
+            Entry::File(file) => Some(Survey::of(&file.path, Placement::default())),
             Entry::Server(_) => None,
         };
         let (survey, trouble) = match looked {
@@ -254,18 +254,18 @@ fn remove(name: &str, json: bool) -> Result<()> {
 fn info(
     named: Option<&Path>,
     endpoint: &EndpointArgs,
-    hardware: Hardware,
+    placement: Placement,
     json: bool,
 ) -> Result<()> {
     let source = ModelSource::named(named, endpoint)?;
     let survey = match &source {
-        ModelSource::Path(path) => Some(Survey::of(path, hardware)?),
+        ModelSource::Path(path) => Some(Survey::of(path, placement)?),
         ModelSource::Embedded | ModelSource::Served(_) => None,
     };
     // What does not fit cannot be loaded to be asked.
     let info = match &survey {
         Some(survey) if survey.fits() == Some(false) => None,
-        _ => Some(model::describe(&source, hardware)?),
+        _ => Some(model::describe(&source, placement)?),
     };
     if json {
         let mut value = info.map_or_else(|| json!({}), |info| json!(info));

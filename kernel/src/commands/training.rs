@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use datarus_agent::inspector::inspect;
-use datarus_agent::llm::{Hardware, Interrupt, Model, Profile};
+use datarus_agent::llm::{Interrupt, Model, Placement, Profile};
 use datarus_agent::refine::{KEYWORDS, Refiner};
 use datarus_agent::reward::{Judge, JudgeError, RewardModel as _, Settings, score};
 use datarus_agent::rows::{self, Format};
@@ -341,7 +341,7 @@ fn chat_model(named: &Path, endpoint: &EndpointArgs) -> Result<Box<dyn Model>> {
         say(&notice);
     }
     let program = std::env::current_exe().unwrap_or_default();
-    Ok(model::load(&source, Hardware::Auto, Kept::default(), &program)?)
+    Ok(model::load(&source, Placement::default(), Kept::default(), &program)?)
 }
 
 pub(super) fn train(args: &TrainArgs) -> Result<u8> {

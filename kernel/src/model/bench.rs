@@ -150,7 +150,7 @@ fn load(
     let model = match path {
         Some(path) => {
             let renderer = super::template::apart(program.to_owned());
-            LocalModel::load(path, args.device.device.into(), cache.as_ref(), renderer)?
+            LocalModel::load(path, args.device, cache.as_ref(), renderer)?
         }
         None => LocalModel::embedded()?,
     };

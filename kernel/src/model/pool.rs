@@ -41,7 +41,7 @@ impl Pool {
         let config = config.clone();
         Self::of(n, move || {
             let kept = Kept { weights: config.weights.as_ref(), kv: None };
-            load(&config.model, config.device, kept, &config.sandbox.program)
+            load(&config.model, config.placement, kept, &config.sandbox.program)
         })
     }
 

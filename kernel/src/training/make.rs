@@ -224,7 +224,7 @@ fn other_solver(config: &Config, job: &Job) -> Result<Solver, MakeError> {
         return Ok(Solver::Program(Program::start(command)?));
     }
     let kept = Kept { weights: config.weights.as_ref(), kv: None };
-    Ok(Solver::Model(model::load(&config.model, config.device, kept, &config.sandbox.program)?))
+    Ok(Solver::Model(model::load(&config.model, config.placement, kept, &config.sandbox.program)?))
 }
 
 /// The episode that a file ends with: where it begins there, and its lines.

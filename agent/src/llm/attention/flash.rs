@@ -67,7 +67,7 @@ pub(super) struct Sizes {
     pub(super) d: usize,
 }
 
-/// Rows `[h_kv, s, d]`, whose heads lie apart.
+/// `s` rows of each of `h_kv` heads, which lie apart.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads<'a, T> {
     data: &'a [T],
@@ -75,10 +75,10 @@ pub(super) struct Heads<'a, T> {
     len: usize,
 }
 
-impl<'a, T> Heads<'a, T> {
+impl<'a, T: Element> Heads<'a, T> {
     /// Of `sizes`, with `stride` elements from head to head; nothing where `data` is too short.
     pub(super) fn new(data: &'a [T], stride: usize, sizes: Sizes) -> Option<Self> {
-        let len = sizes.s.checked_mul(sizes.d)?;
+        let len = sizes.s.checked_mul(T::row_len(sizes.d))?;
         let end = stride.checked_mul(sizes.h_kv.checked_sub(1)?)?.checked_add(len)?;
         (end <= data.len()).then_some(Self { data, stride, len })
     }

@@ -6,6 +6,8 @@
 
 use half::f16;
 
+use crate::llm::narrow;
+
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
@@ -41,6 +43,9 @@ pub(super) trait Isa: Copy {
     /// 16 halves as floats.
     fn widen(self, halves: &[f16; LANES]) -> Self::Vector;
 
+    /// 16 signed bytes as floats.
+    fn widen_bytes(self, bytes: &[u8; LANES]) -> Self::Vector;
+
     /// Swaps rows and columns.
     fn transpose(self, rows: [Self::Vector; LANES]) -> [Self::Vector; LANES];
 
@@ -54,29 +59,63 @@ pub(super) trait Isa: Copy {
 
 /// An element of the KV-cache.
 pub(super) trait Element: Copy + Sync {
-    /// Nothing.
-    const ZERO: Self;
+    /// Elements of a row of `d` numbers.
+    fn row_len(d: usize) -> usize;
 
-    /// 16 of them as floats.
-    fn load<I: Isa>(isa: I, elements: &[Self; LANES]) -> I::Vector;
+    /// The 16 numbers from `16 * index` on of a row of `d`, as floats; zeros behind its end.
+    fn load<I: Isa>(isa: I, row: &[Self], d: usize, index: usize) -> I::Vector;
 }
 
 impl Element for f32 {
-    const ZERO: Self = 0.0;
+    #[inline(always)]
+    fn row_len(d: usize) -> usize {
+        d
+    }
 
     #[inline(always)]
-    fn load<I: Isa>(isa: I, elements: &[Self; LANES]) -> I::Vector {
-        isa.load(elements)
+    fn load<I: Isa>(isa: I, row: &[Self], _: usize, index: usize) -> I::Vector {
+        isa.load(&lanes(row, index, 0.0))
     }
 }
 
 impl Element for f16 {
-    const ZERO: Self = Self::ZERO;
+    #[inline(always)]
+    fn row_len(d: usize) -> usize {
+        d
+    }
 
     #[inline(always)]
-    fn load<I: Isa>(isa: I, elements: &[Self; LANES]) -> I::Vector {
-        isa.widen(elements)
+    fn load<I: Isa>(isa: I, row: &[Self], _: usize, index: usize) -> I::Vector {
+        isa.widen(&lanes(row, index, Self::ZERO))
     }
+}
+
+/// As [`narrow`] has them.
+impl Element for u8 {
+    #[inline(always)]
+    fn row_len(d: usize) -> usize {
+        narrow::row_len(d)
+    }
+
+    #[inline(always)]
+    fn load<I: Isa>(isa: I, row: &[Self], d: usize, index: usize) -> I::Vector {
+        let scale = half_to_float(narrow::scale(row, d, index));
+        isa.add_scaled(isa.load(&[0.0; LANES]), scale, isa.widen_bytes(&lanes(row, index, 0)))
+    }
+}
+
+/// 16 elements of a row, filled up with zeros.
+#[inline(always)]
+fn lanes<T: Copy>(row: &[T], index: usize, zero: T) -> [T; LANES] {
+    let rest = &row[index * LANES..];
+    if let Some(whole) = rest.first_chunk() {
+        return *whole;
+    }
+    let mut filled = [zero; LANES];
+    for (filled, element) in filled.iter_mut().zip(rest) {
+        *filled = *element;
+    }
+    filled
 }
 
 /// What every processor of the architecture has.
@@ -115,6 +154,11 @@ impl Isa for Plain {
             *lane = half_to_float(half.to_bits());
         }
         lanes
+    }
+
+    #[inline(always)]
+    fn widen_bytes(self, bytes: &[u8; LANES]) -> Lanes {
+        bytes.map(|byte| f32::from(byte.cast_signed()))
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use super::softmax::{BLOCK, Scores, Seen};
 #[inline(always)]
 pub(super) fn found<I: Isa, T: Element>(isa: I, job: &Job<'_, T>, part: &Part) -> Found {
     let (d, n_rows) = (job.sizes.d, job.n_rows(part));
-    let lanes = d.div_ceil(LANES);
+    let (lanes, row_len) = (d.div_ceil(LANES), T::row_len(d));
     let (keys, values) = (job.keys.of(part.head), job.values.of(part.head));
     let mut found =
         Found { seen: vec![Seen::NOTHING; n_rows], mixed: vec![[0.0; LANES]; n_rows * lanes] };
@@ -24,7 +24,7 @@ pub(super) fn found<I: Isa, T: Element>(isa: I, job: &Job<'_, T>, part: &Part) -
     };
     for start in part.keys.clone().step_by(BLOCK) {
         (block.start, block.len) = (start, BLOCK.min(part.keys.end - start));
-        let range = start * d..(start + block.len) * d;
+        let range = start * row_len..(start + block.len) * row_len;
         fill_keys(isa, &keys[range.clone()], d, &mut block.keys);
         fill_values(isa, &values[range], d, &mut block.values);
         let mut row = 0;
@@ -52,19 +52,16 @@ struct Block {
     values: Vec<Lanes>,
 }
 
-/// Writes `keys`, `[up to 64, d]`, as `[d, 64]`. Columns without a key are left as they are: no query sees them.
+/// Writes `keys`, up to 64 rows, as `[d, 64]`. Columns without a key are left as they are: no query sees them.
 #[inline(always)]
 fn fill_keys<I: Isa, T: Element>(isa: I, keys: &[T], d: usize, panel: &mut [Scores]) {
     let zeros = isa.load(&[0.0; LANES]);
-    for (group, keys) in keys.chunks(LANES * d).enumerate() {
+    let row_len = T::row_len(d);
+    for (group, keys) in keys.chunks(LANES * row_len).enumerate() {
         for (chunk, panel) in panel.chunks_exact_mut(LANES).enumerate() {
             let mut rows = [zeros; LANES];
-            for (row, key) in rows.iter_mut().zip(keys.chunks_exact(d)) {
-                let key = &key[chunk * LANES..];
-                *row = match key.first_chunk() {
-                    Some(whole) => T::load(isa, whole),
-                    None => load_rest(isa, key),
-                };
+            for (row, key) in rows.iter_mut().zip(keys.chunks_exact(row_len)) {
+                *row = T::load(isa, key, d, chunk);
             }
             for (panel, column) in panel.iter_mut().zip(isa.transpose(rows)) {
                 isa.store(column, &mut panel[group]);
@@ -73,28 +70,15 @@ fn fill_keys<I: Isa, T: Element>(isa: I, keys: &[T], d: usize, panel: &mut [Scor
     }
 }
 
-/// Writes `values`, `[up to 64, d]`, as floats, rows filled up with zeros.
+/// Writes `values`, up to 64 rows, as floats, rows filled up with zeros.
 #[inline(always)]
 fn fill_values<I: Isa, T: Element>(isa: I, values: &[T], d: usize, panel: &mut [Lanes]) {
-    for (value, panel) in values.chunks_exact(d).zip(panel.chunks_exact_mut(d.div_ceil(LANES))) {
-        let (whole, rest) = value.as_chunks();
-        for (lanes, whole) in panel.iter_mut().zip(whole) {
-            isa.store(T::load(isa, whole), lanes);
-        }
-        if let Some(lanes) = panel.get_mut(whole.len()) {
-            isa.store(load_rest(isa, rest), lanes);
+    let rows = values.chunks_exact(T::row_len(d));
+    for (value, panel) in rows.zip(panel.chunks_exact_mut(d.div_ceil(LANES))) {
+        for (index, lanes) in panel.iter_mut().enumerate() {
+            isa.store(T::load(isa, value, d, index), lanes);
         }
     }
-}
-
-/// Fewer than 16 elements, filled up with zeros.
-#[inline(always)]
-fn load_rest<I: Isa, T: Element>(isa: I, rest: &[T]) -> I::Vector {
-    let mut filled = [T::ZERO; LANES];
-    for (filled, element) in filled.iter_mut().zip(rest) {
-        *filled = *element;
-    }
-    T::load(isa, &filled)
 }
 
 /// Adds what `R` rows see in a block. Returns `R`.

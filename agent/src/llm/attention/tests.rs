@@ -8,6 +8,7 @@ use super::lanes::{Isa, LANES, Plain};
 #[cfg(target_arch = "x86_64")]
 use super::matrix_unit;
 use super::{Way, attend, attend_elsewhere, attend_with};
+use crate::llm::narrow;
 use crate::llm::packed::Phase;
 use crate::llm::pool::Pool;
 
@@ -28,10 +29,31 @@ fn tensor(shape: (usize, usize, usize), seed: f32) -> Tensor {
 fn example(sizes: Sizes, dtype: DType) -> [Tensor; 3] {
     let Sizes { h, h_kv, t, s, d } = sizes;
     let cache = |seed| {
-        let whole = tensor((h_kv, s + ROOM, d), seed).to_dtype(dtype).unwrap();
+        let whole = tensor((h_kv, s + ROOM, d), seed);
+        let whole = if dtype == DType::U8 { rows(&whole) } else { whole.to_dtype(dtype).unwrap() };
         whole.narrow(1, 0, s).unwrap()
     };
     [(tensor((t, h, d), 0.3) * 3.0).unwrap(), cache(1.1), cache(2.2)]
+}
+
+/// `[h, s, d]` in eight bits.
+fn rows(numbers: &Tensor) -> Tensor {
+    let (h, s, d) = numbers.dims3().unwrap();
+    let numbers: Vec<f32> = numbers.flatten_all().unwrap().to_vec1().unwrap();
+    Tensor::from_vec(narrow::rows(&numbers, d), (h, s, narrow::row_len(d)), &Device::Cpu).unwrap()
+}
+
+/// What they stand for.
+fn widened(rows: &Tensor, d: usize) -> Tensor {
+    let (h, s, _) = rows.dims3().unwrap();
+    let bytes: Vec<u8> = rows.contiguous().unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let numbers = bytes.chunks(narrow::row_len(d)).flat_map(|row| {
+        (0..d).map(|at| {
+            let scale = half::f16::from_bits(narrow::scale(row, d, at / LANES));
+            f32::from(row[at].cast_signed()) * scale.to_f32()
+        })
+    });
+    Tensor::from_vec(numbers.collect::<Vec<f32>>(), (h, s, d), &Device::Cpu).unwrap()
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
@@ -115,6 +137,24 @@ fn every_instruction_set_computes_the_definition_on_views_of_a_cache() {
 }
 
 #[test]
+fn every_instruction_set_computes_the_definition_on_rows_in_eight_bits() {
+    for (h, h_kv, held, t, d) in TABLE.into_iter().filter(|(.., d)| narrow::takes(*d)) {
+        let sizes = Sizes { h, h_kv, t, s: held + t, d };
+        let [query, keys, values] = example(sizes, DType::U8);
+        let wide = [query.clone(), widened(&keys, d), widened(&values, d)];
+        let expected = reference(sizes, &wide);
+        for instructions in Instructions::available() {
+            let found = attend_with(Way::Vectors(instructions), &query, &keys, &values).unwrap();
+            check(&numbers(&found), &expected, 1e-5, &format!("{sizes:?} {instructions:?}"));
+        }
+        let [_, keys, values] = example(sizes, DType::F32);
+        let exact = reference(sizes, &[query, keys, values]);
+        // Numbers up to 1 in 127 steps, weighed to a mean.
+        check(&expected, &exact, 2e-2, &format!("{sizes:?}: what rounding costs"));
+    }
+}
+
+#[test]
 #[cfg(target_arch = "x86_64")]
 fn the_matrix_unit_computes_the_definition_within_its_precision() {
     let more = [(4, 2, 1_500, 70, 64), (3, 1, 1_000, 30, 32), (2, 2, 1_024, 1, 128)];
@@ -191,6 +231,13 @@ fn what_is_not_a_number_is_not_hidden() {
         let found = attend_with(Way::Vectors(instructions), &query, &keys, &values).unwrap();
         assert!(numbers(&found).iter().all(|number| number.is_nan()), "{instructions:?}");
     }
+    let row = [0.5; narrow::BLOCK].map(|number: f32| number);
+    let [mut damaged, mut great] = [row; 2];
+    (damaged[3], great[3]) = (f32::NAN, f32::INFINITY);
+    let scale = |row: &[f32]| narrow::scale(&narrow::rows(row, narrow::BLOCK), narrow::BLOCK, 0);
+    assert!(half::f16::from_bits(scale(&damaged)).is_nan());
+    assert!(half::f16::from_bits(scale(&great)).is_finite());
+    assert_eq!(narrow::rows(&[0.0; narrow::BLOCK], narrow::BLOCK), [0; narrow::BLOCK + 2]);
 }
 
 #[test]
@@ -227,6 +274,11 @@ fn shapes_and_types_that_do_not_fit_are_errors() {
     refused(&query, &columns, &columns);
     let rows = tensor((2, 5, 16), 0.0).narrow(2, 0, 8).unwrap();
     refused(&query, &rows, &rows);
+    // Heads of 8 numbers are no whole blocks, and rows of 32 have scales behind them.
+    let bytes = tensor((2, 5, 8), 0.0).to_dtype(DType::U8).unwrap();
+    refused(&query, &bytes, &bytes);
+    let bytes = tensor((2, 5, 32), 0.0).to_dtype(DType::U8).unwrap();
+    refused(&tensor((2, 4, 32), 0.0), &bytes, &bytes);
     refused(&query.flatten_all().unwrap(), &keys, &keys);
 }
 

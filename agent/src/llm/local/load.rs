@@ -19,7 +19,7 @@ use crate::llm::safetensors::SafetensorsWeights;
 use crate::llm::tokenizer::Tokenizer;
 use crate::llm::weights::GgufWeights;
 use crate::llm::weights_cache::{Identity, WeightsCache};
-use crate::llm::{Hardware, ModelInfo, Profile};
+use crate::llm::{ModelInfo, Placement, Profile};
 
 /// Beside the weights, the KV-cache of so many tokens must find room.
 const ROOM_FOR_TOKENS: usize = 2_048;
@@ -38,13 +38,13 @@ pub(super) fn gguf(
     path: &Path,
     origin: Origin<'_>,
     renderer: Renderer,
-    hardware: Hardware,
+    placement: Placement,
 ) -> Result<LocalModel, Refusal> {
     let file = Gguf::open(source)?;
-    let config = config_of(&file)?;
+    let config = placement.config(config_of(&file)?)?;
     let vocab_size = config.vocab_size;
     let needs = |device: &Device| GgufWeights::new(&file, device, &config).memory() + room(&config);
-    let device = &hardware.device(config.is_small(), needs)?;
+    let device = &placement.device(config.is_small(), needs)?;
     let mut weights = GgufWeights::new(&file, device, &config);
     weights.require_memory(room(&config))?;
     let kept = match &origin {
@@ -117,10 +117,10 @@ fn check_ids(tokenizer: &Tokenizer, vocab_size: usize) -> Result<(), Refusal> {
 pub(super) fn folder(
     folder: &Path,
     renderer: Renderer,
-    hardware: Hardware,
+    placement: Placement,
 ) -> Result<LocalModel, Refusal> {
     let json = settings_of(folder)?;
-    let config = Config::from_json(&json)?;
+    let config = placement.config(Config::from_json(&json)?)?;
     let generation = self::json(folder, "generation_config.json")?.unwrap_or(Json::Null);
     let end: Vec<u32> = [&json, &generation].into_iter().flat_map(end_ids).collect();
     let tokenizer = Tokenizer::from_folder(folder, &end)?;
@@ -150,7 +150,7 @@ pub(super) fn folder(
         let weights = SafetensorsWeights::look(folder, device, config.owns(device));
         weights.map_or(0, |weights| weights.memory()) + room(&config)
     };
-    let device = hardware.device(config.is_small(), needs)?;
+    let device = placement.device(config.is_small(), needs)?;
     let mut weights =
         SafetensorsWeights::open(folder, &device, config.owns(&device), room(&config))?;
     check_ids(&tokenizer, config.vocab_size)?;

@@ -76,7 +76,7 @@ impl LocalModel {
     /// it was loaded from.
     #[must_use]
     pub fn saving(mut self, place: Shelf, path: &Path) -> Self {
-        self.keeper = model_id(path, self.model.device())
+        self.keeper = model_id(path, self.model.device(), self.model.config())
             .map(|model| Keeper::new(place, model))
             .inspect_err(|error| tracing::warn!(%error, "cannot save KV-caches"))
             .ok();
@@ -262,12 +262,15 @@ fn remove_damaged(path: &Path, error: &io::Error) {
 }
 
 /// Tells a model from others without reading all of it: its files' sizes, times, beginnings and ends.
-fn model_id(path: &Path, device: &Device) -> io::Result<ModelId> {
+fn model_id(path: &Path, device: &Device, config: &Config) -> io::Result<ModelId> {
     let mut hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION"));
     // A home may be shared by machines.
     hash.update(packed::arithmetic());
     if !device.is_cpu() {
         hash.update(device::name(device));
+    }
+    if config.narrow_cache {
+        hash.update("8 bits");
     }
     let mut parts = vec![path.to_owned()];
     if path.is_dir() {

@@ -13,7 +13,7 @@ use crate::llm::gguf::Gguf;
 use crate::llm::refusal::Refusal;
 use crate::llm::safetensors::SafetensorsWeights;
 use crate::llm::weights::GgufWeights;
-use crate::llm::{Hardware, ModelError};
+use crate::llm::{ModelError, Placement};
 
 /// What a model will take, and what this machine has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,13 +45,14 @@ impl Survey {
     ///
     /// # Errors
     /// When it cannot be read, is damaged, or is not supported.
-    pub fn of(path: &Path, hardware: Hardware) -> Result<Self, ModelError> {
+    pub fn of(path: &Path, placement: impl Into<Placement>) -> Result<Self, ModelError> {
+        let placement = placement.into();
         let read = |source| ModelError::Read { path: path.display().to_string(), source };
         let refused = if std::fs::metadata(path).map_err(read)?.is_dir() {
-            guard::loading(|| Self::of_folder(path, hardware))
+            guard::loading(|| Self::of_folder(path, placement))
         } else {
             let file = std::fs::File::open(path).map_err(read)?;
-            guard::loading(|| Self::of_gguf(file, hardware))
+            guard::loading(|| Self::of_gguf(file, placement))
         };
         refused.map_err(|refusal: Refusal| refusal.at(path))
     }
@@ -61,13 +62,13 @@ impl Survey {
         Some(self.needed_bytes <= self.available_bytes?)
     }
 
-    fn of_gguf(file: std::fs::File, hardware: Hardware) -> Result<Self, Refusal> {
+    fn of_gguf(file: std::fs::File, placement: Placement) -> Result<Self, Refusal> {
         let file_bytes = file.metadata()?.len();
         let file = Gguf::open(Box::new(file))?;
-        let config = load::config_of(&file)?;
+        let config = placement.config(load::config_of(&file)?)?;
         let memory = |device: &Device| GgufWeights::new(&file, device, &config).memory();
         let device =
-            hardware.surveyed(config.is_small(), |device| memory(device) + load::room(&config))?;
+            placement.surveyed(config.is_small(), |device| memory(device) + load::room(&config))?;
         let stored = file.tensors.values().map(|entry| {
             let numbers = entry.shape.iter().map(|&size| size as u64).product();
             (format!("{:?}", entry.dtype).to_lowercase(), numbers, entry.bytes)
@@ -75,13 +76,13 @@ impl Survey {
         Ok(Self::new(&config, stored, Some(file_bytes), memory(&device), &device))
     }
 
-    fn of_folder(folder: &Path, hardware: Hardware) -> Result<Self, Refusal> {
-        let config = Config::from_json(&load::settings_of(folder)?)?;
+    fn of_folder(folder: &Path, placement: Placement) -> Result<Self, Refusal> {
+        let config = placement.config(Config::from_json(&load::settings_of(folder)?)?)?;
         let on = |device: &Device| SafetensorsWeights::look(folder, device, config.owns(device));
         let needs = |device: &Device| {
             on(device).map_or(0, |weights| weights.memory()) + load::room(&config)
         };
-        let device = hardware.surveyed(config.is_small(), needs)?;
+        let device = placement.surveyed(config.is_small(), needs)?;
         let weights = on(&device)?;
         Ok(Self::new(&config, weights.stored(), None, weights.memory(), &device))
     }
@@ -119,6 +120,8 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
+    use crate::llm::Hardware;
+
     use super::*;
 
     fn fixture(name: &str) -> std::path::PathBuf {

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datarus_agent::transcript::{Role, Segment};
 
-use super::super::{Hardware, describe};
+use super::super::{Placement, describe};
 use super::*;
 
 /// Panics when it counts nothing.
@@ -36,7 +36,7 @@ impl Model for Fragile {
 #[test]
 fn a_model_that_panicked_is_made_anew_for_all_who_share_it() {
     let made = Arc::new(AtomicUsize::new(0));
-    let info = describe(&ModelSource::Embedded, Hardware::default()).unwrap();
+    let info = describe(&ModelSource::Embedded, Placement::default()).unwrap();
     let numbers = Arc::clone(&made);
     let pool = Pool::of(1, move || {
         let number = numbers.fetch_add(1, Ordering::Relaxed);

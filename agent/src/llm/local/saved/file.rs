@@ -3,10 +3,10 @@
 //! ```text
 //! DATARUS-KV-0001 \n   16 bytes
 //! model                32 bytes, see [`ModelId`]
-//! sizes                4 × u32: layers, heads, head size, bytes of an element
+//! sizes                4 × u32: layers, heads, elements of a row, bytes of an element
 //! n                    u64: tokens
 //! tokens               n × u32
-//! per layer            keys, then values: heads × n × head size elements each
+//! per layer            keys, then values: heads × n rows each
 //! SHA-256              32 bytes, of all before
 //! ```
 //! Numbers are little endian.
@@ -31,7 +31,7 @@ const HEADER: usize = MAGIC.len() + size_of::<ModelId>() + 4 * 4 + 8;
 /// The sizes of a model that a file must agree with.
 fn sizes(config: &Config) -> [u8; 16] {
     let element = config.cache_dtype().size_in_bytes();
-    let sizes = [config.n_layers, config.n_kv_heads, config.head_size, element];
+    let sizes = [config.n_layers, config.n_kv_heads, config.cache_row_len(), element];
     // `Config` bounds each far below.
     let sizes = sizes.map(|size| u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes());
     sizes.concat().try_into().unwrap_or_default()
@@ -79,6 +79,7 @@ pub(super) fn write(
 fn elements(part: &Tensor) -> candle_core::Result<Vec<u8>> {
     let part = part.flatten_all()?;
     Ok(match part.dtype() {
+        DType::U8 => part.to_vec1()?,
         DType::F16 => le_bytes(&part.to_vec1()?, half::f16::to_le_bytes),
         _ => le_bytes(&part.to_vec1()?, f32::to_le_bytes),
     })
@@ -152,7 +153,7 @@ impl Saved {
         config: &Config,
         cache: &mut KvCache,
     ) -> io::Result<()> {
-        let shape = [config.n_kv_heads, self.tokens.len(), config.head_size];
+        let shape = [config.n_kv_heads, self.tokens.len(), config.cache_row_len()];
         let dtype = config.cache_dtype();
         let mut bytes = vec![0; shape.iter().product::<usize>() * dtype.size_in_bytes()];
         for index in 0..2 * config.n_layers {

@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use candle_core::Tensor;
+
 use super::*;
 use crate::llm::local::tests::{EVERYTHING, asking, fixture, model, question, write};
 use crate::llm::{Completion, Model as _, Sampling};
@@ -169,4 +171,33 @@ fn a_new_question_ends_the_saving() {
     wanted.clear();
     model.rest(&wanted);
     only(folder.path());
+}
+
+#[test]
+fn a_cache_in_eight_bits_is_saved_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { head_size: 32, ..model(EVERYTHING).model.config().clone() };
+    let config = config.with_narrow_cache().unwrap();
+    let tokens: Vec<u32> = (0..140).collect();
+    let shape = (config.n_kv_heads, tokens.len(), config.head_size);
+    let mut cache = KvCache::new(&config, &Device::Cpu);
+    cache.reserve(tokens.len(), config.n_layers).unwrap();
+    for layer in 0..config.n_layers {
+        let numbers = Tensor::randn(0_f32, 1.0, shape, &Device::Cpu).unwrap();
+        cache.extend(layer, &numbers, &(&numbers * 2.0).unwrap()).unwrap();
+    }
+    cache.commit(&tokens, true);
+    let mut keeper = Keeper::in_folder(folder.path().to_owned());
+    keeper.save(&cache, &config, &Interrupt::default()).unwrap();
+    let (_, saved, n_tokens) = keeper.best(&tokens, &config).unwrap();
+    let mut restored = KvCache::new(&config, &Device::Cpu);
+    restored.reserve(n_tokens, config.n_layers).unwrap();
+    saved.restore(n_tokens, &config, &mut restored).unwrap();
+    assert_eq!(restored.tokens(), tokens);
+    let bytes = |cache: &KvCache, index| {
+        cache.part(index, 140).unwrap().flatten_all().unwrap().to_vec1::<u8>().unwrap()
+    };
+    for index in 0..2 * config.n_layers {
+        assert_eq!(bytes(&restored, index), bytes(&cache, index));
+    }
 }
