@@ -253,6 +253,8 @@ fn tags_behind_a_back_tick_that_stays_alone_are_read_where_they_stand() {
     // What is no tag there is said once, and nothing is lost where the message ends.
     check("<answer>a ` <thought>b\nc</answer>", answer("", "a ` <thought>b\nc"));
     check("<thought>a ` b</thought><action_input>f(1 <", run("a ` b", "f(1 <"));
+    let quoted = "<thought>a ` b</thought><action_input>print(\"</action_input>";
+    check(quoted, Action::Incomplete);
 }
 
 #[test]

@@ -13,13 +13,16 @@ impl Reader {
 
     /// The model or a stop string ended the completion, not a limit: what is open is closed.
     pub(super) fn stopped(&mut self) -> Reading {
-        if self.quoted_end || self.doubt.as_ref().is_some_and(|doubt| doubt.quoted_directly) {
+        if self.doubt.as_ref().is_some_and(|doubt| doubt.quoted_directly) {
             return self.incomplete();
         }
         while let Some(doubt) = self.doubt.take() {
             let mut queue = VecDeque::new();
             self.settle(&doubt, &mut queue);
             self.take_all(queue);
+        }
+        if self.quoted_end {
+            return self.incomplete();
         }
         let held = std::mem::take(&mut self.held);
         self.plain(&held);
