@@ -27,9 +27,9 @@ pub struct Kept<'a> {
     pub kv: Option<&'a Shelf>,
 }
 
-/// Loads the model that the configuration names, which computes where `placement` says if it is a file, and whose chat template
-/// `program` renders, which has the command [`template::COMMAND`]; of a server it asks which models it has. For the
-/// embedded model nothing is kept: it has computed a prompt before its cache would be read.
+/// Loads the model that the configuration names, which computes where `placement` says if it is a file, and whose chat
+/// template `program` renders, which has the command [`template::COMMAND`]; of a server it asks which models it has. For
+/// the embedded model nothing is kept: it has computed a prompt before its cache would be read.
 ///
 /// # Errors
 /// When it cannot be read or is not supported, or the server does not answer.

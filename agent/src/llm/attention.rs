@@ -28,8 +28,9 @@ mod softmax;
 mod tests;
 
 /// `query`: `[t, h, d]`, 32-bit floats; `keys`, `values`: views `[h_kv, s, d]` of the cache, 32-bit or 16-bit floats, or
-/// on the CPU rows of bytes ([`narrow`]), which are not copied. The `t` queries belong to the last `t` of the `s` positions and look at no later one.
-/// Returns `[t, h * d]`, 32-bit floats. A prompt may be computed in the precision in which its products are.
+/// on the CPU `[h_kv, s, row]` of bytes ([`narrow`]), which are not copied. The `t` queries belong to the last `t` of the
+/// `s` positions and look at no later one. Returns `[t, h * d]`, 32-bit floats. A prompt may be computed in the precision
+/// in which its products are.
 ///
 /// # Errors
 /// When the shapes or types do not fit.

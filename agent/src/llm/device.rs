@@ -29,7 +29,7 @@ pub enum Hardware {
 /// How exactly the KV-cache of a chat is held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KvPrecision {
-    /// In half floats; a model so small that its reading takes no time in 32 bits.
+    /// In half floats, of a small model in 32 bits: reading those takes no time.
     #[default]
     Full,
     /// In 8.5 bits a number: little more than half as much memory. On the processor alone.
@@ -90,7 +90,13 @@ impl Placement {
     fn placed(self) -> Result<Hardware, Refusal> {
         match (self.kv, self.hardware) {
             (KvPrecision::Full, hardware) => Ok(hardware),
-            (KvPrecision::Eight, Hardware::Auto | Hardware::Cpu) => Ok(Hardware::Cpu),
+            (KvPrecision::Eight, Hardware::Auto) => {
+                tracing::info!(
+                    "the model computes on the processor, where its KV-cache is held in eight bits"
+                );
+                Ok(Hardware::Cpu)
+            }
+            (KvPrecision::Eight, Hardware::Cpu) => Ok(Hardware::Cpu),
             (KvPrecision::Eight, Hardware::Cuda | Hardware::Metal) => {
                 Err(Refusal::Device(String::from(
                     "a KV-cache in eight bits is for the processor: leave out `--kv-type q8`, or compute there with \

@@ -152,6 +152,11 @@ impl LocalModel {
         device::name(self.model.device())
     }
 
+    /// Memory of the KV-cache for each token of a chat.
+    pub fn cache_bytes_per_token(&self) -> u64 {
+        self.model.config().cache_bytes_per_token()
+    }
+
     /// The token ids of a chat, each segment encoded by its own degree of trust.
     fn encode(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, ModelError> {
         let mut encoded = self.encoded.borrow_mut();

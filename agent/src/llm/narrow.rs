@@ -33,7 +33,7 @@ pub(crate) fn rows(numbers: &[f32], d: usize) -> Vec<u8> {
         let (bytes, scales) = bytes.split_at_mut(d);
         let places = bytes.chunks_exact_mut(BLOCK).zip(scales.chunks_exact_mut(SCALE));
         for (block, (bytes, scale)) in row.chunks_exact(BLOCK).zip(places) {
-            let largest = block.iter().fold(0.0, |most: f32, number| most.max(number.abs()));
+            let largest = block.iter().fold(0.0, |largest: f32, number| largest.max(number.abs()));
             let is_sound = !block.iter().any(|number| number.is_nan());
             let largest = if is_sound { largest.min(most) } else { f32::NAN };
             let rounded = f16::from_f32(largest / 127.0);

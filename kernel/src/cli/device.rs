@@ -19,10 +19,10 @@ pub enum Device {
 /// How a model's KV-cache is held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum KvType {
-    /// In half floats
+    /// In half floats, of small models in 32 bits
     #[default]
     F16,
-    /// In 8.5 bits a number, on the processor: half the memory of a long chat, a little less exact
+    /// In 8.5 bits a number, on the processor: little more than half the memory of a long chat, a little less exact
     Q8,
 }
 

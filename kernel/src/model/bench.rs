@@ -37,6 +37,8 @@ pub struct Report {
     pub first_token_seconds: f64,
     /// Size of the file, if it is one.
     pub file_bytes: Option<u64>,
+    /// Memory of the KV-cache for each token of a chat.
+    pub cache_bytes_per_token: u64,
     /// Memory of the process when all was measured, where the system tells.
     pub resident_bytes: Option<u64>,
     /// The speeds.
@@ -104,6 +106,7 @@ pub fn run(args: &BenchArgs, path: Option<&Path>, program: &Path) -> Result<Repo
     Ok(Report {
         model: model.info().name.clone(),
         device: model.device(),
+        cache_bytes_per_token: model.cache_bytes_per_token(),
         threads: llm::n_threads(),
         load_seconds,
         first_token_seconds,
@@ -264,6 +267,7 @@ mod tests {
             let report = Report {
                 model: String::from("small"),
                 device: String::from(PROCESSOR),
+                cache_bytes_per_token: 2_048,
                 threads: 2,
                 load_seconds: 0.5,
                 first_token_seconds: 0.6,

@@ -174,6 +174,14 @@ fn a_new_question_ends_the_saving() {
 }
 
 #[test]
+fn a_cache_of_another_precision_is_another_models() {
+    let id = |config: &Config| model_id(&fixture(), &Device::Cpu, config).unwrap();
+    let config = Config { head_size: 32, ..model(EVERYTHING).model.config().clone() };
+    assert_eq!(id(&config), id(&config));
+    assert_ne!(id(&config), id(&config.clone().with_narrow_cache().unwrap()));
+}
+
+#[test]
 fn a_cache_in_eight_bits_is_saved_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { head_size: 32, ..model(EVERYTHING).model.config().clone() };
