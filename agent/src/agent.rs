@@ -12,7 +12,9 @@ use crate::dialect::Dialect;
 use crate::executor::{Execution, Executor, Namespace, Survey, Variable};
 use crate::fitting::{fitting, is_open};
 use crate::llm::{Interrupt, Model, ModelError, Profile, Sampling, Usage};
+use crate::mention;
 use crate::plan::Stage;
+use crate::spelling;
 
 use self::turn::OpenTurn;
 
@@ -331,18 +333,55 @@ impl Agent<'_> {
         task: &Task,
         on_event: &mut dyn FnMut(AgentEvent),
     ) -> Result<Turn, AgentError> {
-        let surveyed = self.surveyed(task);
-        let task = surveyed.as_ref().unwrap_or(task);
-        let mut turn = OpenTurn::new(self, task, on_event)?;
-        if let ControlFlow::Break(outcome) = turn.resume()? {
-            return Ok(turn.end(outcome));
+        let spelled = self.spelled(task);
+        let surveyed = self.surveyed(spelled.as_ref().unwrap_or(task));
+        let read = surveyed.as_ref().or(spelled.as_ref()).unwrap_or(task);
+        if read.prompt != task.prompt {
+            on_event(AgentEvent::Notice(format!("Read as: {}", read.prompt)));
         }
-        loop {
-            let flow = turn.step().or_else(|error| turn.rescue(error))?;
+        let mut turn = OpenTurn::new(self, read, on_event)?;
+        let mut flow = turn.resume()?;
+        let outcome = loop {
             if let ControlFlow::Break(outcome) = flow {
-                return Ok(turn.end(outcome));
+                break outcome;
+            }
+            flow = turn.step().or_else(|error| turn.rescue(error))?;
+        };
+        Ok(Turn { prompt: task.prompt.clone(), ..turn.end(outcome) })
+    }
+
+    /// The task without the slips of the keys that a small model cannot read past, in what was asked before, too; what is
+    /// recorded is what was typed.
+    fn spelled(&self, task: &Task) -> Option<Task> {
+        let info = self.model.info();
+        if info.profile == Profile::Full {
+            return None;
+        }
+        let files = task.files.iter().map(|file| &file.name);
+        let columns =
+            task.variables.iter().flat_map(|held| held.columns.iter().chain([&held.name]));
+        let names = files.chain(columns).flat_map(|name| mention::words(name)).collect();
+        let set_right = |typed: &str| {
+            let read = spelling::set_right(typed, &info.words, &names);
+            (read != typed).then_some(read)
+        };
+        let prompt = set_right(&task.prompt);
+        let before: Vec<Option<String>> = task
+            .history
+            .iter()
+            .map(|past| past.turn().and_then(|turn| set_right(&turn.prompt)))
+            .collect();
+        if prompt.is_none() && before.iter().all(Option::is_none) {
+            return None;
+        }
+        let mut task = task.clone();
+        task.prompt = prompt.unwrap_or(task.prompt);
+        for (past, read) in task.history.iter_mut().zip(before) {
+            if let (Past::Turn(turn), Some(read)) = (past, read) {
+                turn.prompt = read;
             }
         }
+        Some(task)
     }
 
     /// The task with what the data hold. A small model was not trained to hear it, and is told only of the files that the

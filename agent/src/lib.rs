@@ -29,6 +29,7 @@ mod mention;
 mod prompt;
 mod python;
 mod quoted;
+mod spelling;
 
 pub mod executor;
 pub mod llm;

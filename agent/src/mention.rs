@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::spelling::is_slip;
+
 /// Shortest beginning of a word that counts as the word: `temp` for `temperature`.
 const MIN_PREFIX: usize = 3;
 
@@ -130,13 +132,23 @@ impl Question {
     fn taken(&self, names: &[&str]) -> BTreeSet<usize> {
         let wanted: Vec<String> =
             names.iter().flat_map(|name| words(without_brackets(name))).collect();
-        let is_taken = |asked: &String| wanted.iter().any(|word| is_same(word, asked));
-        (0..self.words.len()).filter(|&at| self.words.get(at).is_some_and(is_taken)).collect()
+        let is_taken = |&(at, asked): &(usize, &String)| {
+            wanted.iter().any(|word| is_same(word, asked) || self.is_slip(at, word))
+        };
+        self.words.iter().enumerate().filter(is_taken).map(|(at, _)| at).collect()
+    }
+
+    /// Whether a word that does not say what is asked is a slip of a name's word.
+    fn is_slip(&self, at: usize, word: &str) -> bool {
+        !self.common.contains(&at) && self.words.get(at).is_some_and(|asked| is_slip(asked, word))
     }
 
     fn mention(&self, name: &str) -> Mention {
         let wanted = words(without_brackets(name));
-        let place = |word: &String| self.words.iter().position(|asked| is_same(word, asked));
+        let place = |word: &String| {
+            let same = self.words.iter().position(|asked| is_same(word, asked));
+            same.or_else(|| (0..self.words.len()).find(|&at| self.is_slip(at, word)))
+        };
         let places: BTreeSet<usize> = wanted.iter().filter_map(place).collect();
         #[expect(clippy::cast_precision_loss, reason = "names have few words")]
         let share = places.len() as f32 / wanted.len().max(1) as f32;
@@ -221,6 +233,9 @@ mod tests {
         check("mean of arr_delay", &["arr_delay", "dep_delay"], &[1.0, 0.25]);
         check("the average price", &["Price (EUR)", "age"], &[1.0, 0.0]);
         check("over all temperatures", &["temp_max", "temp_min"], &[0.5, 0.5]);
+        check("temperatuer by speceis", &["temperature", "species", "island"], &[1.0, 1.0, 0.0]);
+        check("rows with sepal length", &["sepal_width", "sepal_length"], &[0.25, 1.0]);
+        check("count by state", &["county", "state"], &[0.0, 1.0]);
         check(
             "mean spread by station",
             &["Field Spread", "Station", "Station Year"],

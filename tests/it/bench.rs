@@ -210,6 +210,7 @@ fn the_embedded_model_answers_what_it_was_taught() {
     let questions = [
         r#"{"id": "1", "question": "What is the average price by region?", "files": ["shop.csv"], "check": "'17.25' in answer"}"#,
         r#"{"id": "2", "question": "How many rows does shop.csv have?", "files": ["shop.csv"], "check": "'10 rows' in answer"}"#,
+        r#"{"id": "3", "question": "The avergae price by regoin?", "files": ["shop.csv"], "check": "'17.25' in answer"}"#,
     ];
     std::fs::write(data.join("questions.jsonl"), questions.join("\n")).unwrap();
     let run = || {
@@ -226,9 +227,11 @@ fn the_embedded_model_answers_what_it_was_taught() {
     let first = lines(&home.join("out"));
     assert_eq!(
         (&summary["all"]["questions"], &summary["all"]["right"]),
-        (&2.into(), &2.into()),
+        (&3.into(), &3.into()),
         "{first:?}"
     );
+    let notebook = std::fs::read_to_string(home.join("out/notebooks/3.ipynb")).unwrap();
+    assert!(notebook.contains("The avergae price by regoin?"), "it stands as it was typed");
     assert!(summary["all"]["tokens_written"].as_f64().unwrap() > 10.0);
     std::fs::remove_dir_all(home.join("out")).unwrap();
     run();

@@ -173,6 +173,11 @@ fn pure_modules_do_no_input_and_output() {
         "numbers",
         "chat",
         "names",
+        "forms",
+        "quoted",
+        "mention",
+        "fitting",
+        "spelling",
     ] {
         none_found("values in, values out", places(&format!("agent/src/{module}"), &words, &[]));
     }
