@@ -37,9 +37,9 @@ def follow(c, before):
 
 
 def _ask(c, kind, **slots):
-    lines = phrases.side(phrases.FOLLOW[kind], c.evaluation)
+    lines = phrases.said(f"follow_{kind}", c.pools)
     texts = {k: c.say(v) if hasattr(v, "kind") else v for k, v in slots.items()}
-    return noise(c.rng, phrases.fill(c.rng, c.rng.choice(lines), texts), c.evaluation)
+    return c.typed(phrases.fill(c.rng, c.rng.choice(lines), texts), texts)
 
 
 def _task(c, question, agg, x, g):

@@ -149,13 +149,13 @@ def absent(c):
 
 def outside(c):
     """A request that is not about data in the folder."""
-    lines = phrases.side(phrases.OUTSIDE, c.evaluation)
+    lines = phrases.said("outside", c.pools)
     read = lambda t: ("This is outside of what I can do.", f"I cannot do that. {CAN}", ["cannot"])
     return Task("outside", phrases.fill(c.rng, c.rng.choice(lines), {}), None, read, "refusal")
 
 
 def greeting(c):
     """Small talk."""
-    lines = phrases.side(phrases.GREETINGS, c.evaluation)
+    lines = phrases.said("greeting", c.pools)
     read = lambda t: ("Say what I can do.", f"I answer questions about tables. {CAN}", ["can"])
     return Task("greeting", phrases.fill(c.rng, c.rng.choice(lines), {}), None, read, "text")

@@ -22,11 +22,14 @@ class Name:
 
 
 class Pools:
-    """The words of one side: those of training, or those held out for evaluation; questions are English without a
-    `language`."""
+    """The words of one side: those of training, or those held out for evaluation.
 
-    def __init__(self, evaluation, pieces=(), language=None):
-        self.language = language
+    Questions are English without a `language`, in wordings of the same side, or in those that stand `apart`.
+    """
+
+    def __init__(self, evaluation, pieces=(), language=None, apart=False):
+        assert evaluation or not apart, "wordings that stand apart are for evaluation"
+        self.language, self.apart = language, apart
         self.pieces = list(pieces)
         self.invented = 0.25 if pieces else 0.2
         part = lambda words: w.split(words, evaluation)

@@ -70,16 +70,19 @@ def main():
     parser.add_argument("--count", type=int, default=1000, help="episodes")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--evaluation", action="store_true", help="words that training never sees")
+    parser.add_argument("--apart", action="store_true", help="with --evaluation: in the wordings that stand apart from all others")
     parser.add_argument("--hasty", action="store_true", help="questions as people type them in a hurry")
     parser.add_argument("--language", choices=LANGUAGES,
                         help="of the questions, for a model that speaks it: the tasks have a checker and no solution, which would be English")
     parser.add_argument("--scratch", default="/dev/shm/orders")
     args = parser.parse_args()
+    if args.apart and (args.language or not args.evaluation):
+        parser.error("--apart is for evaluation and in English alone; add --evaluation and leave out --language")
     if args.hasty and args.language:
         parser.error("--hasty knows the slips of English alone; leave out --language or --hasty")
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    player = Player(args.scratch, evaluation=args.evaluation, language=args.language)
+    player = Player(args.scratch, evaluation=args.evaluation, language=args.language, apart=args.apart)
     with open(out / "tasks.jsonl", "w", encoding="utf-8") as file:
         for seed in range(args.first, args.first + args.count):
             orders = orders_of(player.play(seed), pathlib.Path(player.folder.path), out / "files", seed)

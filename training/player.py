@@ -17,9 +17,9 @@ TWO_FILES = 0.14  # Share of the chats that are about two files.
 class Player:
     """Generates episodes from seeds; one side of the words is used throughout."""
 
-    def __init__(self, folder, evaluation=False, loaded=0.3, pieces=(), language=None):
+    def __init__(self, folder, evaluation=False, loaded=0.3, pieces=(), language=None, apart=False):
         self.folder, self.loaded = Folder(folder), loaded
-        self.pools = names.Pools(evaluation, pieces, language)
+        self.pools = names.Pools(evaluation, pieces, language, apart)
 
     def play(self, seed):
         """The episode of a seed, with executed steps."""

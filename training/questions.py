@@ -67,10 +67,10 @@ def make(player, family, seed):
             return episode
 
 
-def write(out, count, seed, kinds=()):
+def write(out, count, seed, kinds=(), apart=False):
     """Writes the questions and their files."""
     out = out.resolve()
-    player = Player(out / "scratch", evaluation=True)
+    player = Player(out / "scratch", evaluation=True, apart=apart)
     records = []
     for at, family in enumerate(plan(count, kinds)):
         episode = make(player, family, seed * 1_000_003 + at)
@@ -107,12 +107,15 @@ def main():
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--public", action="store_true", help="the questions over public tables instead")
     parser.add_argument("--planted", action="store_true", help="only questions on whose way something goes wrong")
+    parser.add_argument("--apart", action="store_true", help="in the wordings that stand apart from all others")
     args = parser.parse_args()
+    if args.apart and args.public:
+        parser.error("--public has its own wordings; leave out --apart or --public")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.public:
         write_public(args.out)
     else:
-        write(args.out, args.count, args.seed, PLANTED if args.planted else ())
+        write(args.out, args.count, args.seed, PLANTED if args.planted else (), args.apart)
 
 
 if __name__ == "__main__":

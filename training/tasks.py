@@ -1,11 +1,13 @@
 """What a family of questions needs: the table at hand, ways to speak of it, and the task that comes out."""
 
 import math
+import re
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from . import languages, names, phrases
+from .hasty import hasty
 
 OPENINGS = ["Hi, ", "I want to know: ", "Quick question: ", "Tell me: ", "Hello! "]
 MORE_OPENINGS = [
@@ -17,6 +19,7 @@ CLOSINGS = [
     ", thanks.", ", thank you!", " if possible.", " if you can.", ", please.", " for my report.", " for the meeting.",
     ", would you?", ", could you?", ". Thanks!", " again.", " now.", ", as before.", " here.",
 ]
+HURRIED = 0.15  # Share of training's questions that are typed in a hurry.
 
 
 @dataclass
@@ -72,7 +75,21 @@ class Context:
                 texts[key], texts[key + "s"] = self.say(value), self.say(value, many=True)
             else:
                 texts[key] = value
-        return noise(self.rng, phrases.question(self.rng, family, texts, self.evaluation), self.evaluation)
+        return self.typed(phrases.question(self.rng, family, texts, self.pools), texts)
+
+    def typed(self, question, slots):
+        """A question as somebody types it; what fills its slots stays as it is."""
+        question = noise(self.rng, question, self.evaluation)
+        if self.evaluation or self.rng.random() >= HURRIED:
+            return question
+        return hasty(question, self._words(slots), self.rng)
+
+    def _words(self, slots):
+        """The words of the table and of what fills slots, in small letters."""
+        texts = [self.table.stem, *(text for c in self.table.columns for text in (c.text, *c.name.words))]
+        texts += [value for c in self.table.columns for value in c.values if isinstance(value, str)]
+        texts += [text for text in slots.values() if isinstance(text, str)]
+        return {word.lower() for text in texts for word in re.findall("[A-Za-z]+", text)}
 
     def word(self, words):
         """One of some words, starred ones only for evaluation."""

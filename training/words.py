@@ -3,6 +3,7 @@
 One word in seven (by checksum) is held out: training never sees it, evaluation uses nothing else.
 """
 
+import re
 import zlib
 
 MEASURES = """
@@ -193,3 +194,10 @@ def held_out(word):
 def split(words, evaluation):
     """The part of a list of words that training (or evaluation) may use, without repeats, in order."""
     return [w for w in dict.fromkeys(words) if held_out(w) == evaluation]
+
+
+def in_tables():
+    """Words of which names and values of tables are made, in small letters."""
+    names = [*MEASURES, *MODIFIERS, *CATEGORIES, *ENTITIES, *STEMS]
+    values = [value for pool in [*POOLS, *SETS] for value in pool]
+    return {word for text in [*names, *values] for word in re.findall("[a-z]+", str(text).lower())}

@@ -118,7 +118,8 @@ impl Forms {
         following(alike(&codes), written, end, fill, any)
     }
 
-    /// What may follow the last thought so far; `lacking` speaks for one that names what is not there.
+    /// What may follow the last thought so far; `lacking` speaks for one that names what is not there, where a step was
+    /// made: of a question that needs none the model knows best whether it is about data at all.
     pub(crate) fn last_thought(
         &self,
         done: Done<'_>,
@@ -129,6 +130,7 @@ impl Forms {
         let before = Before::step(done.code, done.output);
         let put = |form: &EndForm| before.put(&form.thought);
         let thoughts: Vec<String> = self.ends_after(done).filter_map(put).collect();
+        let lacking = if done.code.is_empty() { lacking.min(0.0) } else { lacking };
         let bonus = |thought: &str| if thought.contains(NAME) { lacking } else { 0.0 };
         let thoughts = thoughts.iter().map(|thought| (thought.as_str(), bonus(thought)));
         following(thoughts, written, end, &Fill::default(), any)

@@ -1,13 +1,15 @@
 """What training and evaluation share, and what they must not."""
 
+import itertools
 import random
 import re
 import unittest
 
 import numpy as np
 
-from training import names, phrases, public, words
+from training import hasty, names, phrases, public, words
 from training.tables import make_table
+from training.tasks import Context
 from training.tests import ROOT
 
 
@@ -25,6 +27,13 @@ def drawing_words():
     table = text.split("const DRAWINGS:", 1)[1].split("\n];", 1)[0]
     rows = re.findall(r"&\[([^\]]*)\],\s*&\[([^\]]*)\]", table)
     return {form: tuple(anything + strings(words)) for forms, words in rows for form in strings(forms)}
+
+
+def said(line):
+    """What a wording can become, its letters and slots alone; of very many alternatives the first ones."""
+    parts = [part[1:-1].split("|") if part.startswith("{") else [part] for part in re.split(r"(\{[^{}]*\})", line)]
+    made = itertools.islice(itertools.product(*parts), 2000)
+    return {" ".join(re.sub(r"[^a-z<> ]", "", "".join(chosen).lower()).split()) for chosen in made}
 
 
 def columns(evaluation, tables):
@@ -61,17 +70,63 @@ class Words(unittest.TestCase):
         self.assertFalse(words.PUBLIC_STEMS & set(names.Pools(False).stems))
 
     def test_wordings_are_split_and_no_family_is_without_either_side(self):
-        for family, text in phrases.QUESTIONS.items():
-            lines = text.strip().split("\n")
+        for family, lines in phrases.WORDINGS.items():
             trained, asked = phrases.side(lines, False), phrases.side(lines, True)
             self.assertTrue(trained and asked, family)
             self.assertFalse(set(trained) & set(asked), family)
+
+    def test_wordings_that_stand_apart_are_in_no_other_side_and_fill_the_same_slots(self):
+        slots = lambda line: set(re.findall(r"<([a-z]+)>", line))
+        self.assertLessEqual({kind for kind in phrases.WORDINGS if not kind.startswith("follow_")}, set(phrases.apart()))
+        everything = set().union(*(said(line.lstrip("*")) for lines in phrases.WORDINGS.values() for line in lines))
+        for kind, lines in phrases.apart().items():
+            known = set().union(*map(slots, phrases.WORDINGS[kind]))
+            for line in lines:
+                self.assertLessEqual(slots(line), known, (kind, line))
+                self.assertFalse(said(line) & everything, (kind, line))
+
+    def test_what_a_held_out_wording_says_no_training_wording_of_others_says(self):
+        for kind, lines in phrases.WIDE.items():
+            held_out = set().union(*(said(line) for line in phrases.side(phrases.WORDINGS[kind], True)))
+            for line in lines:
+                self.assertFalse(said(line) & held_out, (kind, line))
+
+    def test_names_and_values_are_none_of_the_words_that_questions_ask_with_but_for_old_ones(self):
+        taught = [line for kind, lines in phrases.WORDINGS.items() for line in lines if line not in phrases.WIDE.get(kind, [])]
+        old = set(re.findall("[a-z]+", " ".join([*taught, phrases.ORDINARY, *hasty.BEFORE, *hasty.AFTER]).lower()))
+        old |= {word for said in phrases.AGGREGATES.values() for text in said for word in text.split()}
+        self.assertLessEqual(set(phrases.known_words()) & words.in_tables(), old)
+
+    def test_a_question_in_a_hurry_keeps_what_fills_its_slots_and_evaluation_is_never_in_a_hurry(self):
+        hurried = 0
+        for seed in range(300):
+            rng, gen = random.Random(seed), np.random.default_rng(seed)
+            pools = names.Pools(seed % 2 == 1)
+            table = make_table(rng, gen, pools)
+            context = Context(rng, pools, table, table.frame())
+            question = context.typed("Please compute the qqabsentqq share of everything", {"z": "qqabsentqq"})
+            plain = "the qqabsentqq share of everything" in question
+            self.assertIn("qqabsentqq", question.lower())
+            self.assertTrue(plain or not pools.evaluation, question)
+            hurried += not plain
+        self.assertGreater(hurried, 5)
+
+    def test_wordings_of_others_fill_the_slots_that_their_kind_needs(self):
+        one = lambda key: key.removesuffix("s")
+        slots = lambda line: {one(key) for key in re.findall(r"<([a-z]+)>", line)}
+        for kind, lines in phrases.WIDE.items():
+            known = [slots(line) for line in phrases.side(phrases.WORDINGS[kind], False) if line not in lines]
+            needed = set.intersection(*known) - {"high", "low", "l"}
+            for line in lines:
+                self.assertFalse(line.startswith("*"), line)
+                self.assertLessEqual(slots(line), set().union(*known), (kind, line))
+                self.assertGreaterEqual(slots(line), needed, (kind, line))
 
     def test_a_question_for_a_drawing_has_a_word_by_which_decoding_knows_it(self):
         begins, rng = drawing_words(), random.Random(1)
         slots = dict.fromkeys(["x", "xs", "y", "g", "gs", "t", "ts", "agg"], "qq") | {"k": "3"}
         for family, form in DRAWN.items():
-            for line in phrases.QUESTIONS[family].strip().split("\n"):
+            for line in phrases.WORDINGS[family]:
                 for _ in range(60):
                     question = phrases.fill(rng, line.lstrip("*"), slots)
                     said = re.findall(r"[a-z]+", question.lower())
