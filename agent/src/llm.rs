@@ -31,7 +31,6 @@ mod matrix;
 mod memory;
 mod narrow;
 mod norm;
-#[cfg_attr(not(target_arch = "x86_64"), path = "llm/packed/elsewhere.rs")]
 mod packed;
 mod pool;
 mod qwen;

@@ -13,6 +13,7 @@ use candle_core::quantized::GgmlDType;
 use crate::llm::pool::Pool;
 
 mod activations;
+#[cfg(target_arch = "x86_64")]
 mod amx;
 mod floats;
 mod format;
@@ -112,7 +113,7 @@ pub(crate) fn arithmetic() -> String {
 /// Whether the phases round to different numbers on this machine, so that what was computed in one is not what the
 /// other would have computed.
 pub(crate) fn phases_differ() -> bool {
-    Isa::of_this_machine() == Some(Isa::Amx)
+    Isa::of_this_machine().has_matrix_unit()
 }
 
 /// `x`: `[t, columns]`; of each term `[t, rows]`. Rounded once, in one job.
@@ -125,7 +126,7 @@ pub(crate) fn products(terms: &[Term<'_>], x: &[f32], phase: Phase) -> Vec<Vec<f
             .flat_map(|term| products(std::slice::from_ref(term), x, phase))
             .collect();
     }
-    products_of(terms, &Activations::round(x, first.columns, precision, Pool::get()))
+    products_of(terms, &Activations::round(x, first.columns, precision, first.isa, Pool::get()))
 }
 
 fn products_of(terms: &[Term<'_>], x: &Activations) -> Vec<Vec<f32>> {
@@ -162,9 +163,9 @@ pub(crate) fn feed_forward(
     x: &[f32],
     phase: Phase,
 ) -> Vec<f32> {
-    let x = Activations::round(x, gate.columns, gate.precision(phase), Pool::get());
+    let x = Activations::round(x, gate.columns, gate.precision(phase), gate.isa, Pool::get());
     let (t, room) = (x.t(), x.room());
-    let inner = Rounding::new(t, down.columns, down.precision(phase));
+    let inner = Rounding::new(t, down.columns, down.precision(phase), down.isa);
     each_part(gate.n_tiles().min(inner.n_blocks()), &x, &|part, scratch| {
         let pairs = part.clone().flat_map(|tile| [(gate, tile), (up, tile)]);
         multiply(pairs, &x, scratch);
@@ -181,6 +182,7 @@ impl Packed {
     /// What it is multiplied by is rounded to.
     fn precision(&self, phase: Phase) -> Precision {
         match (self.isa, phase) {
+            #[cfg(target_arch = "x86_64")]
             (Isa::Amx, Phase::Prompt) => Precision::Halves,
             _ => with_float!(self.dtype, _F => Precision::Floats, Precision::Bytes),
         }
@@ -225,6 +227,7 @@ impl Packed {
 #[derive(Default)]
 struct Unpacked {
     bytes: product::Unpacked,
+    #[cfg(target_arch = "x86_64")]
     halves: amx::Unpacked,
 }
 
@@ -258,6 +261,7 @@ fn multiply<'a>(
                 with_float!(matrix.dtype, H => floats::multiply::<H>(matrix.isa, tile, x, out), ());
             }
         }
+        #[cfg(target_arch = "x86_64")]
         Activations::Halves(x) => {
             let scratch = &mut unpacked.halves;
             for start in (0..x.n_blocks).step_by(amx::SLICE) {
@@ -282,6 +286,7 @@ fn multiply<'a>(
 /// Of each thread so many parts, so that one that is held up holds up nobody.
 const SHARES: usize = 8;
 /// The same where tiles that are multiplied together share what is read of activations.
+#[cfg(target_arch = "x86_64")]
 const SHARES_OF_PROMPTS: usize = 3;
 /// Most tiles of a part: their results stay in the second cache.
 const TOGETHER: usize = 8;
@@ -298,6 +303,7 @@ fn each_part(
     let pool = Pool::get();
     let shares = match x {
         Activations::Bytes(_) | Activations::Floats(_) => SHARES,
+        #[cfg(target_arch = "x86_64")]
         Activations::Halves(_) => SHARES_OF_PROMPTS,
     };
     let per_part = n_tiles.div_ceil(pool.n_threads() * shares).clamp(1, TOGETHER);

@@ -129,7 +129,6 @@ pub(crate) struct Tiles {
 
 impl Tiles {
     /// Their bytes, and what follows.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "nothing is rearranged"))]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.map.get(self.start..).unwrap_or_default()
     }

@@ -7,11 +7,15 @@
     unsafe_code,
     reason = "functions for processors that are known to have their instructions, and several threads that write"
 )]
+#![expect(
+    clippy::inline_always,
+    reason = "else a function is compiled without its caller's features"
+)]
 
-use std::arch::x86_64::_mm512_loadu_ps;
-
+#[cfg(target_arch = "x86_64")]
+use super::amx::{self, Halves};
+use super::simd::{Isa, Simd, Work};
 use super::{BLOCK, GROUP};
-use crate::llm::amx;
 use crate::llm::pool::Pool;
 
 /// What activations are rounded to.
@@ -20,6 +24,7 @@ pub(super) enum Precision {
     /// Bytes with a scale for each block: for matrices of bytes and less.
     Bytes,
     /// 16-bit floats: for the matrix unit.
+    #[cfg(target_arch = "x86_64")]
     Halves,
     /// As they are: for matrices of floats.
     Floats,
@@ -28,6 +33,7 @@ pub(super) enum Precision {
 /// Vectors of some tokens, each `[columns]`.
 pub(super) enum Activations {
     Bytes(Bytes),
+    #[cfg(target_arch = "x86_64")]
     Halves(Halves),
     Floats(Floats),
 }
@@ -51,16 +57,6 @@ pub(super) struct Bytes {
     pub(super) sums: Vec<i32>,
 }
 
-/// `t` tokens as 16-bit floats with the exponent of 32-bit ones.
-pub(super) struct Halves {
-    /// Number of tokens.
-    t: usize,
-    /// Blocks of a token.
-    pub(super) n_blocks: usize,
-    /// `[groups, blocks, 16, 32]`, filled up with zeros.
-    numbers: Vec<u16>,
-}
-
 /// `t` tokens as they are.
 pub(super) struct Floats {
     /// Number of tokens.
@@ -75,10 +71,16 @@ pub(super) struct Floats {
 const MANY: usize = 8;
 
 impl Activations {
-    /// Rounds `x`, `[t, columns]`; `columns` is a multiple of 32.
-    pub(super) fn round(x: &[f32], columns: usize, precision: Precision, pool: &Pool) -> Self {
+    /// Rounds `x`, `[t, columns]`, by `isa`; `columns` is a multiple of 32.
+    pub(super) fn round(
+        x: &[f32],
+        columns: usize,
+        precision: Precision,
+        isa: Isa,
+        pool: &Pool,
+    ) -> Self {
         let t = x.len() / columns;
-        let rounding = Rounding::new(t, columns, precision);
+        let rounding = Rounding::new(t, columns, precision, isa);
         let round = |group: usize| {
             let tokens = x.chunks_exact(columns).enumerate().skip(group * GROUP).take(GROUP);
             for (token, x) in tokens {
@@ -99,6 +101,7 @@ impl Activations {
     pub(super) fn t(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.t,
+            #[cfg(target_arch = "x86_64")]
             Self::Halves(halves) => halves.t,
             Self::Floats(floats) => floats.t,
         }
@@ -126,35 +129,24 @@ impl Bytes {
     }
 }
 
-impl Halves {
-    /// `t` tokens, all zero.
-    fn new(t: usize, n_blocks: usize) -> Self {
-        Self { t, n_blocks, numbers: vec![0; t.div_ceil(GROUP) * GROUP * n_blocks * BLOCK] }
-    }
-
-    /// Number of groups of 16 tokens.
-    pub(super) fn n_groups(&self) -> usize {
-        self.t.div_ceil(GROUP)
-    }
-
-    /// The blocks of a group, `[blocks, 16, 32]`.
-    pub(super) fn group(&self, group: usize) -> &[u16] {
-        let len = self.n_blocks * GROUP * BLOCK;
-        self.numbers.get(group * len..(group + 1) * len).unwrap_or_default()
-    }
-}
-
 /// Activations that several threads make.
 pub(super) struct Rounding {
     activations: Activations,
     places: Places,
     t: usize,
     n_blocks: usize,
+    isa: Isa,
 }
 
 /// Where blocks of tokens go.
 enum Places {
-    Bytes { width: usize, bytes: *mut [i8; BLOCK], scales: *mut f32, sums: *mut [i32; 2] },
+    Bytes {
+        width: usize,
+        bytes: *mut [i8; BLOCK],
+        scales: *mut f32,
+        sums: *mut [i32; 2],
+    },
+    #[cfg(target_arch = "x86_64")]
     Halves(*mut [u16; BLOCK]),
     Floats(*mut [f32; BLOCK]),
 }
@@ -163,8 +155,8 @@ enum Places {
 unsafe impl Sync for Rounding {}
 
 impl Rounding {
-    /// For `t` tokens of `columns`, all zero.
-    pub(super) fn new(t: usize, columns: usize, precision: Precision) -> Self {
+    /// For `t` tokens of `columns`, all zero; `isa` rounds.
+    pub(super) fn new(t: usize, columns: usize, precision: Precision, isa: Isa) -> Self {
         let n_blocks = columns / BLOCK;
         let (activations, places) = match precision {
             Precision::Bytes => {
@@ -174,6 +166,7 @@ impl Rounding {
                 let places = Places::Bytes { width: made.width, bytes, scales, sums };
                 (Activations::Bytes(made), places)
             }
+            #[cfg(target_arch = "x86_64")]
             Precision::Halves => {
                 let mut made = Halves::new(t, n_blocks);
                 let places = Places::Halves(made.numbers.as_mut_ptr().cast());
@@ -185,7 +178,7 @@ impl Rounding {
                 (Activations::Floats(made), places)
             }
         };
-        Self { activations, places, t, n_blocks }
+        Self { activations, places, t, n_blocks, isa }
     }
 
     /// Blocks of a token.
@@ -203,20 +196,21 @@ impl Rounding {
     /// Rounds a block of a token; one thread for each.
     #[inline]
     fn put_block(&self, token: usize, block: usize, x: &[f32; BLOCK]) {
-        let Self { t, n_blocks, .. } = *self;
+        let Self { t, n_blocks, isa, .. } = *self;
         assert!(token < t && block < n_blocks, "a block that there is");
         let slot = |width: usize| (token / width * n_blocks + block) * width + token % width;
-        // SAFETY: there are no packed matrices without AVX2, and no halves without the matrix unit; the slot is one of
-        // those that `new` made.
+        // SAFETY: the processor has the instructions, or there would be no such `isa`, and there are no halves without
+        // the matrix unit; the slot is one of those that `new` made.
         unsafe {
             match self.places {
                 Places::Bytes { width, bytes, scales, sums } => {
-                    let rounded = round_block(x);
+                    let rounded = isa.run(RoundBlock(x));
                     bytes.add(slot(width)).write(rounded.0);
                     scales.add(slot(width)).write(rounded.1);
                     sums.add(slot(width)).write(rounded.2);
                 }
-                Places::Halves(numbers) => numbers.add(slot(GROUP)).write(halves(x)),
+                #[cfg(target_arch = "x86_64")]
+                Places::Halves(numbers) => numbers.add(slot(GROUP)).write(amx::rounded(x)),
                 Places::Floats(numbers) => numbers.add(token * n_blocks + block).write(*x),
             }
         }
@@ -229,35 +223,31 @@ impl Rounding {
 }
 
 /// Bytes from -127 to 127, their scale, and the sums of both halves; what is not finite becomes zero.
-#[target_feature(enable = "avx2,fma")]
-fn round_block(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32, [i32; 2]) {
-    let mut most = [0.0_f32; 8];
-    for x in x.as_chunks::<8>().0 {
-        for (most, x) in most.iter_mut().zip(x) {
-            *most = if x.abs() > *most { x.abs() } else { *most };
-        }
-    }
-    let most = most.into_iter().fold(0.0, f32::max);
-    let scale = most / 127.0;
-    let inverse = if most > 0.0 && most.is_finite() { 127.0 / most } else { 0.0 };
-    let mut rounded = [0; BLOCK];
-    for (rounded, x) in rounded.iter_mut().zip(x) {
-        // Adding 1.5 * 2^23 rounds to the next whole number, ties to even, which is then in the lowest bits.
-        let whole = (x * inverse).clamp(-127.0, 127.0) + 12_582_912.0;
-        let whole = if x.is_finite() { whole.to_bits() } else { 0 };
-        *rounded = whole.to_le_bytes()[0].cast_signed();
-    }
-    let (first, second) = rounded.split_at(BLOCK / 2);
-    let sums = [first, second].map(|half| half.iter().map(|&byte| i32::from(byte)).sum());
-    (rounded, if scale.is_finite() { scale } else { 0.0 }, sums)
-}
+struct RoundBlock<'a>(&'a [f32; BLOCK]);
 
-/// The nearest 16-bit floats.
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn halves(x: &[f32; BLOCK]) -> [u16; BLOCK] {
-    // SAFETY: twice 16 numbers are read; 512 bits are 32 numbers of 16.
-    unsafe {
-        let vectors = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(BLOCK / 2))];
-        std::mem::transmute(amx::halves(vectors))
+impl Work for RoundBlock<'_> {
+    type Result = ([i8; BLOCK], f32, [i32; 2]);
+
+    #[inline(always)]
+    unsafe fn with<S: Simd>(self) -> Self::Result {
+        let mut most = [0.0_f32; 8];
+        for x in self.0.as_chunks::<8>().0 {
+            for (most, x) in most.iter_mut().zip(x) {
+                *most = if x.abs() > *most { x.abs() } else { *most };
+            }
+        }
+        let most = most.into_iter().fold(0.0, f32::max);
+        let scale = most / 127.0;
+        let inverse = if most > 0.0 && most.is_finite() { 127.0 / most } else { 0.0 };
+        let mut rounded = [0; BLOCK];
+        for (rounded, x) in rounded.iter_mut().zip(self.0) {
+            // Adding 1.5 * 2^23 rounds to the next whole number, ties to even, which is then in the lowest bits.
+            let whole = (x * inverse).clamp(-127.0, 127.0) + 12_582_912.0;
+            let whole = if x.is_finite() { whole.to_bits() } else { 0 };
+            *rounded = whole.to_le_bytes()[0].cast_signed();
+        }
+        let (first, second) = rounded.split_at(BLOCK / 2);
+        let sums = [first, second].map(|half| half.iter().map(|&byte| i32::from(byte)).sum());
+        (rounded, if scale.is_finite() { scale } else { 0.0 }, sums)
     }
 }

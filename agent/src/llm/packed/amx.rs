@@ -7,11 +7,11 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_fmadd_ps, _mm512_fnmsub_ps,
-    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_srli_epi32, _mm512_storeu_si512,
+    _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_srli_epi32,
+    _mm512_storeu_si512,
 };
 use std::ops::Range;
 
-use super::activations::Halves;
 use super::floats::{self, Float};
 use super::format::Format;
 use super::product::Out;
@@ -21,6 +21,34 @@ use crate::llm::amx::{self, REGISTER};
 
 /// Blocks that are multiplied at a time, whole units of every format: 32 KiB of a tile as 16-bit floats.
 pub(super) const SLICE: usize = 16;
+
+/// `t` tokens as 16-bit floats with the exponent of 32-bit ones.
+pub(super) struct Halves {
+    /// Number of tokens.
+    pub(super) t: usize,
+    /// Blocks of a token.
+    pub(super) n_blocks: usize,
+    /// `[groups, blocks, 16, 32]`, filled up with zeros.
+    pub(super) numbers: Vec<u16>,
+}
+
+impl Halves {
+    /// `t` tokens, all zero.
+    pub(super) fn new(t: usize, n_blocks: usize) -> Self {
+        Self { t, n_blocks, numbers: vec![0; t.div_ceil(GROUP) * GROUP * n_blocks * BLOCK] }
+    }
+
+    /// Number of groups of 16 tokens.
+    pub(super) fn n_groups(&self) -> usize {
+        self.t.div_ceil(GROUP)
+    }
+
+    /// The blocks of a group, `[blocks, 16, 32]`.
+    pub(super) fn group(&self, group: usize) -> &[u16] {
+        let len = self.n_blocks * GROUP * BLOCK;
+        self.numbers.get(group * len..(group + 1) * len).unwrap_or_default()
+    }
+}
 
 /// Some blocks of a tile as 16-bit floats, `[blocks, 2, 16, 16, 2]`: of each block and half of the rows, pairs of columns,
 /// rows, columns of the pair.
@@ -161,4 +189,14 @@ fn pair<const AT: u32>(bytes: __m512i, scale: __m512, added: __m512) -> __m512i 
     };
     let weights = |bytes| _mm512_fmadd_ps(_mm512_cvtepi32_ps(bytes), scale, added);
     amx::pairs([weights(first), weights(second)])
+}
+
+/// The nearest 16-bit floats.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn rounded(x: &[f32; BLOCK]) -> [u16; BLOCK] {
+    // SAFETY: twice 16 numbers are read; 512 bits are 32 numbers of 16.
+    unsafe {
+        let vectors = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(BLOCK / 2))];
+        std::mem::transmute(amx::halves(vectors))
+    }
 }

@@ -8,11 +8,13 @@
     reason = "else a function is compiled without its caller's features"
 )]
 
+use std::marker::PhantomData;
+
 use half::{bf16, f16};
 
 use super::activations::Floats;
-use super::product::Out;
-use super::simd::{Avx2, Avx512, Isa, Simd};
+use super::product::{Out, VECTORS};
+use super::simd::{Isa, Simd, Work};
 use super::{BLOCK, ROWS};
 
 /// Bytes of a number.
@@ -82,41 +84,37 @@ pub(super) fn multiply<H: Float>(isa: Isa, tile: &[u8], x: &Floats, out: &mut Ou
         "a tile and what it is multiplied by have one number of columns"
     );
     // SAFETY: the processor has the instruction set, or there would be no such `isa`; lengths are checked above.
-    unsafe {
-        match isa {
-            Isa::Amx | Isa::Avx512 => with_avx512::<H>(tile, x, out),
-            Isa::AvxVnni | Isa::Avx2 => with_avx2::<H>(tile, x, out),
+    unsafe { isa.run(Multiply::<H> { tile, x, out, float: PhantomData }) }
+}
+
+/// The work of [`multiply`].
+struct Multiply<'a, H> {
+    tile: &'a [u8],
+    x: &'a Floats,
+    out: &'a mut Out,
+    float: PhantomData<H>,
+}
+
+impl<H: Float> Work for Multiply<'_, H> {
+    type Result = ();
+
+    /// All tokens, as many at a time as there are registers for their sums.
+    #[inline(always)]
+    unsafe fn with<S: Simd>(self) {
+        let Self { tile, x, out, .. } = self;
+        let mut first = 0;
+        while first < x.t {
+            let out = &mut out[first..];
+            // SAFETY: that of `multiply`: so many tokens are left.
+            first += unsafe {
+                match x.t - first {
+                    8.. if S::TOKENS == 8 => some::<H, S, 8>(tile, x, first, out),
+                    4.. if S::TOKENS == 8 => some::<H, S, 4>(tile, x, first, out),
+                    2.. => some::<H, S, 2>(tile, x, first, out),
+                    _ => some::<H, S, 1>(tile, x, first, out),
+                }
+            };
         }
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl")]
-unsafe fn with_avx512<H: Float>(tile: &[u8], x: &Floats, out: &mut Out) {
-    // SAFETY: that of `multiply`.
-    unsafe { all::<H, Avx512>(tile, x, out) }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn with_avx2<H: Float>(tile: &[u8], x: &Floats, out: &mut Out) {
-    // SAFETY: that of `multiply`.
-    unsafe { all::<H, Avx2<false>>(tile, x, out) }
-}
-
-/// All tokens, as many at a time as there are registers for their sums.
-#[inline(always)]
-unsafe fn all<H: Float, S: Simd>(tile: &[u8], x: &Floats, out: &mut Out) {
-    let mut first = 0;
-    while first < x.t {
-        let out = &mut out[first..];
-        // SAFETY: that of `multiply`: so many tokens are left.
-        first += unsafe {
-            match x.t - first {
-                8.. if S::TOKENS == 8 => some::<H, S, 8>(tile, x, first, out),
-                4.. if S::TOKENS == 8 => some::<H, S, 4>(tile, x, first, out),
-                2.. => some::<H, S, 2>(tile, x, first, out),
-                _ => some::<H, S, 1>(tile, x, first, out),
-            }
-        };
     }
 }
 
@@ -133,13 +131,12 @@ unsafe fn some<H: Float, S: Simd, const M: usize>(
     let columns = x.n_blocks * BLOCK;
     // SAFETY: every pointer stays within the tile or the activations, whose lengths `multiply` has compared.
     unsafe {
-        // Four vectors of rows is the most that an instruction set has.
-        let mut sums = [[S::splat_f32(0.0); 4]; M];
+        let mut sums = [[S::splat_f32(0.0); VECTORS]; M];
         let x = x.numbers.as_ptr().add(first * columns);
         for column in 0..columns {
             let at = tile.as_ptr().add(column * ROWS * SIZE);
             S::prefetch(at.wrapping_add(AHEAD));
-            let mut rows = [S::splat_f32(0.0); 4];
+            let mut rows = [S::splat_f32(0.0); VECTORS];
             for (index, rows) in rows.iter_mut().enumerate().take(S::PER_GROUP) {
                 *rows = H::load::<S>(at.add(index * S::LANES * SIZE));
             }

@@ -8,14 +8,21 @@
     reason = "else a function is compiled without its caller's features"
 )]
 
+use std::marker::PhantomData;
+
 use super::activations::Bytes;
 use super::format::Format;
-use super::simd::{Avx2, Avx512, Isa, Simd};
+use super::simd::{Isa, Simd, Work};
 use super::{BLOCK, GROUP, ROWS};
 use crate::llm::exp::exp;
 
 /// Up to so many tokens are few.
 pub(super) const FEW: usize = 4;
+
+/// Most vectors of rows that a tile has.
+pub(super) const VECTORS: usize = 8;
+/// How many of them are computed at a time: what registers hold.
+const AT_ONCE: usize = 4;
 
 /// How far ahead of the reading memory is asked for, in bytes.
 const AHEAD: usize = 2_048;
@@ -49,72 +56,58 @@ pub(super) fn multiply<F: Format>(
         "a tile and what it is multiplied by have one number of columns"
     );
     // SAFETY: the processor has the instruction set, or there would be no such `isa`; lengths are checked above.
-    unsafe {
-        match isa {
-            Isa::Amx | Isa::Avx512 => with_avx512::<F>(tile, x, scratch, out),
-            Isa::AvxVnni => with_avx_vnni::<F>(tile, x, scratch, out),
-            Isa::Avx2 => with_avx2::<F>(tile, x, scratch, out),
+    unsafe { isa.run(Multiply::<F> { tile, x, scratch, out, format: PhantomData }) }
+}
+
+/// The work of [`multiply`].
+struct Multiply<'a, F> {
+    tile: &'a [u8],
+    x: &'a Bytes,
+    scratch: &'a mut Unpacked,
+    out: &'a mut Out,
+    format: PhantomData<F>,
+}
+
+impl<F: Format> Work for Multiply<'_, F> {
+    type Result = ();
+
+    #[inline(always)]
+    unsafe fn with<S: Simd>(self) {
+        let Self { tile, x, scratch, out, .. } = self;
+        // SAFETY: that of `multiply`.
+        unsafe {
+            match x.t {
+                0 => {}
+                1 => few::<F, S, 1>(tile, x, out),
+                2 => few::<F, S, 2>(tile, x, out),
+                3 => few::<F, S, 3>(tile, x, out),
+                FEW => few::<F, S, FEW>(tile, x, out),
+                _ => {
+                    unpack::<F, S>(tile, x.n_blocks, scratch);
+                    all::<F, S>(scratch, x, out);
+                }
+            }
         }
     }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn with_avx512<F: Format>(tile: &[u8], x: &Bytes, scratch: &mut Unpacked, out: &mut Out) {
-    // SAFETY: that of `multiply`.
-    unsafe { either::<F, Avx512>(tile, x, scratch, out) }
-}
-
-#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
-unsafe fn with_avx_vnni<F: Format>(tile: &[u8], x: &Bytes, scratch: &mut Unpacked, out: &mut Out) {
-    // SAFETY: that of `multiply`.
-    unsafe { either::<F, Avx2<true>>(tile, x, scratch, out) }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn with_avx2<F: Format>(tile: &[u8], x: &Bytes, scratch: &mut Unpacked, out: &mut Out) {
-    // SAFETY: that of `multiply`.
-    unsafe { either::<F, Avx2<false>>(tile, x, scratch, out) }
-}
-
+/// All tokens with an unpacked tile, as many at a time as there are registers for their sums.
 #[inline(always)]
-unsafe fn either<F: Format, S: Simd>(
-    tile: &[u8],
-    x: &Bytes,
-    scratch: &mut Unpacked,
-    out: &mut Out,
-) {
-    // SAFETY: that of `multiply`.
-    unsafe {
-        match x.t {
-            0 => {}
-            1 => few::<F, S, 1>(tile, x, out),
-            2 => few::<F, S, 2>(tile, x, out),
-            3 => few::<F, S, 3>(tile, x, out),
-            FEW => few::<F, S, FEW>(tile, x, out),
-            _ => {
-                unpack::<F, S>(tile, x.n_blocks, scratch);
-                for group in 0..x.t.div_ceil(GROUP) {
-                    let n_tokens = x.width.min(x.t - group * GROUP);
-                    let mut first = 0;
-                    while first < n_tokens {
-                        let out = &mut out[group * GROUP + first..];
-                        let left = n_tokens - first;
-                        if left >= S::TOKENS && S::TOKENS == 8 {
-                            many::<F, S, 8>(scratch, x, group, first, out);
-                            first += 8;
-                        } else if left >= 4 && S::TOKENS == 8 {
-                            many::<F, S, 4>(scratch, x, group, first, out);
-                            first += 4;
-                        } else if left >= 2 {
-                            many::<F, S, 2>(scratch, x, group, first, out);
-                            first += 2;
-                        } else {
-                            many::<F, S, 1>(scratch, x, group, first, out);
-                            first += 1;
-                        }
-                    }
+unsafe fn all<F: Format, S: Simd>(tile: &Unpacked, x: &Bytes, out: &mut Out) {
+    for group in 0..x.t.div_ceil(GROUP) {
+        let n_tokens = x.width.min(x.t - group * GROUP);
+        let mut first = 0;
+        while first < n_tokens {
+            let out = &mut out[group * GROUP + first..];
+            // SAFETY: that of `multiply`: so many tokens are left.
+            first += unsafe {
+                match n_tokens - first {
+                    8.. if S::TOKENS >= 8 => many::<F, S, 8>(tile, x, group, first, out),
+                    4.. if S::TOKENS >= 4 => many::<F, S, 4>(tile, x, group, first, out),
+                    2.. => many::<F, S, 2>(tile, x, group, first, out),
+                    _ => many::<F, S, 1>(tile, x, group, first, out),
                 }
-            }
+            };
         }
     }
 }
@@ -122,32 +115,27 @@ unsafe fn either<F: Format, S: Simd>(
 /// Makes `silu(gate) * up` of `gate`.
 pub(super) fn gate(isa: Isa, gate: &mut Out, up: &Out) {
     // SAFETY: the processor has the instruction set, or there would be no such `isa`.
-    unsafe {
-        match isa {
-            Isa::Amx | Isa::Avx512 => gate_with_avx512(gate, up),
-            Isa::AvxVnni | Isa::Avx2 => gate_with_avx2(gate, up),
-        }
-    }
+    unsafe { isa.run(Gate { gate, up }) }
 }
 
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl")]
-fn gate_with_avx512(gate: &mut Out, up: &Out) {
-    gate_loop(gate, up);
+/// The work of [`gate`].
+struct Gate<'a> {
+    gate: &'a mut Out,
+    up: &'a Out,
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn gate_with_avx2(gate: &mut Out, up: &Out) {
-    gate_loop(gate, up);
-}
+impl Work for Gate<'_> {
+    type Result = ();
 
-#[inline(always)]
-fn gate_loop(gate: &mut Out, up: &Out) {
-    for (gate, up) in gate.iter_mut().zip(up) {
-        for (gate, up) in gate.iter_mut().zip(up) {
-            // The logistic function by an exponent that is not above zero.
-            let small = exp(-gate.abs(), true);
-            let share = if *gate < 0.0 { small } else { 1.0 };
-            *gate *= share / (1.0 + small) * up;
+    #[inline(always)]
+    unsafe fn with<S: Simd>(self) {
+        for (gate, up) in self.gate.iter_mut().zip(self.up) {
+            for (gate, up) in gate.iter_mut().zip(up) {
+                // The logistic function by an exponent that is not above zero.
+                let small = exp(-gate.abs(), S::FUSED);
+                let share = if *gate < 0.0 { small } else { 1.0 };
+                *gate *= share / (1.0 + small) * up;
+            }
         }
     }
 }
@@ -167,12 +155,7 @@ pub(super) fn row<F: Format>(
         "a whole tile"
     );
     // SAFETY: as in `multiply`.
-    unsafe {
-        match isa {
-            Isa::Amx | Isa::Avx512 => unpack_with_avx512::<F>(tile, n_blocks, scratch),
-            Isa::AvxVnni | Isa::Avx2 => unpack_with_avx2::<F>(tile, n_blocks, scratch),
-        }
-    }
+    unsafe { isa.run(Unpack::<F> { tile, n_blocks, to: scratch, format: PhantomData }) };
     let (blocks, _) = to.as_chunks_mut::<BLOCK>();
     for (block, to) in blocks.iter_mut().enumerate() {
         let minimum = if F::HAS_MINIMUM { scratch.minima[block * ROWS + at] } else { 0.0 };
@@ -187,16 +170,22 @@ pub(super) fn row<F: Format>(
     }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn unpack_with_avx512<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
-    // SAFETY: that of `row`.
-    unsafe { unpack::<F, Avx512>(tile, n_blocks, to) }
+/// The work of [`unpack`].
+struct Unpack<'a, F> {
+    tile: &'a [u8],
+    n_blocks: usize,
+    to: &'a mut Unpacked,
+    format: PhantomData<F>,
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn unpack_with_avx2<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unpacked) {
-    // SAFETY: that of `row`.
-    unsafe { unpack::<F, Avx2<false>>(tile, n_blocks, to) }
+impl<F: Format> Work for Unpack<'_, F> {
+    type Result = ();
+
+    #[inline(always)]
+    unsafe fn with<S: Simd>(self) {
+        // SAFETY: that of `row`.
+        unsafe { unpack::<F, S>(self.tile, self.n_blocks, self.to) }
+    }
 }
 
 /// `M` tokens, all there are, straight from the packed tile.
@@ -204,9 +193,7 @@ unsafe fn unpack_with_avx2<F: Format>(tile: &[u8], n_blocks: usize, to: &mut Unp
 unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Bytes, out: &mut Out) {
     // SAFETY: every pointer stays within the tile or the activations, whose lengths `multiply` has compared.
     unsafe {
-        let zero = S::splat_f32(0.0);
-        // Four vectors of rows is the most that an instruction set has.
-        let mut sums = [[zero; 4]; M];
+        let mut sums = [[S::splat_f32(0.0); VECTORS]; M];
         let mut at = tile.as_ptr();
         for unit in 0..x.n_blocks / F::BLOCKS {
             let header = at;
@@ -217,27 +204,30 @@ unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Bytes, out: &
                 }
                 let slot = block * M;
                 for half in 0..F::SCALES {
-                    let mut dots = [[S::splat(0); 4]; M];
-                    for (token, dots) in dots.iter_mut().enumerate() {
-                        let offset = S::splat(-F::OFFSET * sum::<F>(x, slot + token, half));
-                        dots[..S::PER_GROUP].fill(offset);
-                    }
-                    for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
-                        for index in 0..S::PER_GROUP {
-                            let weights = F::bytes::<S>(at, group, index);
-                            for (token, dots) in dots.iter_mut().enumerate() {
-                                let from =
-                                    x.numbers.as_ptr().add((slot + token) * BLOCK + group * 4);
-                                dots[index] = F::dot::<S>(dots[index], weights, S::broadcast(from));
+                    for first in (0..S::PER_GROUP).step_by(AT_ONCE) {
+                        let n = AT_ONCE.min(S::PER_GROUP);
+                        let mut dots = [[S::splat(0); AT_ONCE]; M];
+                        for (token, dots) in dots.iter_mut().enumerate() {
+                            dots[..n].fill(S::splat(start::<F, S>(x, slot + token, half)));
+                        }
+                        for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
+                            for index in 0..n {
+                                let weights = F::bytes::<S>(at, group, first + index);
+                                for (token, dots) in dots.iter_mut().enumerate() {
+                                    let place = (slot + token) * BLOCK + group * 4;
+                                    let four = S::broadcast(x.numbers.as_ptr().add(place));
+                                    dots[index] = F::dot::<S>(dots[index], weights, four);
+                                }
                             }
                         }
-                    }
-                    for index in 0..S::PER_GROUP {
-                        let scales = F::scales::<S>(header, at, half, index);
-                        for (token, sums) in sums.iter_mut().enumerate() {
-                            let own = S::splat_f32(*x.scales.as_ptr().add(slot + token));
-                            let dot = S::to_f32(dots[token][index]);
-                            sums[index] = S::mul_add(dot, S::mul(scales, own), sums[index]);
+                        for index in 0..n {
+                            let scales = F::scales::<S>(header, at, half, first + index);
+                            for (token, sums) in sums.iter_mut().enumerate() {
+                                let own = S::splat_f32(*x.scales.as_ptr().add(slot + token));
+                                let dot = S::to_f32(dots[token][index]);
+                                let sum = &mut sums[first + index];
+                                *sum = S::mul_add(dot, S::mul(scales, own), *sum);
+                            }
                         }
                     }
                 }
@@ -261,17 +251,20 @@ unsafe fn few<F: Format, S: Simd, const M: usize>(tile: &[u8], x: &Bytes, out: &
     }
 }
 
-/// The sum of a slot's bytes, of the half `half` where halves have scales of their own.
+/// What the sums of a slot's products begin with, so that bytes less [`Format::OFFSET`] are multiplied; of the half
+/// `half` where halves have scales of their own.
 #[inline(always)]
-unsafe fn sum<F: Format>(x: &Bytes, slot: usize, half: usize) -> i32 {
-    if F::OFFSET == 0 {
+unsafe fn start<F: Format, S: Simd>(x: &Bytes, slot: usize, half: usize) -> i32 {
+    let rest = F::OFFSET - if F::WIDE { S::LESS } else { 0 };
+    if rest == 0 {
         return 0;
     }
     // SAFETY: `slot` is below the number of slots.
-    unsafe {
+    let sum = unsafe {
         let sums = x.sums.as_ptr().add(slot * 2);
         if F::SCALES == 2 { *sums.add(half) } else { *sums + *sums.add(1) }
-    }
+    };
+    -rest * sum
 }
 
 /// The sum of what a slot's bytes stand for.
@@ -324,7 +317,7 @@ unsafe fn unpack<F: Format, S: Simd>(tile: &[u8], n_blocks: usize, to: &mut Unpa
     }
 }
 
-/// `M` tokens of the group `group` from the token `first` on, with an unpacked tile.
+/// `M` tokens of the group `group` from the token `first` on, with an unpacked tile; returns `M`.
 #[inline(always)]
 unsafe fn many<F: Format, S: Simd, const M: usize>(
     tile: &Unpacked,
@@ -332,44 +325,16 @@ unsafe fn many<F: Format, S: Simd, const M: usize>(
     group: usize,
     first: usize,
     out: &mut Out,
-) {
+) -> usize {
     // SAFETY: `unpack` has made the tile of as many blocks as `x` has; the group has `first + M` tokens.
     unsafe {
         // More sums than registers: they stay in the nearest cache.
         let mut sums = [[0.0_f32; ROWS]; M];
         for block in 0..x.n_blocks {
             let slot = (group * x.n_blocks + block) * x.width + first;
-            let weights = tile.bytes.as_ptr().add(block * ROWS * BLOCK);
             for half in 0..F::SCALES {
-                let mut dots = [[S::splat(0); 4]; M];
-                for (token, dots) in dots.iter_mut().enumerate() {
-                    let offset = S::splat(-F::OFFSET * sum::<F>(x, slot + token, half));
-                    dots[..S::PER_GROUP].fill(offset);
-                }
-                for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
-                    let mut rows = [S::splat(0); 4];
-                    for (index, rows) in rows.iter_mut().enumerate().take(S::PER_GROUP) {
-                        *rows = S::load(weights.add((group * S::PER_GROUP + index) * S::LANES * 4));
-                    }
-                    for (token, dots) in dots.iter_mut().enumerate() {
-                        let from = x.numbers.as_ptr().add((slot + token) * BLOCK + group * 4);
-                        let four = S::broadcast(from);
-                        for (dot, rows) in dots.iter_mut().zip(rows).take(S::PER_GROUP) {
-                            *dot = F::dot::<S>(*dot, rows, four);
-                        }
-                    }
-                }
-                for index in 0..S::PER_GROUP {
-                    let place = index * S::LANES;
-                    let scales = S::load_f32(
-                        tile.scales.as_ptr().add((block * F::SCALES + half) * ROWS + place),
-                    );
-                    for (token, (sums, dots)) in sums.iter_mut().zip(dots).enumerate() {
-                        let own = S::splat_f32(*x.scales.as_ptr().add(slot + token));
-                        let sum = sums.as_mut_ptr().add(place);
-                        let dot = S::to_f32(dots[index]);
-                        S::store_f32(sum, S::mul_add(dot, S::mul(scales, own), S::load_f32(sum)));
-                    }
+                for vectors in (0..S::PER_GROUP).step_by(AT_ONCE) {
+                    add_half::<F, S, M>(tile, x, (block, half), slot, vectors, &mut sums);
                 }
             }
             if F::HAS_MINIMUM {
@@ -385,5 +350,52 @@ unsafe fn many<F: Format, S: Simd, const M: usize>(
             }
         }
         out[..M].copy_from_slice(&sums);
+    }
+    M
+}
+
+/// Adds the products of a block, or half of one, for some vectors of rows: those from `first` on.
+#[inline(always)]
+unsafe fn add_half<F: Format, S: Simd, const M: usize>(
+    tile: &Unpacked,
+    x: &Bytes,
+    (block, half): (usize, usize),
+    slot: usize,
+    first: usize,
+    sums: &mut [[f32; ROWS]; M],
+) {
+    let n = AT_ONCE.min(S::PER_GROUP);
+    // SAFETY: that of `many`.
+    unsafe {
+        let weights = tile.bytes.as_ptr().add(block * ROWS * BLOCK);
+        let mut dots = [[S::splat(0); AT_ONCE]; M];
+        for (token, dots) in dots.iter_mut().enumerate() {
+            dots[..n].fill(S::splat(start::<F, S>(x, slot + token, half)));
+        }
+        for group in half * 8 / F::SCALES..(half + 1) * 8 / F::SCALES {
+            let mut rows = [S::splat(0); AT_ONCE];
+            for (index, rows) in rows.iter_mut().enumerate().take(n) {
+                let place = (group * S::PER_GROUP + first + index) * S::LANES * 4;
+                *rows = S::load(weights.add(place));
+            }
+            for (token, dots) in dots.iter_mut().enumerate() {
+                let place = (slot + token) * BLOCK + group * 4;
+                let four = S::broadcast(x.numbers.as_ptr().add(place));
+                for (dot, rows) in dots.iter_mut().zip(rows).take(n) {
+                    *dot = F::dot::<S>(*dot, rows, four);
+                }
+            }
+        }
+        for index in 0..n {
+            let place = (first + index) * S::LANES;
+            let scales = (block * F::SCALES + half) * ROWS + place;
+            let scales = S::load_f32(tile.scales.as_ptr().add(scales));
+            for (token, (sums, dots)) in sums.iter_mut().zip(dots).enumerate() {
+                let own = S::splat_f32(*x.scales.as_ptr().add(slot + token));
+                let sum = sums.as_mut_ptr().add(place);
+                let dot = S::to_f32(dots[index]);
+                S::store_f32(sum, S::mul_add(dot, S::mul(scales, own), S::load_f32(sum)));
+            }
+        }
     }
 }

@@ -1,53 +1,49 @@
 //! The vectors that products are computed with, one implementation for each instruction set.
-#![expect(
-    unsafe_code,
-    clippy::undocumented_unsafe_blocks,
-    reason = "processor instructions; what makes each safe is said of the trait"
-)]
-#![expect(
-    clippy::inline_always,
-    reason = "else a method is compiled without its caller's features"
-)]
+#![expect(unsafe_code, reason = "functions for instructions that the processor may lack")]
 
-use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_loadl_epi64,
-    _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_castsi256_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
-    _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps,
-    _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_sign_epi8, _mm256_sll_epi16, _mm256_slli_epi32, _mm256_srl_epi16,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_xor_si256, _mm512_and_si512, _mm512_castsi512_ps,
-    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtepu16_epi32,
-    _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps,
-    _mm512_storeu_si512,
-};
-
+#[cfg(target_arch = "x86_64")]
 use crate::llm::amx;
+
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::Avx512;
 
 /// The instruction sets that products are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
     /// As [`Isa::Avx512`], with a matrix unit for 16-bit floats: Intel's servers from Sapphire Rapids on.
+    #[cfg(target_arch = "x86_64")]
     Amx,
     /// AVX-512 with VNNI: Intel from Ice Lake on, AMD from Zen 4 on.
+    #[cfg(target_arch = "x86_64")]
     Avx512,
     /// AVX2 with VNNI: Intel from Alder Lake on.
+    #[cfg(target_arch = "x86_64")]
     AvxVnni,
-    /// AVX2 with FMA: all else since 2013.
+    /// AVX2 with FMA: all else of Intel and AMD since 2013.
+    #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// None by name: what the compiler makes of plain loops.
+    Plain,
 }
 
 impl Isa {
     /// The best one of this processor.
-    pub(crate) fn of_this_machine() -> Option<Self> {
-        Self::all().next()
+    pub(crate) fn of_this_machine() -> Self {
+        Self::all().next().unwrap_or(Self::Plain)
     }
 
     /// Those of this processor, the best one first.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::special().into_iter().filter_map(|(isa, has)| has.then_some(isa)).chain([Self::Plain])
+    }
+
+    /// Those that this processor may have, and whether it has them.
+    #[cfg(target_arch = "x86_64")]
+    fn special() -> [(Self, bool); 4] {
         let has_avx2 = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c");
@@ -61,9 +57,56 @@ impl Isa {
             (Self::AvxVnni, has_avx2 && is_x86_feature_detected!("avxvnni")),
             (Self::Avx2, has_avx2),
         ]
-        .into_iter()
-        .filter_map(|(isa, has)| has.then_some(isa))
     }
+
+    /// None.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn special() -> [(Self, bool); 0] {
+        []
+    }
+
+    /// The one with a matrix unit.
+    #[cfg(target_arch = "x86_64")]
+    const MATRIX_UNIT: Option<Self> = Some(Self::Amx);
+    #[cfg(not(target_arch = "x86_64"))]
+    const MATRIX_UNIT: Option<Self> = None;
+
+    /// Whether prompts are multiplied by a matrix unit.
+    pub(crate) fn has_matrix_unit(self) -> bool {
+        Self::MATRIX_UNIT == Some(self)
+    }
+
+    /// Does the work in a function that has these instructions.
+    ///
+    /// # Safety
+    /// The processor has them, and what the work itself asks for holds.
+    #[inline]
+    pub(super) unsafe fn run<W: Work>(self, work: W) -> W::Result {
+        // SAFETY: that is what the caller says.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Amx | Self::Avx512 => x86::with_avx512(work),
+                #[cfg(target_arch = "x86_64")]
+                Self::AvxVnni => x86::with_avx_vnni(work),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::with_avx2(work),
+                Self::Plain => work.with::<plain::Plain>(),
+            }
+        }
+    }
+}
+
+/// What is computed in the same way by every instruction set.
+pub(super) trait Work {
+    /// What comes of it.
+    type Result;
+
+    /// Does it; inlined into a function that has the instructions.
+    ///
+    /// # Safety
+    /// That of [`Simd`], and what the work itself asks for.
+    unsafe fn with<S: Simd>(self) -> Self::Result;
 }
 
 /// Vectors of one instruction set. All methods are inlined into functions that enable it.
@@ -82,6 +125,10 @@ pub(super) unsafe trait Simd: Copy {
     const LANES: usize;
     /// Tokens that [`many`](super::product) computes at once: as many sums as there are registers for.
     const TOKENS: usize;
+    /// What [`Simd::dot`] takes from each byte of `a` first, if `WIDE`.
+    const LESS: i32;
+    /// Whether a product and a sum are one instruction.
+    const FUSED: bool;
 
     /// `LANES * 4` bytes.
     unsafe fn load(from: *const u8) -> Self::Int;
@@ -104,9 +151,9 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn splat_f32(number: f32) -> Self::Float;
     unsafe fn and(a: Self::Int, b: Self::Int) -> Self::Int;
     unsafe fn or(a: Self::Int, b: Self::Int) -> Self::Int;
-    /// Each 16-bit lane to the right.
+    /// Each byte to the right; what comes into it from its neighbour is masked by who calls.
     unsafe fn shift_right<const BITS: u32>(a: Self::Int) -> Self::Int;
-    /// Each 16-bit lane to the left.
+    /// Each byte to the left, as [`Simd::shift_right`].
     unsafe fn shift_left<const BITS: u32>(a: Self::Int) -> Self::Int;
     /// To each lane of `sum` the products of its four unsigned bytes in `a` and signed ones in `b`. `a` is below 128
     /// if not `WIDE`.
@@ -119,229 +166,4 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn mul_sub(a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float;
     /// What will be read soon.
     unsafe fn prefetch(from: *const u8);
-}
-
-/// [`Isa::Avx512`].
-#[derive(Clone, Copy)]
-pub(super) struct Avx512;
-
-// SAFETY: that of the trait.
-unsafe impl Simd for Avx512 {
-    type Int = __m512i;
-    type Float = __m512;
-    const PER_GROUP: usize = 2;
-    const LANES: usize = 16;
-    const TOKENS: usize = 8;
-
-    #[inline(always)]
-    unsafe fn load(from: *const u8) -> __m512i {
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut u8, bytes: __m512i) {
-        unsafe { _mm512_storeu_si512(to.cast(), bytes) }
-    }
-    #[inline(always)]
-    unsafe fn load_f32(from: *const f32) -> __m512 {
-        unsafe { _mm512_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store_f32(to: *mut f32, floats: __m512) {
-        unsafe { _mm512_storeu_ps(to, floats) }
-    }
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u8) -> __m512 {
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u8) -> __m512 {
-        unsafe {
-            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
-        }
-    }
-    #[inline(always)]
-    unsafe fn load_u8(from: *const u8) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
-    }
-    #[inline(always)]
-    unsafe fn load_i8(from: *const u8) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
-    }
-    #[inline(always)]
-    unsafe fn broadcast(from: *const i8) -> __m512i {
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn splat_byte(byte: u8) -> __m512i {
-        unsafe { _mm512_set1_epi8(byte.cast_signed()) }
-    }
-    #[inline(always)]
-    unsafe fn splat(number: i32) -> __m512i {
-        unsafe { _mm512_set1_epi32(number) }
-    }
-    #[inline(always)]
-    unsafe fn splat_f32(number: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(number) }
-    }
-    #[inline(always)]
-    unsafe fn and(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_and_si512(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn or(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_or_si512(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn shift_right<const BITS: u32>(a: __m512i) -> __m512i {
-        unsafe { _mm512_srli_epi16::<BITS>(a) }
-    }
-    #[inline(always)]
-    unsafe fn shift_left<const BITS: u32>(a: __m512i) -> __m512i {
-        unsafe { _mm512_slli_epi16::<BITS>(a) }
-    }
-    #[inline(always)]
-    unsafe fn dot<const WIDE: bool>(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sum, a, b) }
-    }
-    #[inline(always)]
-    unsafe fn to_f32(a: __m512i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(a) }
-    }
-    #[inline(always)]
-    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn mul_sub(a: __m512, b: __m512, c: __m512) -> __m512 {
-        unsafe { _mm512_fnmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-    }
-}
-
-/// [`Isa::AvxVnni`] if `VNNI`, else [`Isa::Avx2`].
-#[derive(Clone, Copy)]
-pub(super) struct Avx2<const VNNI: bool>;
-
-// SAFETY: that of the trait.
-unsafe impl<const VNNI: bool> Simd for Avx2<VNNI> {
-    type Int = __m256i;
-    type Float = __m256;
-    const PER_GROUP: usize = 4;
-    const LANES: usize = 8;
-    const TOKENS: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load(from: *const u8) -> __m256i {
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut u8, bytes: __m256i) {
-        unsafe { _mm256_storeu_si256(to.cast(), bytes) }
-    }
-    #[inline(always)]
-    unsafe fn load_f32(from: *const f32) -> __m256 {
-        unsafe { _mm256_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store_f32(to: *mut f32, floats: __m256) {
-        unsafe { _mm256_storeu_ps(to, floats) }
-    }
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u8) -> __m256 {
-        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u8) -> __m256 {
-        unsafe {
-            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
-        }
-    }
-    #[inline(always)]
-    unsafe fn load_u8(from: *const u8) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
-    }
-    #[inline(always)]
-    unsafe fn load_i8(from: *const u8) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
-    }
-    #[inline(always)]
-    unsafe fn broadcast(from: *const i8) -> __m256i {
-        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn splat_byte(byte: u8) -> __m256i {
-        unsafe { _mm256_set1_epi8(byte.cast_signed()) }
-    }
-    #[inline(always)]
-    unsafe fn splat(number: i32) -> __m256i {
-        unsafe { _mm256_set1_epi32(number) }
-    }
-    #[inline(always)]
-    unsafe fn splat_f32(number: f32) -> __m256 {
-        unsafe { _mm256_set1_ps(number) }
-    }
-    #[inline(always)]
-    unsafe fn and(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_and_si256(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_or_si256(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn shift_right<const BITS: u32>(a: __m256i) -> __m256i {
-        unsafe { _mm256_srl_epi16(a, _mm_cvtsi32_si128(BITS.cast_signed())) }
-    }
-    #[inline(always)]
-    unsafe fn shift_left<const BITS: u32>(a: __m256i) -> __m256i {
-        unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(BITS.cast_signed())) }
-    }
-    #[inline(always)]
-    unsafe fn dot<const WIDE: bool>(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        unsafe {
-            if VNNI {
-                return _mm256_dpbusd_avx_epi32(sum, a, b);
-            }
-            let ones = _mm256_set1_epi16(1);
-            if !WIDE {
-                let pairs = _mm256_maddubs_epi16(a, b);
-                return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
-            }
-            // Two products of bytes up to 255 do not fit 16 bits; those of (a - 128) do, as b is never -128.
-            let signed = _mm256_xor_si256(a, _mm256_set1_epi8(-128));
-            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(signed), _mm256_sign_epi8(b, signed));
-            let sums = _mm256_maddubs_epi16(_mm256_set1_epi8(1), b);
-            let rest = _mm256_madd_epi16(sums, _mm256_set1_epi16(128));
-            _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(pairs, ones), rest))
-        }
-    }
-    #[inline(always)]
-    unsafe fn to_f32(a: __m256i) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(a) }
-    }
-    #[inline(always)]
-    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn mul_sub(a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe { _mm256_fnmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-    }
 }

@@ -42,7 +42,7 @@ impl Packed {
             GgmlDType::F16 | GgmlDType::BF16 => BLOCK,
             _ => with_format!(dtype, F => F::BLOCKS * BLOCK, return false),
         };
-        columns > 0 && columns.is_multiple_of(block) && Isa::of_this_machine().is_some()
+        columns > 0 && columns.is_multiple_of(block)
     }
 
     /// Memory that a matrix takes, in bytes; [`Packed::takes`] it.
@@ -64,7 +64,7 @@ impl Packed {
         columns: usize,
         read: &Read<'_>,
     ) -> Result<Self, Refusal> {
-        let (isa, tile) = (Self::isa(dtype, columns)?, Self::size(dtype, ROWS, columns));
+        let tile = Self::tile_size(dtype, columns)?;
         let mut data = MmapMut::map_anon(Self::size(dtype, rows, columns).max(1))?;
         // Large pages spare the processor the look for where each small one lies; without them all else is the same.
         #[cfg(target_os = "linux")]
@@ -77,7 +77,7 @@ impl Packed {
             Ok(())
         })?;
         drop(tiles);
-        Ok(Self { dtype, rows, columns, tile, data: Data::Own(data), isa })
+        Ok(Self { dtype, rows, columns, tile, data: Data::Own(data), isa: Isa::of_this_machine() })
     }
 
     /// A matrix whose tiles are kept, or will be: `write` writes its argument behind so many bytes of them.
@@ -91,22 +91,29 @@ impl Packed {
         tiles: Tiles,
         rearranging: Option<(&Read<'_>, &Write<'_>)>,
     ) -> Result<Self, Refusal> {
-        let (isa, tile) = (Self::isa(dtype, columns)?, Self::size(dtype, ROWS, columns));
+        let tile = Self::tile_size(dtype, columns)?;
         if let Some((read, write)) = rearranging {
             rearrange(dtype, rows, columns, read, &|index, bytes| write(index * tile, bytes))?;
         }
         if tiles.bytes().len() < Self::size(dtype, rows, columns) {
             return Err(Refusal::format("kept weights are cut short"));
         }
-        Ok(Self { dtype, rows, columns, tile, data: Data::Kept(tiles), isa })
+        Ok(Self {
+            dtype,
+            rows,
+            columns,
+            tile,
+            data: Data::Kept(tiles),
+            isa: Isa::of_this_machine(),
+        })
     }
 
-    /// The instructions that multiply a matrix.
-    fn isa(dtype: GgmlDType, columns: usize) -> Result<Isa, Refusal> {
-        let isa = Isa::of_this_machine().filter(|_| Self::takes(dtype, columns));
-        isa.ok_or_else(|| {
-            Refusal::format(format!("a matrix of {dtype:?} cannot be multiplied here"))
-        })
+    /// The bytes of a tile.
+    fn tile_size(dtype: GgmlDType, columns: usize) -> Result<usize, Refusal> {
+        if Self::takes(dtype, columns) {
+            return Ok(Self::size(dtype, ROWS, columns));
+        }
+        Err(Refusal::format(format!("a matrix of {dtype:?} cannot be multiplied here")))
     }
 
     pub(super) fn n_tiles(&self) -> usize {
