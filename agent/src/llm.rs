@@ -30,6 +30,8 @@ mod kv_cache;
 mod matrix;
 mod memory;
 mod narrow;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod norm;
 mod packed;
 mod pool;

@@ -14,6 +14,8 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use super::lanes::Neon;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Element, LANES, Lanes, Plain};
@@ -37,6 +39,9 @@ pub(super) enum Instructions {
     /// 8 numbers at once, 16 registers.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// 4 numbers at once, 32 registers.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// Those of every processor.
     Plain,
 }
@@ -46,7 +51,9 @@ impl Instructions {
     pub(super) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let special = [Avx512::detect().map(Self::Avx512), Avx2::detect().map(Self::Avx2)];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let special = [Some(Self::Neon)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let special = [None];
         special.into_iter().flatten().chain([Self::Plain])
     }
@@ -160,6 +167,8 @@ impl<T: Element> Job<'_, T> {
             // SAFETY: its value proves that the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2(isa) => unsafe { with_avx2(isa, self, part) },
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => found(Neon, self, part),
             Instructions::Plain => found(Plain, self, part),
         }
     }

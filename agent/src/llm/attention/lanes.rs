@@ -8,9 +8,13 @@ use half::f16;
 
 use crate::llm::narrow;
 
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -124,8 +128,8 @@ pub(super) struct Plain;
 
 impl Isa for Plain {
     type Vector = Lanes;
-    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-    const ROWS: usize = if cfg!(target_arch = "aarch64") { 6 } else { 2 };
+    const FUSED: bool = cfg!(target_feature = "fma");
+    const ROWS: usize = 2;
     const IS_WIDE: bool = false;
 
     #[inline(always)]

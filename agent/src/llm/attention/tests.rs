@@ -4,6 +4,8 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::flash::{Heads, Instructions, Job, Plan, Sizes};
+#[cfg(target_arch = "aarch64")]
+use super::lanes::Neon;
 use super::lanes::{Isa, LANES, Plain};
 #[cfg(target_arch = "x86_64")]
 use super::matrix_unit;
@@ -308,6 +310,8 @@ fn halves_become_the_same_floats_everywhere() {
             Instructions::Avx512(isa) => widened(&|from, to| isa.store(isa.widen(from), to)),
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2(isa) => widened(&|from, to| isa.store(isa.widen(from), to)),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => widened(&|from, to| Neon.store(Neon.widen(from), to)),
             Instructions::Plain => widened(&|from, to| Plain.store(Plain.widen(from), to)),
         }
     }

@@ -4,6 +4,8 @@
 #[cfg(target_arch = "x86_64")]
 use crate::llm::amx;
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -26,6 +28,12 @@ pub(crate) enum Isa {
     /// AVX2 with FMA: all else of Intel and AMD since 2013.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// NEON with products of four bytes each: all of Apple's, others of ARM's since 2018.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
+    /// NEON: every 64-bit processor of ARM's.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// None by name: what the compiler makes of plain loops.
     Plain,
 }
@@ -59,8 +67,15 @@ impl Isa {
         ]
     }
 
+    /// Those that this processor may have, and whether it has them.
+    #[cfg(target_arch = "aarch64")]
+    fn special() -> [(Self, bool); 2] {
+        let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
+        [(Self::NeonDot, has_dot), (Self::Neon, true)]
+    }
+
     /// None.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     fn special() -> [(Self, bool); 0] {
         []
     }
@@ -91,6 +106,10 @@ impl Isa {
                 Self::AvxVnni => x86::with_avx_vnni(work),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => x86::with_avx2(work),
+                #[cfg(target_arch = "aarch64")]
+                Self::NeonDot => neon::with_dot(work),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon => work.with::<neon::Neon<false>>(),
                 Self::Plain => work.with::<plain::Plain>(),
             }
         }
