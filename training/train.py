@@ -140,8 +140,9 @@ class Trainer:
         torch.manual_seed(args.seed)
         torch.set_num_threads(args.threads)
         self.args, self.checkpoint = args, args.out / "checkpoint.pt"
-        shape = Shape(width=args.width, layers=args.layers, heads=args.heads, kv_heads=args.heads, hidden=args.hidden)
-        self.model = Model(shape)
+        saved = torch.load(self.checkpoint, weights_only=False, map_location=args.device) if self.checkpoint.exists() else None
+        asked = Shape(width=args.width, layers=args.layers, heads=args.heads, kv_heads=args.heads, hidden=args.hidden)
+        self.model = Model(Shape(**saved["shape"]) if saved else asked)
         wire(self.model)
         self.model.to(args.device)
         self.on_gpu = args.device != "cpu"
@@ -150,14 +151,13 @@ class Trainer:
         self.optimizers = make_optimizers(self.model, args.optimizer, args.rate, args.muon_rate)
         self.state = {"spent": 0.0, "step": 0, "tokens": 0, "shard": 0,
                       "base": [[g["lr"] for g in o.param_groups] for o in self.optimizers]}
-        if self.checkpoint.exists():
-            self._resume()
+        if saved:
+            self._resume(saved)
         self.curve = Curve(args.out, self.state["step"] // SHOW, "step")
         self.drill = Drill(tokens.load(args.tokenizer), args.seed + self.state["step"])
         self.chance, self.log = random.Random(args.seed + self.state["step"]), Log()
 
-    def _resume(self):
-        saved = torch.load(self.checkpoint, weights_only=False, map_location=self.args.device)
+    def _resume(self, saved):
         self.model.load_state_dict(saved["model"])
         if "optimizers" not in saved:  # Weights alone, out of a GGUF file.
             return
@@ -238,7 +238,7 @@ def main():
     parser.add_argument("--drill-until", type=float, default=0.8, help="share of the time after which they end")
     parser.add_argument("--decisions", type=float, default=0.6, help="share of the batches of short episodes")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--width", type=int, default=256, help="as the other sizes, of a new model; a checkpoint has its own")
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=512)

@@ -1,5 +1,6 @@
 """The objective by numbers worked out by hand, the choices and their probabilities, and rounds with the real program."""
 
+import argparse
 import json
 import math
 import pathlib
@@ -8,7 +9,7 @@ import unittest
 
 import torch
 
-from training import grpo, objective, restore
+from training import blend, grpo, objective, restore, train
 from training.choices import log_probabilities
 from training.model import Model, Shape
 from training.rollouts import Program, read_tasks, write_tasks
@@ -138,6 +139,25 @@ class Files(unittest.TestCase):
             self.assertEqual((again, read), (shape, tokenizer))
             torch.testing.assert_close(found["norm.weight"], weights["norm.weight"])
             torch.testing.assert_close(found["embed.weight"], weights["embed.weight"])
+
+    def test_training_goes_on_with_the_sizes_of_the_weights_that_are_there(self):
+        shape, weights, tokenizer = restore.read(ROOT / "agent/embedded/datarus-mini.gguf")
+        with tempfile.TemporaryDirectory() as place:
+            out = pathlib.Path(place)
+            torch.save({"shape": shape.to_dict(), "model": weights}, out / "checkpoint.pt")
+            (out / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+            options = {"width": 64, "layers": 1, "heads": 1, "hidden": 64, "optimizer": "adamw", "rate": 1e-3, "muon_rate": 0.0}
+            args = argparse.Namespace(out=out, tokenizer=out / "tokenizer.json", seed=1, threads=1, device="cpu", **options)
+            model = train.Trainer(args).model
+        self.assertEqual(model.shape, shape)
+        torch.testing.assert_close(model.state_dict()["embed.weight"], weights["embed.weight"])
+
+    def test_blended_weights_lie_between_and_those_of_other_sizes_are_refused(self):
+        before, after = {"w": torch.tensor([0.0, 4.0])}, {"w": torch.tensor([2.0, 0.0])}
+        for share, expected in ((0.0, [0.0, 4.0]), (0.25, [0.5, 3.0]), (1.0, [2.0, 0.0])):
+            torch.testing.assert_close(blend.between(before, after, share)["w"], torch.tensor(expected))
+        with self.assertRaises(SystemExit):
+            blend.between(before, {"w": torch.zeros(3)}, 0.5)
 
 
 @unittest.skipUnless(PROGRAM, "DATARUS_BIN names no program `datarus`")
