@@ -7,21 +7,23 @@
 //! # Source
 //! Prompt lookup, <https://github.com/apoorvumang/prompt-lookup-decoding>
 
-/// The most tokens of a guess: with the token before it as many as are computed in one pass over the weights.
+/// A guess has at most so many tokens, as many as are computed with the one before them in one pass over the weights, and
+/// no more than stood in this order before: the fewer are alike, the less is to be expected of what followed.
 const MOST: usize = 3;
-/// A guess is made where so many tokens stood in this order before.
-const ALIKE: usize = 3;
 
 /// What followed when the end of `sequence` stood in it the last time; empty if it never did.
 pub(super) fn guess(sequence: &[u32]) -> &[u32] {
-    let (Some(end), Some((_, earlier))) = (sequence.last_chunk::<ALIKE>(), sequence.split_last())
-    else {
-        return &[];
-    };
+    (1..=MOST).rev().find_map(|n| followed(sequence, n)).unwrap_or_default()
+}
+
+/// Up to `n` tokens that followed when the last `n` stood there before.
+fn followed(sequence: &[u32], n: usize) -> Option<&[u32]> {
+    let end = sequence.get(sequence.len().checked_sub(n)?..)?;
     // The end itself is no earlier place, but one that reaches into it is.
-    let Some(start) = earlier.windows(ALIKE).rposition(|window| window == end) else { return &[] };
-    let followed = sequence.get(start + ALIKE..).unwrap_or_default();
-    followed.get(..MOST).unwrap_or(followed)
+    let (_, earlier) = sequence.split_last()?;
+    let start = earlier.windows(n).rposition(|window| window == end)?;
+    let followed = sequence.get(start + n..)?;
+    Some(followed.get(..n).unwrap_or(followed))
 }
 
 #[cfg(test)]
@@ -36,10 +38,14 @@ mod tests {
         check(&[1, 2, 3, 4, 5, 6, 7, 1, 2, 3], &[4, 5, 6]);
         check(&[1, 2, 3, 4, 1, 2, 3, 9, 1, 2, 3], &[9, 1, 2]);
         check(&[1, 2, 3, 4, 1, 2, 3], &[4, 1, 2]);
+        check(&[1, 2, 3, 4, 3, 9, 1, 2, 3], &[4, 3, 9]);
         check(&[5, 5, 5, 5], &[5]);
-        check(&[1, 2, 3, 4, 9, 2, 3], &[]);
+        check(&[1, 2, 3, 4, 9, 2, 3], &[4, 9]);
+        check(&[1, 2, 3, 4, 9, 3], &[4]);
+        check(&[1, 1, 5, 9, 1], &[5]);
         check(&[1, 2, 3], &[]);
-        check(&[1, 2], &[]);
+        check(&[1, 1], &[1]);
+        check(&[1], &[]);
         check(&[], &[]);
     }
 }
