@@ -26,9 +26,9 @@ def main():
     args = parser.parse_args()
     if not 0.0 <= args.share <= 1.0:
         parser.error("--share is from 0 to 1")
-    (_, before, old), (_, after, new) = restore.read(args.before), restore.read(args.after)
-    if old != new:
-        raise SystemExit("error: expected two models with one tokenizer")
+    (shape, before, tokenizer), (other, after, others) = restore.read(args.before), restore.read(args.after)
+    if (shape, tokenizer) != (other, others):
+        raise SystemExit("error: expected two models with the same sizes and tokenizer")
     restore.replace(args.after, between(before, after, args.share), args.out)
 
 
