@@ -34,7 +34,7 @@ unset MPLBACKEND
 
 section "format, shell scripts"
 cargo fmt --all --check
-"$environment/bin/shellcheck" install.sh test.sh .ci/run tests/fuzz/run.sh tests/fuzz/rustc.sh
+"$environment/bin/shellcheck" install.sh test.sh .ci/run tests/fuzz/run.sh tests/fuzz/rustc.sh tests/arm.sh
 
 section "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -310,7 +310,7 @@ pub struct EngineArgs {
     /// How a server is asked.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
+    /// Threads of the kernels for quantised models [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS", hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
     /// Where the model computes.

@@ -1,4 +1,4 @@
-//! Instructions of 64-bit ARM processors that Rust has no stable functions for yet.
+//! Instructions of 64-bit ARM processors that the oldest Rust this is compiled by has no functions for.
 //!
 //! # Source
 //! Arm Architecture Reference Manual for A-profile: `SDOT (vector)`, `FCVTL`, `PRFM (immediate)`.
@@ -37,7 +37,7 @@ pub(super) fn widened(halves: uint16x4_t) -> float32x4_t {
             "fcvtl {floats:v}.4s, {halves:v}.4h",
             floats = lateout(vreg) floats,
             halves = in(vreg) halves,
-            options(pure, nomem, nostack, preserves_flags)
+            options(pure, nomem, nostack)
         );
     }
     floats

@@ -191,7 +191,6 @@ fn k_quants_compute_what_their_dequantised_weights_do() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn kept_weights_compute_the_very_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");

@@ -127,16 +127,8 @@ impl<'a> GgufWeights<'a> {
             // There is no second form on a GPU, and half floats stay such.
             _ if !self.device.is_cpu() => entry.bytes,
             _ if self.own => (entry.shape.iter().product::<usize>() * size_of::<f32>()) as u64,
-            // Half floats are computed with as 32-bit floats; of the others candle keeps a second form, arranged for
-            // the processor, beside the first.
-            (
-                GgmlDType::F16
-                | GgmlDType::BF16
-                | GgmlDType::Q4K
-                | GgmlDType::Q6K
-                | GgmlDType::Q8_0,
-                _,
-            ) => entry.bytes * 2,
+            // What our kernels do not take is computed with as 32-bit floats.
+            (GgmlDType::F16 | GgmlDType::BF16, _) => entry.bytes * 2,
             _ => entry.bytes,
         };
         let on_device = |name: &str| {

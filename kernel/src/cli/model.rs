@@ -60,7 +60,7 @@ pub struct BenchArgs {
     /// A name, a GGUF file or a folder with safetensors; without it the model in use.
     #[arg(env = "DATARUS_MODEL")]
     pub path: Option<PathBuf>,
-    /// Threads of the kernels for quantised models on x86-64 [default: one for each processor].
+    /// Threads of the kernels for quantised models [default: one for each processor].
     #[arg(long, value_name = "N", env = "DATARUS_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Where it computes.

@@ -108,8 +108,8 @@ impl<H: Float> Work for Multiply<'_, H> {
             // SAFETY: that of `multiply`: so many tokens are left.
             first += unsafe {
                 match x.t - first {
-                    8.. if S::TOKENS == 8 => some::<H, S, 8>(tile, x, first, out),
-                    4.. if S::TOKENS == 8 => some::<H, S, 4>(tile, x, first, out),
+                    8.. if S::PER_GROUP <= 2 => some::<H, S, 8>(tile, x, first, out),
+                    4.. if S::PER_GROUP <= 2 => some::<H, S, 4>(tile, x, first, out),
                     2.. => some::<H, S, 2>(tile, x, first, out),
                     _ => some::<H, S, 1>(tile, x, first, out),
                 }

@@ -13,7 +13,8 @@ mod x86;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::Avx512;
 
-/// The instruction sets that products are written for.
+/// The instruction sets that products are written for. Who computes with one has it from [`Isa::all`], which gives those
+/// of this processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
     /// As [`Isa::Avx512`], with a matrix unit for 16-bit floats: Intel's servers from Sapphire Rapids on.
@@ -144,7 +145,7 @@ pub(super) unsafe trait Simd: Copy {
     const LANES: usize;
     /// Tokens that [`many`](super::product) computes at once: as many sums as there are registers for.
     const TOKENS: usize;
-    /// What [`Simd::dot`] takes from each byte of `a` first, if `WIDE`.
+    /// What [`Simd::dot`] takes from each byte of `a` first if it is `WIDE`.
     const LESS: i32;
     /// Whether a product and a sum are one instruction.
     const FUSED: bool;
@@ -174,8 +175,8 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn shift_right<const BITS: u32>(a: Self::Int) -> Self::Int;
     /// Each byte to the left, as [`Simd::shift_right`].
     unsafe fn shift_left<const BITS: u32>(a: Self::Int) -> Self::Int;
-    /// To each lane of `sum` the products of its four unsigned bytes in `a` and signed ones in `b`. `a` is below 128
-    /// if not `WIDE`.
+    /// To each lane of `sum` the products of its four unsigned bytes in `a`, less [`Simd::LESS`] each if `WIDE`, and signed
+    /// ones in `b`, which are never -128. `a` is below 128 if not `WIDE`.
     unsafe fn dot<const WIDE: bool>(sum: Self::Int, a: Self::Int, b: Self::Int) -> Self::Int;
     unsafe fn to_f32(a: Self::Int) -> Self::Float;
     unsafe fn mul(a: Self::Float, b: Self::Float) -> Self::Float;

@@ -36,7 +36,7 @@ fn unit_bytes<F: Format>() -> usize {
 }
 
 impl Packed {
-    /// Whether matrices `[_, columns]` of this type are packed on this machine.
+    /// Whether matrices `[_, columns]` of this type are packed.
     pub(crate) fn takes(dtype: GgmlDType, columns: usize) -> bool {
         let block = match dtype {
             GgmlDType::F16 | GgmlDType::BF16 => BLOCK,
@@ -113,7 +113,9 @@ impl Packed {
         if Self::takes(dtype, columns) {
             return Ok(Self::size(dtype, ROWS, columns));
         }
-        Err(Refusal::format(format!("a matrix of {dtype:?} cannot be multiplied here")))
+        Err(Refusal::format(format!(
+            "a matrix of {dtype:?} with {columns} columns has no packed form"
+        )))
     }
 
     pub(super) fn n_tiles(&self) -> usize {

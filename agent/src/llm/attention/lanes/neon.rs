@@ -27,8 +27,14 @@ impl Isa for Neon {
 
     #[inline(always)]
     fn load(self, lanes: &Lanes) -> Vector {
-        // SAFETY: four floats are read, of 16, four times.
-        std::array::from_fn(|index| unsafe { vld1q_f32(lanes.as_ptr().add(index * SIZE)) })
+        // SAFETY: every 64-bit processor has the instructions; four floats are read, of 16, four times.
+        unsafe {
+            let mut vector = [vdupq_n_f32(0.0); LANES / SIZE];
+            for (four, lanes) in vector.iter_mut().zip(lanes.as_chunks::<SIZE>().0) {
+                *four = vld1q_f32(lanes.as_ptr());
+            }
+            vector
+        }
     }
 
     #[inline(always)]
@@ -41,16 +47,24 @@ impl Isa for Neon {
 
     #[inline(always)]
     fn add_scaled(self, sum: Vector, factor: f32, vector: Vector) -> Vector {
-        // SAFETY: every 64-bit processor has the instruction.
-        std::array::from_fn(|index| unsafe { vfmaq_n_f32(sum[index], vector[index], factor) })
+        let mut sum = sum;
+        for (sum, four) in sum.iter_mut().zip(vector) {
+            // SAFETY: every 64-bit processor has the instruction.
+            *sum = unsafe { vfmaq_n_f32(*sum, four, factor) };
+        }
+        sum
     }
 
     #[inline(always)]
     fn widen(self, halves: &[f16; LANES]) -> Vector {
-        std::array::from_fn(|index| {
-            // SAFETY: four halves are read, of 16, four times.
-            neon::widened(unsafe { vld1_u16(halves.as_ptr().add(index * SIZE).cast()) })
-        })
+        // SAFETY: every 64-bit processor has the instructions; four halves are read, of 16, four times.
+        unsafe {
+            let mut vector = [vdupq_n_f32(0.0); LANES / SIZE];
+            for (four, halves) in vector.iter_mut().zip(halves.as_chunks::<SIZE>().0) {
+                *four = neon::widened(vld1_u16(halves.as_ptr().cast()));
+            }
+            vector
+        }
     }
 
     #[inline(always)]

@@ -10,10 +10,10 @@
 )]
 
 use std::arch::aarch64::{
-    float32x4_t, int32x4_t, vaddq_s32, vandq_s32, vcvtq_f32_s32, vcvtq_f32_u32, vdup_n_s32,
-    vdup_n_u32, vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, veorq_s8, vfmaq_f32, vfmsq_f32, vget_low_s8,
+    float32x4_t, int32x4_t, vandq_s32, vcvtq_f32_s32, vcvtq_f32_u32, vdup_n_s32, vdup_n_u32,
+    vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, veorq_s8, vfmaq_f32, vfmsq_f32, vget_low_s8,
     vget_low_s16, vget_low_u16, vld1_u16, vld1q_f32, vld1q_u8, vmovl_s8, vmovl_s16, vmovl_u8,
-    vmovl_u16, vmull_high_s8, vmull_s8, vmulq_f32, vorrq_s32, vpaddlq_s16, vpaddq_s32,
+    vmovl_u16, vmull_high_s8, vmull_s8, vmulq_f32, vorrq_s32, vpadalq_s16, vpaddq_s16,
     vreinterpret_s8_s32, vreinterpret_u8_u32, vreinterpretq_f32_u32, vreinterpretq_s8_s32,
     vreinterpretq_s8_u8, vreinterpretq_s32_u8, vreinterpretq_s32_u32, vreinterpretq_u8_s32,
     vreinterpretq_u32_s32, vshlq_n_u32, vshlq_u32, vst1q_f32, vst1q_u8,
@@ -123,10 +123,9 @@ unsafe impl<const DOT: bool> Simd for Neon<DOT> {
             if DOT {
                 return neon::dot(sum, a, b);
             }
-            // Two bytes' product fits 16 bits; the sum of two products would not always.
-            let low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)));
-            let high = vpaddlq_s16(vmull_high_s8(a, b));
-            vaddq_s32(sum, vpaddq_s32(low, high))
+            // Two products fit 16 bits, as `b` is never -128.
+            let low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+            vpadalq_s16(sum, vpaddq_s16(low, vmull_high_s8(a, b)))
         }
     }
     #[inline(always)]
